@@ -1,0 +1,48 @@
+"""Every error a user can meet. Each message says what came, what was expected and what to do.
+
+In: nothing. Out: exception classes. May import: the standard library only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+class EdgernnError(Exception):
+    """The base of every error that edgernn raises on purpose."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One reason why a graph cannot run: which node, what about it, why, and what the user can do."""
+
+    node: str
+    operator: str
+    what: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        place = f"{self.operator} '{self.node}'" if self.operator else f"'{self.node}'"
+        return f"{place}: {self.what}" + (f" -> {self.remedy}" if self.remedy else "")
+
+
+class UnsupportedModel(EdgernnError):
+    """The graph has something that is not implemented or cannot stream. `problems` lists all of it at once."""
+
+    def __init__(self, problems: Sequence[Problem]):
+        self.problems = tuple(problems)
+        count = f"{len(self.problems)} problem{'s' if len(self.problems) != 1 else ''}"
+        super().__init__(f"the model cannot be streamed ({count}):\n" + "\n".join(f"  - {p}" for p in self.problems))
+
+
+class BadModelFile(EdgernnError):
+    """A model file is truncated, altered, hostile or of a newer format. Nothing was loaded."""
+
+
+class BadInput(EdgernnError, ValueError):
+    """Input of the wrong shape or dtype, or not finite. The stream's state is as before the call."""
+
+
+class BackendUnavailable(EdgernnError):
+    """No GPU, compiler or microphone; the message says how to get it."""

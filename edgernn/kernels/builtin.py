@@ -1,0 +1,174 @@
+"""Python callables around the compiled entries, made of LLVM IR: what a C extension module would hold.
+
+`step` takes a float32 vector (or one token), checks its type, shape and layout, makes the answer's array, runs the
+program and returns it, in about 0.2 us all told. Whatever is not the plain case goes to a Python callable with the same
+arguments. It reads NumPy's array struct and C API table, whose layout is part of NumPy's binary interface
+(numpy/arrayobject.h, PyArrayObject_fields; numpy/__multiarray_api.h).
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from edgernn.kernels.contract import ADDRESS, CALLER, FRAMES, PORT_WORDS, PORTS
+
+ARRAY_TYPE, FLOAT32, NEW_ARRAY, TAKES_TOKEN, N_IN, N_OUT, SLOW, INT_TYPE, TOKEN = range(CALLER, CALLER + 9)
+HEADER = object.__basicsize__  # reference count and type, before every object's fields
+TYPE = HEADER - 8
+DATA, ND, DIMENSIONS, DESCR, FLAGS = (HEADER + n for n in (0, 8, 16, 40, 48))
+PLAIN = 0x101  # NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED
+NPY_FLOAT, PYARRAY_NEW = 11, 93  # type number; place in NumPy's C API table
+METH_FASTCALL_KEYWORDS = 0x80 | 0x2
+
+
+def _word(register: str, index: int, kind: str = "i64") -> str:
+    return f"""
+  %p_{register} = getelementptr i64, ptr %c, i64 {index}
+  %{register} = load {kind}, ptr %p_{register}"""
+
+
+def _field(register: str, of: str, offset: int, kind: str) -> str:
+    return f"""
+  %p_{register} = getelementptr i8, ptr %{of}, i64 {offset}
+  %{register} = load {kind}, ptr %p_{register}"""
+
+
+def module(triple: str) -> str:
+    """The IR of `edgernn_step` and `edgernn_call`."""
+    output = PORTS + PORT_WORDS + ADDRESS
+    return f"""target triple = "{triple}"
+declare i64 @edgernn_run(i64, i64, i64, i64)
+declare ptr @PyObject_Vectorcall(ptr, ptr, i64, ptr)
+declare void @Py_DecRef(ptr)
+declare i64 @PyLong_AsLong(ptr)
+declare ptr @PyLong_FromLong(i64)
+declare ptr @PyErr_Occurred()
+declare void @PyErr_Clear()
+declare ptr @PyEval_SaveThread()
+declare void @PyEval_RestoreThread(ptr)
+
+define ptr @edgernn_step(ptr %self, ptr %args, i64 %n, ptr %names) {{
+entry:{_field("c", "self", DATA, "ptr")}{_word("fallback", SLOW, "ptr")}
+  %single = icmp eq i64 %n, 1
+  %unnamed = icmp eq ptr %names, null
+  %simple = and i1 %single, %unnamed
+  br i1 %simple, label %kind, label %slow
+kind:
+  %x = load ptr, ptr %args{_field("type", "x", TYPE, "ptr")}{_word("array_type", ARRAY_TYPE, "ptr")}
+{_word("int_type", INT_TYPE, "ptr")}{_word("takes_token", TAKES_TOKEN)}
+  %wants_token = icmp ne i64 %takes_token, 0
+  br i1 %wants_token, label %token, label %vector
+token:
+  %is_int = icmp eq ptr %type, %int_type
+  br i1 %is_int, label %read, label %slow
+read:
+  %value = call i64 @PyLong_AsLong(ptr %x)
+  %failed = call ptr @PyErr_Occurred()
+  %good = icmp eq ptr %failed, null
+  br i1 %good, label %keep, label %overflow
+overflow:
+  call void @PyErr_Clear()
+  br label %slow
+keep:
+  %slot = getelementptr i64, ptr %c, i64 {TOKEN}
+  store i64 %value, ptr %slot
+  br label %ready
+vector:
+  %is_array = icmp eq ptr %type, %array_type
+  br i1 %is_array, label %shape, label %slow
+shape:{_field("nd", "x", ND, "i32")}{_field("dims", "x", DIMENSIONS, "ptr")}{_field("descr", "x", DESCR, "ptr")}
+{_field("flags", "x", FLAGS, "i32")}{_field("data", "x", DATA, "ptr")}{_word("float32", FLOAT32, "ptr")}
+  %is_vector = icmp eq i32 %nd, 1
+  %is_float = icmp eq ptr %descr, %float32
+  %plain_bits = and i32 %flags, {PLAIN}
+  %is_plain = icmp eq i32 %plain_bits, {PLAIN}
+  %a1 = and i1 %is_vector, %is_float
+  %a2 = and i1 %a1, %is_plain
+  br i1 %a2, label %size, label %slow
+size:{_word("n_in", N_IN)}
+  %length = load i64, ptr %dims
+  %fits = icmp eq i64 %length, %n_in
+  br i1 %fits, label %ready, label %slow
+ready:
+  %input = phi ptr [ %slot, %keep ], [ %data, %size ]
+  %in_at = getelementptr i64, ptr %c, i64 {PORTS + ADDRESS}
+  store ptr %input, ptr %in_at{_word("new_array", NEW_ARRAY, "ptr")}
+  %n_out = getelementptr i64, ptr %c, i64 {N_OUT}
+  %y = call ptr %new_array(ptr %array_type, i32 1, ptr %n_out, i32 {NPY_FLOAT}, ptr null, ptr null, i32 0, i32 0, ptr null)
+  %made = icmp ne ptr %y, null
+  br i1 %made, label %go, label %fail
+go:{_field("answer", "y", DATA, "ptr")}
+  %out_at = getelementptr i64, ptr %c, i64 {output}
+  store ptr %answer, ptr %out_at
+  %frames = getelementptr i64, ptr %c, i64 {FRAMES}
+  store i64 1, ptr %frames
+  %control = ptrtoint ptr %c to i64
+  %status = call i64 @edgernn_run(i64 %control, i64 0, i64 0, i64 0)
+  %ok = icmp eq i64 %status, 0
+  br i1 %ok, label %answered, label %refused
+answered:
+  ret ptr %y
+refused:
+  call void @Py_DecRef(ptr %y)
+  br label %slow
+slow:
+  %result = call ptr @PyObject_Vectorcall(ptr %fallback, ptr %args, i64 %n, ptr %names)
+  ret ptr %result
+fail:
+  ret ptr null
+}}
+
+define ptr @edgernn_call(ptr %self, ptr %args, i64 %n, ptr %names) {{
+  %address = load ptr, ptr %args
+  %control = call i64 @PyLong_AsLong(ptr %address)
+  %thread = call ptr @PyEval_SaveThread()
+  %status = call i64 @edgernn_run(i64 %control, i64 0, i64 0, i64 0)
+  call void @PyEval_RestoreThread(ptr %thread)
+  %result = call ptr @PyLong_FromLong(i64 %status)
+  ret ptr %result
+}}
+"""
+
+
+class _MethodDef(ctypes.Structure):
+    _fields_ = [
+        ("name", ctypes.c_char_p),
+        ("method", ctypes.c_void_p),
+        ("flags", ctypes.c_int),
+        ("doc", ctypes.c_char_p),
+    ]
+
+
+def method(name: bytes, address: int) -> _MethodDef:
+    """The definition of a builtin function; it must outlive all functions made of it."""
+    return _MethodDef(name, address, METH_FASTCALL_KEYWORDS, None)
+
+
+def make(definition: _MethodDef, owner: Any, keeps: Any) -> Callable[..., Any]:
+    """A builtin function bound to `owner`; it keeps both objects alive."""
+    new = ctypes.pythonapi.PyCFunction_NewEx
+    new.restype = ctypes.py_object
+    new.argtypes = [ctypes.c_void_p, ctypes.py_object, ctypes.py_object]
+    function: Callable[..., Any] = new(ctypes.addressof(definition), owner, keeps)
+    return function
+
+
+def caller_words(n_in: int, n_out: int, takes_token: bool, slow: Any) -> dict[int, int]:
+    """What `edgernn_step` finds in the control block. `slow` must be kept alive by the caller."""
+    capsule = ctypes.pythonapi.PyCapsule_GetPointer
+    capsule.restype, capsule.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    table = ctypes.cast(capsule(np._core._multiarray_umath._ARRAY_API, None), ctypes.POINTER(ctypes.c_void_p))  # type: ignore[attr-defined]
+    return {
+        ARRAY_TYPE: id(np.ndarray),
+        FLOAT32: id(np.dtype(np.float32)),
+        NEW_ARRAY: table[PYARRAY_NEW] or 0,
+        TAKES_TOKEN: int(takes_token),
+        N_IN: n_in,
+        N_OUT: n_out,
+        SLOW: id(slow),
+        INT_TYPE: id(int),
+    }

@@ -1,0 +1,117 @@
+"""The plan's instruction set: what planner and backends agree on. Plain data, no processor in it.
+
+A program is an int64 array (instructions, WORDS). Word 0 is the Opcode, the others its operands in the order of
+OPERANDS. An operand is, by its kind:
+
+    w   byte offset in the arena that the instruction writes
+    r   value that it reads: a byte offset in the arena, or, negative, -1 - offset among the weights
+    k   byte offset among the weights
+    i   integer
+    f   float32, as its bits
+
+Values are float32 vectors in C order; buffers are 64-byte aligned and padded, so that a kernel may read and write whole
+registers. A quantised vector is QUANTISED_HEADER bytes that begin with its float32 scale, then `count` rows of int8,
+each padded to a multiple of 4. Tokens are int64.
+
+May import: NumPy.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+WORDS = 16
+ALIGNMENT = 64
+QUANTISED_HEADER = 64
+
+
+class Opcode(IntEnum):
+    """What an instruction does. `rows`, `cols`, `count` and `size` count numbers, not bytes."""
+
+    STOP = 0
+    LOAD = 1
+    LOAD_TOKENS = 2
+    STORE = 3
+    COPY = 4
+    TAKE = 5
+    MAP = 6
+    COMBINE = 7
+    SELECT = 8
+    REDUCE = 9
+    SOFTMAX = 10
+    NORMALISE = 11
+    LOOKUP_F32 = 12
+    LOOKUP_I8 = 13
+    QUANTISE = 14
+    AFFINE_F32 = 15
+    AFFINE_I8 = 16
+    RNN_F32 = 17
+    RNN_I8 = 18
+    GRU_F32 = 19
+    GRU_I8 = 20
+    LSTM_F32 = 21
+    LSTM_I8 = 22
+
+
+_MATRIX_I8 = ("k panels", "k scale", "k offset")
+_GATED_I8 = ("k W", "k W_scale", "k W_offset", "k R", "k R_scale", "k R_offset", "k bias", "i cols", "i hidden")
+
+OPERANDS: dict[Opcode, tuple[str, ...]] = {
+    Opcode.STOP: (),
+    Opcode.LOAD: ("w y", "i port", "i size"),
+    Opcode.LOAD_TOKENS: ("w y", "i port", "i size"),
+    Opcode.STORE: ("r x", "i port", "i size"),
+    Opcode.COPY: ("w y", "r x", "i size"),
+    Opcode.TAKE: ("w y", "r x", "k index", "i size", "f fill"),
+    Opcode.MAP: ("w y", "r x", "i size", "i function", "f alpha", "f beta"),
+    Opcode.COMBINE: ("w y", "r a", "r b", "i size", "i operation", "i a_is_vector", "i b_is_vector"),
+    Opcode.SELECT: ("w y", "r condition", "r a", "r b", "i size"),
+    Opcode.REDUCE: ("w y", "r x", "i rows", "i cols", "i operation"),
+    Opcode.SOFTMAX: ("w y", "r x", "i rows", "i cols", "i log"),
+    Opcode.NORMALISE: ("w y", "r x", "i rows", "i cols", "f epsilon", "i centre"),
+    Opcode.LOOKUP_F32: ("w y", "r tokens", "k table", "i count", "i cols", "i vocabulary"),
+    Opcode.LOOKUP_I8: ("w y", "r tokens", "k table", "k scale", "i count", "i cols", "i vocabulary"),
+    Opcode.QUANTISE: ("w y", "r x", "i cols", "i count"),
+    Opcode.AFFINE_F32: ("w y", "r x", "k panels", "k bias", "i rows", "i cols", "i count"),
+    Opcode.AFFINE_I8: ("w y", "r x", *_MATRIX_I8, "k bias", "i rows", "i cols", "i count"),
+    Opcode.RNN_F32: ("w h_new", "r x", "r h", "k W", "k R", "k bias", "i cols", "i hidden", "i relu"),
+    Opcode.RNN_I8: ("w h_new", "r x", "r h_q", *_GATED_I8, "i relu"),
+    Opcode.GRU_F32: ("w h_new", "r x", "r h", "k W", "k R", "k bias", "i cols", "i hidden"),
+    Opcode.GRU_I8: ("w h_new", "r x", "r h_q", "r h", *_GATED_I8),
+    Opcode.LSTM_F32: ("w h_new", "w c_new", "r x", "r h", "r c", "k W", "k R", "k bias", "i cols", "i hidden"),
+    Opcode.LSTM_I8: ("w h_new", "w c_new", "r x", "r h_q", "r c", *_GATED_I8),
+}
+
+# The control block that an entry is called with: int64 words, some for the caller (see builtin), then PORT_WORDS for
+# each port, inputs first
+PROGRAM, WEIGHTS, ARENA, FRAMES, INPUTS, FRAME, CALLER, PORTS = 0, 1, 2, 3, 4, 5, 8, 20
+ADDRESS, STRIDE, SIZE, TOKENS, LOW, HIGH, PORT_WORDS = 0, 1, 2, 3, 4, 5, 6
+
+# The numbers of MAP, COMBINE and REDUCE: positions in these lists
+MAPS = (
+    "abs neg exp log sqrt reciprocal floor ceil round sign trunc erf relu leakyrelu thresholdedrelu elu celu selu sigmoid "
+    "hardsigmoid hardswish tanh scaledtanh softsign softplus gelu gelu_tanh mish swish affine clip shrink not pow sin cos"
+).split()
+COMBINES = "add sub mul div min max pow less less_equal greater greater_equal equal and or xor mod".split()
+REDUCES = "sum mean max min prod sum_square sum_abs".split()
+
+
+class Backend(Protocol):
+    """How one kind of processor wants its weights, and what it can do."""
+
+    @property
+    def name(self) -> str:
+        """The instruction set, or `reference`."""
+
+    def pack(self, weight: NDArray[np.generic], gates: int) -> NDArray[np.uint8]:
+        """The bytes in which the kernels read a (gates * n, cols) matrix, float32 or int8."""
+
+    def pack_rows(self, values: NDArray[np.float32], gates: int) -> NDArray[np.uint8]:
+        """One number for each row of such a matrix (bias, scale), in the order of the panels' rows."""
+
+    def offsets(self, weight: NDArray[np.int8], gates: int) -> NDArray[np.uint8]:
+        """int32 a row, added to its dot product to undo the unsigned form of the activations; may be empty."""

@@ -1,0 +1,69 @@
+"""LOAD, LOAD_TOKENS and STORE: between the caller's buffers and the arena; and the check of what comes in."""
+
+from __future__ import annotations
+
+from edgernn.kernels.contract import ADDRESS, FRAME, HIGH, LOW, PORT_WORDS, PORTS, SIZE, STRIDE, TOKENS
+from edgernn.kernels.cpu.elementwise import arg, read
+from edgernn.kernels.cpu.functions import function, kernel
+from edgernn.kernels.cpu.vector import N, i32, load_1f, load_1i, load_1n, store_1f, store_1n
+
+INFINITE = i32(0x7F800000)  # the exponent of infinities and NaNs
+NONE = i32(0)
+
+
+@function(N, N, N, N)
+def port_word(control, port, word):
+    return load_1n(control + 8 * (PORTS + port * PORT_WORDS + word))
+
+
+@function(N, N, N)
+def frame_of(control, port):
+    """The address of the port's current frame."""
+    return port_word(control, port, ADDRESS) + load_1n(control + 8 * FRAME) * port_word(control, port, STRIDE)
+
+
+@kernel
+def load(a, arena, weights, control):
+    y, x, size = arena + arg(a, 0), frame_of(control, arg(a, 1)), arg(a, 2)
+    for n in range(size):
+        store_1f(y + 4 * n, load_1f(x + 4 * n))
+    return 0
+
+
+@kernel
+def load_tokens(a, arena, weights, control):
+    y, x, size = arena + arg(a, 0), frame_of(control, arg(a, 1)), arg(a, 2)
+    for n in range(size):
+        store_1n(y + 8 * n, load_1n(x + 8 * n))
+    return 0
+
+
+@kernel
+def store(a, arena, weights, control):
+    x, y, size = read(a, 0, arena, weights), frame_of(control, arg(a, 1)), arg(a, 2)
+    for n in range(size):
+        store_1f(y + 4 * n, load_1f(x + 4 * n))
+    return 0
+
+
+@kernel
+def check(port, control, frames, unused):
+    """0 when every number of the port is finite (tokens: within low..high), else 1 + the first bad frame."""
+    address, stride, size = port_word(control, port, ADDRESS), port_word(control, port, STRIDE), port_word(control, port, SIZE)
+    if port_word(control, port, TOKENS) != 0:
+        least, most = port_word(control, port, LOW), port_word(control, port, HIGH)
+        for frame in range(frames):
+            for n in range(size):
+                token = load_1n(address + frame * stride + 8 * n)
+                if token < least or token > most:
+                    return 1 + frame
+        return 0
+    for frame in range(frames):
+        bad = NONE
+        x = address + frame * stride
+        for n in range(size):
+            if (load_1i(x + 4 * n) & INFINITE) == INFINITE:
+                bad |= i32(1)
+        if bad != NONE:
+            return 1 + frame
+    return 0

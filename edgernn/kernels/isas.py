@@ -1,0 +1,63 @@
+"""The instruction sets there are kernels for, and which of them this machine has. Imports neither numba nor llvmlite."""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Set
+from dataclasses import dataclass
+
+from edgernn.errors import BackendUnavailable
+
+VARIABLE = "EDGERNN_ISA"
+
+
+@dataclass(frozen=True)
+class Isa:
+    """One way of using a processor."""
+
+    name: str
+    machine: str  # platform.machine() it belongs to; empty: any
+    cpu: str  # LLVM's name of the least processor that has it
+    features: str  # more, in LLVM's form
+    needs: frozenset[str]  # what LLVM must report of the host
+    lanes: int  # 32-bit numbers in a register
+    registers: int  # that the inner loops may fill
+    fused: bool  # has a fused multiply-add
+    offset: int  # added to int8 activations before they are stored: 128 where the dot product wants them unsigned
+
+
+_VNNI = "+avx512f,+avx512bw,+avx512dq,+avx512vl,+avx512cd,+avx512vnni,-prefer-256-bit"
+_VNNI_NEEDS = frozenset({"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vnni"})
+# best first
+ISAS = {
+    isa.name: isa
+    for isa in (
+        Isa("avx512vnni", "x86_64", "cascadelake", _VNNI, _VNNI_NEEDS, 16, 32, True, 128),
+        Isa("avx2", "x86_64", "haswell", "", frozenset({"avx2", "fma"}), 8, 14, True, 0),
+        Isa("portable", "", "", "", frozenset(), 4, 12, False, 0),
+    )
+}
+
+
+REFERENCE = "reference"  # the NumPy definition, on any machine
+
+
+def available(features: Set[str]) -> list[str]:
+    """The names of what a machine with these LLVM features can run, best first."""
+    here = platform.machine().lower().replace("amd64", "x86_64")
+    return [isa.name for isa in ISAS.values() if isa.machine in ("", here) and isa.needs <= features] + [REFERENCE]
+
+
+def chosen(features: Set[str]) -> tuple[str, str]:
+    """The instruction set to use, and why. The environment variable EDGERNN_ISA decides where it is set.
+
+    Raises BackendUnavailable when it names one that is unknown or that this machine does not have.
+    """
+    here = available(features)
+    wanted = os.environ.get(VARIABLE, "")
+    if not wanted:
+        return here[0], "the best that this processor has"
+    if wanted not in here:
+        raise BackendUnavailable(f"{VARIABLE}={wanted}: this machine has {', '.join(here)}; unset it or name one of these")
+    return wanted, f"named by {VARIABLE}"

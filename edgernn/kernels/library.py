@@ -1,0 +1,190 @@
+"""Finds, loads and calls a compiled kernel library. Numba never runs in this process.
+
+The library is one object file in the user's cache, named after a hash of the kernels' sources, the versions that compile
+them and the instruction set. Where it is missing, a subprocess compiles it. A cache folder is code, so it belongs to the
+user alone, and each file begins with the sha256 of the rest.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from edgernn.errors import BackendUnavailable
+from edgernn.kernels import builtin
+from edgernn.kernels.isas import ISAS, REFERENCE, Isa, available, chosen
+from edgernn.kernels.panels import CpuBackend
+from edgernn.kernels.reference import ReferenceLibrary
+
+DIGEST = 32
+PACKAGE = Path(__file__).resolve().parent.parent
+
+
+def cache_folder() -> Path:
+    """Where compiled kernels are kept: $EDGERNN_CACHE, else edgernn in the user's cache directory. Made at need.
+
+    Raises BackendUnavailable when somebody else could write to it.
+    """
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    folder = Path(os.environ.get("EDGERNN_CACHE") or Path(base) / "edgernn")
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = folder.stat()
+    except OSError as error:
+        raise BackendUnavailable(f"the cache folder {folder} cannot be used ({error}); name another in EDGERNN_CACHE") from None
+    if hasattr(os, "getuid") and (found.st_uid != os.getuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)):
+        raise BackendUnavailable(
+            f"the cache folder {folder} can be written by others; run `chmod go-w {folder}` as its owner, or name another in EDGERNN_CACHE"
+        )
+    return folder
+
+
+@functools.cache
+def fingerprint() -> str:
+    """A hash of everything that the compiled kernels depend on, but the instruction set."""
+    digest = hashlib.sha256()
+    sources = sorted([*(PACKAGE / "kernels").rglob("*.py"), *(PACKAGE / "compiler").rglob("*.py")])
+    for source in sources:
+        digest.update(source.read_bytes())
+    for package in ("numba", "llvmlite"):
+        try:
+            digest.update(f"{package} {version(package)}".encode())
+        except PackageNotFoundError:
+            raise BackendUnavailable(f"{package} is not installed: run `pip install {package}`") from None
+    return digest.hexdigest()
+
+
+def object_path(isa: Isa) -> Path:
+    """Where the library for this instruction set is, or will be."""
+    return cache_folder() / f"kernels-{isa.name}-{fingerprint()[:24]}.o"
+
+
+def read_object(path: Path) -> bytes | None:
+    """The object, or None where the file is missing or not what was written."""
+    try:
+        content = path.read_bytes()
+    except OSError:
+        return None
+    return content[DIGEST:] if hashlib.sha256(content[DIGEST:]).digest() == content[:DIGEST] else None
+
+
+def compile_object(isa: Isa, path: Path) -> bytes:
+    """Compile in a subprocess, with a progress line on stderr, and put the object in the cache."""
+    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+        output = Path(folder) / "kernels.o"
+        environment = dict(os.environ, PYTHONPATH=os.pathsep.join([str(PACKAGE.parent), os.environ.get("PYTHONPATH", "")]))
+        command = [sys.executable, "-m", "edgernn.compiler", isa.name, str(output)]
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, stdin=subprocess.DEVNULL
+        )
+        assert process.stdout is not None and process.stderr is not None
+        _show_progress(isa, process.stdout)
+        problems = process.stderr.read()
+        if process.wait() != 0:
+            last = problems.strip().splitlines()[-1:] or [f"exit status {process.returncode}"]
+            raise BackendUnavailable(f"the kernels for {isa.name} did not compile: {last[0]}; `edgernn doctor` says more")
+        code = output.read_bytes()
+        sealed = Path(folder) / "sealed"
+        sealed.write_bytes(hashlib.sha256(code).digest() + code)
+        os.replace(sealed, path)
+    return code
+
+
+def _show_progress(isa: Isa, lines: Any) -> None:
+    text = f"edgernn: compiling its kernels for {isa.name}, once on this machine"
+    live = sys.stderr is not None and sys.stderr.isatty()
+    if sys.stderr is not None:
+        print(text, end="" if live else "\n", file=sys.stderr, flush=True)
+    for number, _ in enumerate(lines):
+        if live:
+            print("\r" + text + " " + "." * (number % 40), end="", file=sys.stderr, flush=True)
+    if live:
+        print("\r" + " " * (len(text) + 42) + "\r", end="", file=sys.stderr, flush=True)
+
+
+class Library:
+    """A loaded kernel library: the compiled entries as Python callables."""
+
+    def __init__(self, isa: Isa, code: bytes):
+        import llvmlite.binding as llvm
+
+        self.backend = CpuBackend(isa)
+        machine = _target_machine()
+        self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(builtin.module(machine.triple)), machine)
+        self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+        self._engine.finalize_object()
+        address = self._engine.get_function_address
+        self._step = builtin.method(b"step", address("edgernn_step"))
+        self._call = builtin.method(b"run", address("edgernn_call"))
+        self.run: Callable[[int], int] = builtin.make(self._call, None, self)
+        self.prepare = _entry(address("edgernn_prepare"))
+
+    def step(self, control: Any, slow: Callable[..., Any]) -> Callable[..., Any]:
+        """The fast `step` of a stream with one port in and one out; `slow` takes what it does not."""
+        return builtin.make(self._step, control, (self, slow))
+
+
+def _entry(address: int) -> Callable[[int, int], None]:
+    import ctypes
+
+    function = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 4)(address)
+    return lambda program, control: function(program, control, 0, 0)
+
+
+@functools.cache
+def _target_machine() -> Any:
+    import llvmlite.binding as llvm
+
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    return llvm.Target.from_default_triple().create_target_machine(jit=True, opt=2)
+
+
+@functools.cache
+def host_features() -> frozenset[str]:
+    """What LLVM says this processor has."""
+    import llvmlite.binding as llvm
+
+    return frozenset(name for name, has in llvm.get_host_cpu_features().items() if has)
+
+
+@functools.cache
+def _loaded(name: str) -> Library | ReferenceLibrary:
+    if name == REFERENCE:
+        return ReferenceLibrary()
+    isa = ISAS[name]
+    path = object_path(isa)
+    return Library(isa, read_object(path) or compile_object(isa, path))
+
+
+def load() -> Library | ReferenceLibrary:
+    """The kernels for this machine, compiled first if need be.
+
+    Raises BackendUnavailable when it cannot be compiled or EDGERNN_ISA names what this machine does not have.
+    """
+    name, _ = chosen(host_features())
+    return _loaded(name)
+
+
+def describe() -> dict[str, Any]:
+    """What `edgernn doctor` shows of the kernels."""
+    import llvmlite.binding as llvm
+
+    name, why = chosen(host_features())
+    return {
+        "processor": llvm.get_host_cpu_name(),
+        "isa": name,
+        "why": why,
+        "available": available(host_features()),
+        "cache": str(cache_folder()),
+        "compiled": name in ISAS and read_object(object_path(ISAS[name])) is not None,
+    }

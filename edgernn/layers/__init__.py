@@ -1,0 +1,42 @@
+"""WHAT a model is made of. A file a layer: its weights, its step as plain NumPy, its lowering, its ONNX rules.
+
+In: nothing but numbers. Out: `LAYERS`, the one registry of layers; `rules.RULES`, the ONNX operators they cover; `Model`.
+May import: errors; NumPy only.
+"""
+
+from __future__ import annotations
+
+from edgernn.layers import combine, functions
+from edgernn.layers.base import Layer
+from edgernn.layers.constant import Constant
+from edgernn.layers.dense import Affine
+from edgernn.layers.embedding import Embedding
+from edgernn.layers.gru import GRU
+from edgernn.layers.join import Join
+from edgernn.layers.lstm import LSTM
+from edgernn.layers.pointwise import Combine, Map, Select
+from edgernn.layers.reshape import Reshape
+from edgernn.layers.rnn import RNN
+from edgernn.layers.softmax import Softmax
+from edgernn.layers.take import Take
+
+LAYERS: dict[str, type[Layer]] = {
+    layer.__name__: layer
+    for layer in (
+        Affine,
+        Combine,
+        Constant,
+        Embedding,
+        GRU,
+        Join,
+        LSTM,
+        Map,
+        RNN,
+        Reshape,
+        Select,
+        Softmax,
+        Take,
+    )
+}
+
+__all__ = ["LAYERS", "combine", "functions"]

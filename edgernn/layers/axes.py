@@ -1,0 +1,121 @@
+"""What rules say about axes: numbers from constants, which axis is time, and the shape that operands share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from edgernn.layers.base import Array, Shape, volume
+from edgernn.layers.rules import Importing, Value
+
+
+def constant(g: Importing, x: Value | None, name: str) -> Array:
+    """The constant that input `name` must be."""
+    if x is None:
+        g.refuse(f"input {name} is missing")
+    if x.const is None:
+        g.refuse(f"input {name} is computed at run time, not a constant")
+    if x.time is not None:
+        g.refuse(f"input {name} depends on the number of steps")
+    return x.const
+
+
+def integers(g: Importing, x: Value | None, name: str) -> list[Any]:
+    """The integers (or symbols) of a constant input of any rank."""
+    held = constant(g, x, name)
+    if held.dtype != object and not np.issubdtype(held.dtype, np.integer):
+        g.refuse(f"input {name} holds {held.dtype}, expected integers")
+    return list(held.reshape(-1)) if held.dtype == object else [int(n) for n in held.reshape(-1)]
+
+
+def numbers(g: Importing, x: Value | None, name: str) -> list[int]:
+    """The integers of a constant input; a symbol (the number of steps) is refused."""
+    held = integers(g, x, name)
+    if not all(isinstance(n, int) for n in held):
+        g.refuse(f"input {name} depends on the number of steps")
+    return held
+
+
+def scalar(g: Importing, x: Value, name: str) -> float:
+    """The single number of a constant input."""
+    held = constant(g, x, name)
+    if held.size != 1:
+        g.refuse(f"input {name} has shape {list(held.shape)}, expected one number")
+    return float(held.reshape(-1)[0])
+
+
+def normal(g: Importing, axis: int, rank: int, name: str = "axis") -> int:
+    """The axis counted from the front."""
+    if not -rank <= axis < rank:
+        g.refuse(f"{name}={axis}: the input has {rank} axes")
+    return axis % rank
+
+
+def normal_axes(g: Importing, axes: Sequence[int], rank: int) -> list[int]:
+    """The axes counted from the front, each once."""
+    found = [normal(g, axis, rank, "axes") for axis in axes]
+    if len(set(found)) != len(found):
+        g.refuse(f"axes={list(axes)}: the same axis twice")
+    return found
+
+
+def full_shape(g: Importing, x: Value) -> list[Any]:
+    """The shape over the whole sequence: the time axis has its length."""
+    return [g.length if axis == x.time else n for axis, n in enumerate(x.shape)]
+
+
+def same_time(g: Importing, values: Sequence[Value], rank: int) -> int | None:
+    """The time axis that operands share once broadcast to `rank` axes."""
+    found = {rank - len(v.shape) + v.time for v in values if v.time is not None}
+    if len(found) > 1:
+        g.refuse(f"the operands have time on different axes ({sorted(found)})", "give both the same layout")
+    if found and any(v.final and v.time is None for v in values):
+        g.refuse(
+            "combines the last step of the sequence with every step: the last step is not known before the end",
+            "take the last step after this node",
+        )
+    return found.pop() if found else None
+
+
+def broadcast_time(g: Importing, values: Sequence[Value]) -> tuple[list[Value], int | None]:
+    """Operands reduced to what one step sees of them, and the time axis of their broadcast."""
+    rank = max(len(v.shape) for v in values)
+    time = same_time(g, values, rank)
+    if time is None:
+        return list(values), None
+    return [_one_step(g, v, time - (rank - len(v.shape))) for v in values], time
+
+
+def broadcast(g: Importing, *values: Value) -> tuple[list[Value], Shape, int | None]:
+    """Operands made ready to be broadcast: (values, shape of the result, its time axis)."""
+    ready, time = broadcast_time(g, values)
+    try:
+        shape = np.broadcast_shapes(*(v.shape for v in ready))
+    except ValueError:
+        g.refuse(f"the shapes {[list(v.shape) for v in values]} do not fit each other")
+    return [_spread(v, shape) for v in ready], tuple(shape), time
+
+
+def _one_step(g: Importing, x: Value, axis: int) -> Value:
+    """What one step sees of an operand that has no time axis, where the result has time on `axis` of it."""
+    if axis < 0 or x.time is not None or x.shape[axis] == 1:
+        return x
+    if x.const is None:
+        g.refuse(f"an operand without a time axis has {x.shape[axis]} entries where the other has time")
+    first = x.const.take([0], axis)
+    if x.shape[axis] != g.length or not np.array_equal(np.broadcast_to(first, x.shape), x.const):
+        g.refuse(
+            "adds or multiplies a constant that differs from step to step (a position code, or a mask over the sequence)",
+            "export without it: a stream has no first step",
+        )
+    return replace(x, shape=first.shape, const=first)
+
+
+def _spread(x: Value, shape: Shape) -> Value:
+    """A constant repeated to `shape` now, unless it is one number or already as many: spares a copy in every frame."""
+    if x.const is None or x.const.size in (1, volume(shape)):
+        return x
+    return replace(x, shape=shape, time=None, const=np.ascontiguousarray(np.broadcast_to(x.const, shape)))

@@ -1,0 +1,147 @@
+"""The layer contract: pure functions of one frame's values, defined in NumPy, lowered in a few verbs.
+
+A layer has no state of its own. What a recurrent cell remembers comes in as an ordinary input value and leaves as an
+ordinary output value; the model carries one to the other between frames (`model.State`). So a cell, an explicit state
+of a step graph and a ring of past frames are all one mechanism.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Int8Matrix:
+    """Weights (rows, cols) in int8 with one scale a row: W = q * scale[:, None]."""
+
+    q: Array  # (rows, cols) int8, within -127..127
+    scale: Array  # (rows,) float32, finite and > 0
+
+    @property
+    def shape(self) -> Shape:
+        return self.q.shape
+
+    @property
+    def nbytes(self) -> int:
+        return int(self.q.nbytes + self.scale.nbytes)
+
+    def dense(self) -> Array:
+        """The float32 matrix (rows, cols) that these weights stand for."""
+        return self.q.astype(np.float32) * self.scale[:, None]
+
+
+Matrix = Array | Int8Matrix
+
+
+def dense(weight: Matrix) -> Array:
+    """The weight as an ordinary array, whatever its storage."""
+    return weight.dense() if isinstance(weight, Int8Matrix) else weight
+
+
+@runtime_checkable
+class Ref(Protocol):
+    """A value while a layer is lowered: `size` float32 numbers (or one token) somewhere in the arena."""
+
+    @property
+    def size(self) -> int: ...
+
+
+class Builder(Protocol):
+    """The verbs that a layer is lowered in. All values are flat float32 vectors in C order; tokens are integers."""
+
+    def constant(self, values: Array) -> Ref:
+        """values, the same in every frame."""
+
+    def affine(self, x: Ref, weight: Matrix, bias: Array | None, count: int = 1) -> Ref:
+        """y[p] = weight @ x[p] + bias for p < count; x: (count, cols), weight: (rows, cols), y: (count, rows)."""
+
+    def map(self, function: str, x: Ref, alpha: float = 0.0, beta: float = 0.0) -> Ref:
+        """y[i] = function(x[i]); the functions are those of `pointwise.FUNCTIONS`."""
+
+    def combine(self, operation: str, a: Ref, b: Ref) -> Ref:
+        """y[i] = a[i] operation b[i]; sizes equal, or one of them 1; operations: `pointwise.OPERATIONS`."""
+
+    def select(self, condition: Ref, a: Ref, b: Ref) -> Ref:
+        """y[i] = a[i] where condition[i] != 0, else b[i]; all of one size."""
+
+    def take(self, x: Ref, index: Array, fill: float = 0.0) -> Ref:
+        """y[i] = x[index[i]], and `fill` where index[i] is -1; index: flat, int."""
+
+    def view(self, x: Ref, start: int, size: int) -> Ref:
+        """x[start:start + size], without a copy."""
+
+    def join(self, *parts: Ref) -> Ref:
+        """All parts, one after the other."""
+
+    def reduce(self, operation: str, x: Ref, rows: int, cols: int) -> Ref:
+        """y[r] = operation over x[r, :]; operation: sum, mean, max, min, prod, sum_square, sum_abs."""
+
+    def softmax(self, x: Ref, rows: int, cols: int, log: bool = False) -> Ref:
+        """Softmax (or its logarithm) of each row of x: (rows, cols)."""
+
+    def normalise(self, x: Ref, rows: int, cols: int, epsilon: float, centre: bool = True) -> Ref:
+        """(x - mean) / sqrt(var + epsilon) of each row; centre=False: x / sqrt(mean(x * x) + epsilon)."""
+
+    def lookup(self, token: Ref, table: Matrix) -> Ref:
+        """Row `token` of table: (vocabulary, size)."""
+
+    def cell(self, kind: str, x: Ref, states: tuple[Ref, ...], W: Matrix, R: Matrix, bias: Array) -> tuple[Ref, ...]:
+        """A recurrent cell in one fused kernel: kind is lstm, gru, rnn_tanh or rnn_relu; states as they enter and leave.
+
+        W: (gates * H, n_in), R: (gates * H, H), gates in ONNX order; bias: (gates * H,), for gru (4 * H,): the sums for
+        z and r, then the input's and the recurrent bias of the candidate (linear_before_reset = 1).
+        """
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """What one node of a model computes from one frame's values. Subclasses are frozen dataclasses.
+
+    Fields that hold arrays or an Int8Matrix are the weights; all other fields are attributes (numbers, strings, bools,
+    tuples of them). Both are stored under the field's name. `quantisable` names the fields that may hold an Int8Matrix.
+    """
+
+    quantisable: ClassVar[tuple[str, ...]] = ()
+
+    def shapes(self, *inputs: Shape) -> tuple[Shape, ...]:
+        """The output shapes for these input shapes. Raises ValueError where they do not fit the weights."""
+        raise TypeError(f"{type(self).__name__} defines no shapes")
+
+    def step(self, *inputs: Array) -> tuple[Array, ...]:
+        """The definition, in plain NumPy at the dtype of the inputs (float64 when it serves as the oracle)."""
+        raise TypeError(f"{type(self).__name__} defines no step")
+
+    def lower(self, b: Builder, shapes: tuple[Shape, ...], *inputs: Ref) -> tuple[Ref, ...]:
+        """The same in the builder's verbs; `shapes` are the input shapes."""
+        raise TypeError(f"{type(self).__name__} defines no lowering")
+
+    def macs(self, *inputs: Shape) -> int:
+        """Multiply-accumulates a frame."""
+        return 0
+
+    def weights(self) -> Iterator[tuple[str, Matrix]]:
+        """(field name, array or Int8Matrix) of every weight, in field order."""
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, (np.ndarray, Int8Matrix)):
+                yield field.name, value
+
+    def attributes(self) -> dict[str, Any]:
+        """Every field that is not a weight and not None."""
+        held = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {k: v for k, v in held.items() if v is not None and not isinstance(v, (np.ndarray, Int8Matrix))}
+
+
+
+def volume(shape: Shape) -> int:
+    """How many numbers a value of this shape holds."""
+    return math.prod(shape)

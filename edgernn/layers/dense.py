@@ -1,0 +1,144 @@
+"""Affine: y = W x + b at every position of a frame; what ONNX calls Gemm, and MatMul by a constant."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from edgernn.layers.base import Array, Builder, Layer, Matrix, Ref, Shape, dense, volume
+from edgernn.layers.combine import combined
+from edgernn.layers.pointwise import Map
+from edgernn.layers.reshape import reshaped
+from edgernn.layers.rules import Importing, Value, rule
+from edgernn.layers.take import places, taken
+
+
+@dataclass(frozen=True, eq=False)
+class Affine(Layer):
+    """y[..., r] = sum over k of weight[r, k] * x[..., k], plus bias[r]."""
+
+    weight: Matrix  # (rows, cols)
+    bias: Array | None = None  # (rows,)
+
+    quantisable: ClassVar[tuple[str, ...]] = ("weight",)
+
+    def shapes(self, *inputs: Shape) -> tuple[Shape, ...]:
+        (x,) = inputs
+        rows, cols = self.weight.shape
+        if not x or x[-1] != cols or (self.bias is not None and self.bias.shape != (rows,)):
+            raise ValueError(f"input {x} does not fit weight {self.weight.shape}")
+        return ((*x[:-1], rows),)
+
+    def step(self, *inputs: Array) -> tuple[Array, ...]:
+        y = inputs[0] @ dense(self.weight).T
+        return (y if self.bias is None else y + self.bias,)
+
+    def lower(self, b: Builder, shapes: tuple[Shape, ...], *inputs: Ref) -> tuple[Ref, ...]:
+        return (b.affine(inputs[0], self.weight, self.bias, volume(shapes[0][:-1])),)
+
+    def macs(self, *inputs: Shape) -> int:
+        return volume(inputs[0][:-1]) * volume(self.weight.shape)
+
+
+def affine(g: Importing, x: Value, weight: Array, bias: Array | None = None) -> Value:
+    """x (..., cols) through weight (rows, cols); time must not be the axis that is summed over."""
+    rank = len(x.shape)
+    if x.time == rank - 1:
+        g.refuse(
+            "sums over the time axis: a step would need every other step",
+            "transpose so that the features come last, or remove the layer",
+        )
+    if x.shape[-1] != weight.shape[1]:
+        g.refuse(f"{list(x.shape)} does not fit a weight of {list(weight.T.shape)}")
+    floats = np.ascontiguousarray(weight, np.float32)
+    (y,) = g.add(Affine(floats, None if bias is None else np.ascontiguousarray(bias, np.float32)), x, time=x.time)
+    return y
+
+
+def flipped(g: Importing, x: Value) -> Value:
+    """x with its last two axes exchanged."""
+    rank = len(x.shape)
+    order = [*range(rank - 2), rank - 1, rank - 2]
+    time = None if x.time is None else order.index(x.time)
+    return taken(g, x, places(x).transpose(order), time)
+
+
+@rule("MatMul")
+def matmul(g: Importing, A: Value, B: Value) -> Value:
+    """ONNX MatMul with a constant on either side."""
+    if A.const is not None and A.time is None:
+        return _constant_left(g, A.const, B)
+    if B.const is None or B.time is not None:
+        g.refuse("multiplies two matrices that are both computed at run time", "one side must be a constant")
+    weight = _matrix(g, B.const)
+    if not A.shape:
+        g.refuse("a number is no matrix")
+    y = affine(g, A, weight.T)
+    return reshaped(g, y, y.shape[:-1], y.time) if B.const.ndim == 1 else y
+
+
+def _constant_left(g: Importing, left: Array, x: Value) -> Value:
+    """left @ x: the columns of x are what goes through the weight."""
+    weight = _matrix(g, left).T if left.ndim == 1 else _matrix(g, left)  # (M, K)
+    if len(x.shape) == 1:
+        y = affine(g, x, weight)
+    elif x.time == len(x.shape) - 2:
+        g.refuse("sums over the time axis: a step would need every other step", "keep time out of the product")
+    else:
+        y = flipped(g, affine(g, flipped(g, x), weight))
+    if left.ndim > 1:
+        return y
+    kept = [axis for axis in range(len(y.shape)) if axis != max(0, len(y.shape) - 2)]
+    time = None if y.time is None else kept.index(y.time)
+    return reshaped(g, y, [y.shape[axis] for axis in kept], time)
+
+
+def _matrix(g: Importing, held: Array) -> Array:
+    """A constant operand as one matrix: a vector as a column, leading axes of 1 dropped."""
+    if held.ndim == 0 or any(n != 1 for n in held.shape[:-2]):
+        g.refuse(f"a constant of shape {list(held.shape)} is more than one matrix", "use one MatMul for each")
+    return held.reshape(-1, 1) if held.ndim == 1 else held.reshape(held.shape[-2:])
+
+
+@rule("Gemm")
+def gemm(
+    g: Importing,
+    A: Value,
+    B: Value,
+    C: Value | None = None,
+    *,
+    alpha: float = 1.0,
+    beta: float = 1.0,
+    transA: int = 0,
+    transB: int = 0,
+) -> Value:
+    """ONNX Gemm: alpha * A' @ B' + beta * C, with a constant as A or B."""
+    if len(A.shape) != 2 or len(B.shape) != 2:
+        g.refuse(f"operands of {len(A.shape)} and {len(B.shape)} axes, expected 2 each")
+    if B.const is not None and B.time is None:
+        weight = np.float32(alpha) * (B.const if transB else B.const.T)  # (rows, cols)
+        x = flipped(g, A) if transA else A
+        bias = _row_bias(C, len(weight), beta)
+        y = affine(g, x, weight, bias)
+        return y if bias is not None or C is None else _plus(g, y, C, beta)
+    if A.const is None or A.time is not None:
+        g.refuse("multiplies two matrices that are both computed at run time", "one side must be a constant")
+    weight = np.float32(alpha) * (A.const.T if transA else A.const)
+    y = flipped(g, affine(g, B if transB else flipped(g, B), weight))
+    return y if C is None else _plus(g, y, C, beta)
+
+
+def _row_bias(C: Value | None, rows: int, beta: float) -> Array | None:
+    """C as one number for each output, where it is that."""
+    if C is None or C.const is None or C.time is not None or C.const.shape[:-1] not in ((), (1,)):
+        return None
+    flat = np.float32(beta) * np.asarray(C.const, np.float32).reshape(-1)
+    return np.broadcast_to(flat, (rows,)).copy() if flat.size in (1, rows) else None
+
+
+def _plus(g: Importing, y: Value, C: Value, beta: float) -> Value:
+    if beta != 1.0:
+        (C,) = g.add(Map("affine", beta, 0.0), C, time=C.time)
+    return combined(g, "add", y, C)

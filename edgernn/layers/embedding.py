@@ -1,0 +1,49 @@
+"""Embedding: a row of a table for a token."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from edgernn.layers.base import Array, Builder, Layer, Matrix, Ref, Shape, dense, volume
+from edgernn.layers.reshape import reshaped
+from edgernn.layers.rules import Importing, Value
+
+
+@dataclass(frozen=True, eq=False)
+class Embedding(Layer):
+    """y = table[token]; a negative token counts from the end."""
+
+    table: Matrix  # (vocabulary, size)
+
+    quantisable: ClassVar[tuple[str, ...]] = ("table",)
+
+    def shapes(self, *inputs: Shape) -> tuple[Shape, ...]:
+        (token,) = inputs
+        if volume(token) != 1:
+            raise ValueError(f"one token at a time, not {token}")
+        return ((self.table.shape[1],),)
+
+    def step(self, *inputs: Array) -> tuple[Array, ...]:
+        return (dense(self.table)[int(inputs[0].reshape(-1)[0])],)
+
+    def lower(self, b: Builder, shapes: tuple[Shape, ...], *inputs: Ref) -> tuple[Ref, ...]:
+        return (b.lookup(inputs[0], self.table),)
+
+
+def embedded(g: Importing, data: Value, indices: Value, axis: int) -> Value:
+    """ONNX Gather of a constant by a token: the rows of a table."""
+    if data.const is None or data.time is not None:
+        g.refuse("picks by a number that is computed at run time", "only constant tables can be looked up in a stream")
+    if axis != 0 or data.const.ndim < 1:
+        g.refuse(f"axis={axis}: tokens can pick along axis 0 of a table only")
+    if volume(indices.shape) != 1:
+        g.refuse(f"takes {volume(indices.shape)} tokens a frame", "feed one token a frame")
+    vocabulary, *rest = data.const.shape
+    if not vocabulary:
+        g.refuse("the table is empty")
+    table = np.ascontiguousarray(data.const.reshape(vocabulary, -1), np.float32)
+    (y,) = g.add(Embedding(table), g.token(indices, vocabulary))
+    return reshaped(g, y, (*indices.shape, *rest), indices.time)

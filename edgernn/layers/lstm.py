@@ -1,0 +1,124 @@
+"""LSTM. Gates in ONNX order i, o, f, c; peepholes P in the order i, o, f.
+
+    i = f(W_i x + R_i h + P_i * c + b_i)          f = f(W_f x + R_f h + P_f * c + b_f)   (1 - i with input_forget)
+    c' = f * c + i * g(W_c x + R_c h + b_c)       o = f(W_o x + R_o h + P_o * c' + b_o)  h' = o * h(c')
+
+ONNX operator specification, LSTM; Hochreiter and Schmidhuber 1997, doi:10.1162/neco.1997.9.8.1735; peepholes: Gers and
+Schmidhuber 2000, doi:10.1109/IJCNN.2000.861302.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from edgernn.layers.activations import (
+    SIGMOID,
+    TANH,
+    Activation,
+    activate,
+    clipped,
+    lower_activation,
+    lower_clip,
+    parse_activations,
+)
+from edgernn.layers.base import Array, Builder, Layer, Matrix, Ref, Shape, dense
+from edgernn.layers.recurrent import RecurrentInputs, cell_macs, cell_shapes, import_cell
+from edgernn.layers.rules import Importing, Value, rule
+
+STANDARD = (SIGMOID, TANH, TANH)
+
+
+@dataclass(frozen=True, eq=False)
+class LSTM(Layer):
+    """One step of an LSTM: x, h, c -> h', c'."""
+
+    W: Matrix  # (4 * H, n_in)
+    R: Matrix  # (4 * H, H)
+    bias: Array  # (4 * H,): W's and R's bias summed
+    P: Array | None = None  # (3 * H,)
+    activations: tuple[Activation, ...] = STANDARD  # f, g, h
+    clip: float | None = None
+    input_forget: bool = False
+
+    quantisable: ClassVar[tuple[str, ...]] = ("W", "R")
+    gates: ClassVar[int] = 4
+
+    def shapes(self, *inputs: Shape) -> tuple[Shape, ...]:
+        return cell_shapes(self, self.gates, inputs, states=2)
+
+    def step(self, *inputs: Array) -> tuple[Array, ...]:
+        x, h, c = (value.reshape(-1) for value in inputs)
+        f, g, activate_c = self.activations
+        i_in, o_in, f_in, c_in = np.split(dense(self.W) @ x + dense(self.R) @ h + self.bias, 4)
+        p_i, p_o, p_f = np.split(self.P, 3) if self.P is not None else (0.0, 0.0, 0.0)
+        i = activate(f, clipped(i_in + p_i * c, self.clip))
+        forget = 1 - i if self.input_forget else activate(f, clipped(f_in + p_f * c, self.clip))
+        new_c = forget * c + i * activate(g, clipped(c_in, self.clip))
+        o = activate(f, clipped(o_in + p_o * new_c, self.clip))
+        new_h = o * activate(activate_c, clipped(new_c, self.clip))
+        return new_h.reshape(inputs[1].shape), new_c.reshape(inputs[2].shape)
+
+    def lower(self, b: Builder, shapes: tuple[Shape, ...], *inputs: Ref) -> tuple[Ref, ...]:
+        x, h, c = inputs
+        if self.P is None and self.clip is None and not self.input_forget and self.activations == STANDARD:
+            return b.cell("lstm", x, (h, c), self.W, self.R, self.bias)
+        return self._lower_general(b, x, h, c)
+
+    def _lower_general(self, b: Builder, x: Ref, h: Ref, c: Ref) -> tuple[Ref, ...]:
+        size = c.size
+        f, g, activate_c = self.activations
+        total = b.combine("add", b.affine(x, self.W, self.bias), b.affine(h, self.R, None))
+        i_in, o_in, f_in, c_in = (b.view(total, gate * size, size) for gate in range(4))
+
+        def gate(value: Ref, peephole: int, cell: Ref, activation: Activation) -> Ref:
+            if self.P is not None and peephole >= 0:
+                weight = b.constant(self.P[peephole * size : (peephole + 1) * size])
+                value = b.combine("add", value, b.combine("mul", weight, cell))
+            return lower_activation(b, activation, lower_clip(b, value, self.clip))
+
+        i = gate(i_in, 0, c, f)
+        forget = b.map("affine", i, -1.0, 1.0) if self.input_forget else gate(f_in, 2, c, f)
+        new_c = b.combine("add", b.combine("mul", forget, c), b.combine("mul", i, gate(c_in, -1, c, g)))
+        o = gate(o_in, 1, new_c, f)
+        return b.combine("mul", o, gate(new_c, -1, c, activate_c)), new_c
+
+    def macs(self, *inputs: Shape) -> int:
+        return cell_macs(self)
+
+
+@rule("LSTM")
+def lstm(
+    g: Importing,
+    X: Value,
+    W: Value,
+    R: Value,
+    B: Value | None = None,
+    sequence_lens: Value | None = None,
+    initial_h: Value | None = None,
+    initial_c: Value | None = None,
+    P: Value | None = None,
+    *,
+    activation_alpha: Sequence[float] = (),
+    activation_beta: Sequence[float] = (),
+    activations: Sequence[str] = (),
+    clip: float | None = None,
+    direction: str = "forward",
+    hidden_size: int | None = None,
+    input_forget: int = 0,
+    layout: int = 0,
+    output_sequence: int = 0,
+) -> tuple[Value | None, ...]:
+    """ONNX LSTM: Y (T, 1, 1, H), Y_h and Y_c (1, 1, H); with layout=1 the batch comes first."""
+    call = RecurrentInputs(X, W, R, B, sequence_lens, (initial_h, initial_c), direction, hidden_size, layout)
+
+    def make(w: Array, r: Array, b: Array) -> Layer:
+        functions = parse_activations(g, activations, activation_alpha, activation_beta, ("Sigmoid", "Tanh", "Tanh"))
+        bias = b[: len(w)] + b[len(w) :]
+        peepholes = None if P is None else call.constant(g, P, "P", (1, 3 * r.shape[1]))
+        return LSTM(w, r, bias, peepholes, functions, clip, bool(input_forget))
+
+    return import_cell(g, call, LSTM.gates, make)

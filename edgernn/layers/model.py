@@ -1,0 +1,163 @@
+"""Model: the portable description of a streaming network. A graph of layers over named values, with ports and states.
+
+Nodes are in topological order and pure. A State is a value that the graph reads at the start of a frame and that is
+replaced, at its end, by the value named `source`: that is all there is to recurrence.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgernn.layers.base import Array, Int8Matrix, Layer, Shape, volume
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from edgernn.stream import Stream
+
+
+@dataclass(frozen=True)
+class Port:
+    """One vector a frame, in or out. Token ports take one integer within `low..high` instead."""
+
+    name: str
+    value: str
+    size: int
+    dtype: str = "float32"  # or "int64" for tokens
+    low: int = 0
+    high: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """A value carried from frame to frame."""
+
+    name: str  # the value that the graph reads
+    source: str  # the value that replaces it at the end of the frame
+    initial: Array  # float32, in the shape that the graph sees
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """One layer at its place in the graph."""
+
+    name: str
+    layer: Layer
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A streaming network: immutable, portable, what the file stores.
+
+    `origin` says where it came from and how close it is (producer, opset, sha256 of the ONNX file, parity, drift).
+    Raises ValueError when the graph is not well formed: `modelfile.validate` turns that into BadModelFile.
+    """
+
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    states: tuple[State, ...]
+    nodes: tuple[Node, ...]
+    origin: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        _ = self.shapes
+
+    @cached_property
+    def shapes(self) -> dict[str, Shape]:
+        """The shape of every value, as one frame of the ONNX graph has it (time and batch are 1)."""
+        known: dict[str, Shape] = {}
+        for name, shape in [(p.value, (p.size,)) for p in self.inputs] + [(s.name, s.initial.shape) for s in self.states]:
+            _define(known, name, shape)
+        for node in self.nodes:
+            missing = [name for name in node.inputs if name not in known]
+            if missing:
+                raise ValueError(f"node '{node.name}' reads {missing}, which nothing before it makes")
+            made = node.layer.shapes(*(known[name] for name in node.inputs))
+            if len(made) != len(node.outputs):
+                raise ValueError(f"node '{node.name}' makes {len(made)} values but names {len(node.outputs)}")
+            for name, shape in zip(node.outputs, made, strict=True):
+                _define(known, name, shape)
+        self._check_ends(known)
+        return known
+
+    def _check_ends(self, known: Mapping[str, Shape]) -> None:
+        if not self.inputs or not self.outputs:
+            raise ValueError("a model needs at least one input and one output port")
+        for port in self.outputs:
+            if port.value not in known or volume(known[port.value]) != port.size:
+                raise ValueError(f"output '{port.name}' of {port.size} numbers is not what value '{port.value}' holds")
+        for state in self.states:
+            if state.source not in known or volume(known[state.source]) != volume(state.initial.shape):
+                raise ValueError(f"state '{state.name}' cannot be replaced by '{state.source}': the sizes differ")
+
+    @property
+    def hop(self) -> int:
+        """How many input frames make one output."""
+        return 1
+
+    @property
+    def delay(self) -> int:
+        """How many frames later the answer to a frame comes."""
+        return 0
+
+    @property
+    def parameters(self) -> int:
+        """How many weights there are."""
+        return sum(volume(w.shape) for node in self.nodes for _, w in node.layer.weights())
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates a frame."""
+        return sum(node.layer.macs(*(self.shapes[name] for name in node.inputs)) for node in self.nodes)
+
+    @cached_property
+    def hash(self) -> str:
+        """sha256 over graph, attributes and weights: equal for models that compute the same; origin does not count."""
+        digest = hashlib.sha256()
+        ports = [[p.name, p.value, p.size, p.dtype, p.low, p.high] for p in (*self.inputs, *self.outputs)]
+        digest.update(json.dumps([len(self.inputs), ports]).encode())
+        for state in self.states:
+            digest.update(json.dumps([state.name, state.source, state.initial.shape]).encode())
+            digest.update(np.ascontiguousarray(state.initial, "<f4").tobytes())
+        for node in self.nodes:
+            described = [type(node.layer).__name__, node.layer.attributes(), node.inputs, node.outputs]
+            digest.update(json.dumps(described, sort_keys=True).encode())
+            for name, weight in node.layer.weights():
+                parts = (weight.q, weight.scale) if isinstance(weight, Int8Matrix) else (weight,)
+                for part in parts:
+                    digest.update(f"{name} {part.dtype.str} {part.shape}".encode())
+                    digest.update(np.ascontiguousarray(part).tobytes())
+        return digest.hexdigest()
+
+    def save(self, path: str | Path) -> None:
+        """Write the model to one `.edgernn` file, whole or not at all."""
+        from edgernn import modelfile
+
+        modelfile.save(self, path)
+
+    def stream(self, device: str = "cpu") -> Stream:
+        """A running instance with the initial state. Raises BackendUnavailable when `device` is not there."""
+        from edgernn.stream import Stream
+
+        return Stream(self, device)
+
+    def summary(self) -> str:
+        """Layers, shapes, parameters, bytes and MACs a frame, hop and delay, as text."""
+        from edgernn.layers.summary import summary
+
+        return summary(self)
+
+
+def _define(known: dict[str, Shape], name: str, shape: Shape) -> None:
+    if name in known:
+        raise ValueError(f"two things make the value '{name}'")
+    known[name] = tuple(int(n) for n in shape)

@@ -1,0 +1,88 @@
+"""RNN, the plain recurrent cell (Elman 1990, doi:10.1207/s15516709cog1402_1).
+
+    h' = f(W x + R h + b)                                   ONNX operator specification, RNN
+
+`clip` bounds the input of f, as ONNX Runtime computes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from edgernn.layers.activations import (
+    TANH,
+    Activation,
+    activate,
+    clipped,
+    lower_activation,
+    lower_clip,
+    parse_activations,
+)
+from edgernn.layers.base import Array, Builder, Layer, Matrix, Ref, Shape, dense
+from edgernn.layers.recurrent import RecurrentInputs, cell_macs, cell_shapes, import_cell
+from edgernn.layers.rules import Importing, Value, rule
+
+FUSED = {"tanh": "rnn_tanh", "relu": "rnn_relu"}
+
+
+@dataclass(frozen=True, eq=False)
+class RNN(Layer):
+    """One step of an RNN: x, h -> h'."""
+
+    W: Matrix  # (H, n_in)
+    R: Matrix  # (H, H)
+    bias: Array  # (H,): W's and R's bias summed
+    activation: Activation = TANH
+    clip: float | None = None
+
+    quantisable: ClassVar[tuple[str, ...]] = ("W", "R")
+    gates: ClassVar[int] = 1
+
+    def shapes(self, *inputs: Shape) -> tuple[Shape, ...]:
+        return cell_shapes(self, self.gates, inputs, states=1)
+
+    def step(self, *inputs: Array) -> tuple[Array, ...]:
+        x, h = (value.reshape(-1) for value in inputs)
+        total = dense(self.W) @ x + dense(self.R) @ h + self.bias
+        return (activate(self.activation, clipped(total, self.clip)).reshape(inputs[1].shape),)
+
+    def lower(self, b: Builder, shapes: tuple[Shape, ...], *inputs: Ref) -> tuple[Ref, ...]:
+        x, h = inputs
+        if self.clip is None and self.activation[0] in FUSED:
+            return b.cell(FUSED[self.activation[0]], x, (h,), self.W, self.R, self.bias)
+        total = b.combine("add", b.affine(x, self.W, self.bias), b.affine(h, self.R, None))
+        return (lower_activation(b, self.activation, lower_clip(b, total, self.clip)),)
+
+    def macs(self, *inputs: Shape) -> int:
+        return cell_macs(self)
+
+
+@rule("RNN")
+def rnn(
+    g: Importing,
+    X: Value,
+    W: Value,
+    R: Value,
+    B: Value | None = None,
+    sequence_lens: Value | None = None,
+    initial_h: Value | None = None,
+    *,
+    activation_alpha: Sequence[float] = (),
+    activation_beta: Sequence[float] = (),
+    activations: Sequence[str] = (),
+    clip: float | None = None,
+    direction: str = "forward",
+    hidden_size: int | None = None,
+    layout: int = 0,
+    output_sequence: int = 0,
+) -> tuple[Value | None, ...]:
+    """ONNX RNN: Y (T, 1, 1, H) and Y_h (1, 1, H); with layout=1 the batch comes first."""
+    call = RecurrentInputs(X, W, R, B, sequence_lens, (initial_h,), direction, hidden_size, layout)
+
+    def make(w: Array, r: Array, b: Array) -> Layer:
+        (function,) = parse_activations(g, activations, activation_alpha, activation_beta, ("Tanh",))
+        return RNN(w, r, b[: len(w)] + b[len(w) :], function, clip)
+
+    return import_cell(g, call, RNN.gates, make)

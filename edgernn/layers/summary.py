@@ -1,0 +1,87 @@
+"""A model as text: layers, shapes, parameters, bytes and multiply-accumulates a frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from edgernn.layers.base import Int8Matrix, Layer, volume
+from edgernn.layers.model import Model, Port
+
+
+class NodeFacts(NamedTuple):
+    """What is worth knowing of one node."""
+
+    node: str
+    layer: str
+    output: str  # shapes
+    weights: str  # number format; empty for a layer without weights
+    parameters: int
+    bytes: int
+    macs: int
+
+    def cells(self) -> list[str]:
+        """As text, large numbers with commas."""
+        return [f"{value:,}" if isinstance(value, int) else value for value in self]
+
+
+COLUMNS = ("node", "layer", "output", "weights", "parameters", "bytes", "MACs")
+
+
+def summary(model: Model) -> str:
+    """One line a node under a line of columns, and the ports, states and totals below."""
+    rows = [COLUMNS, *(row.cells() for row in node_facts(model))]
+    widths = [max(len(row[i]) for row in rows) for i in range(len(COLUMNS))]
+    lines = [
+        "  ".join(cell.rjust(w) if i > 3 else cell.ljust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True)))
+        for row in rows
+    ]
+    return "\n".join(line.rstrip() for line in [*lines, "", *(f"{name}: {text}" for name, text in facts(model))])
+
+
+def node_facts(model: Model) -> Iterator[NodeFacts]:
+    """Every node that computes or holds weights, under COLUMNS; mere reshapes are left out."""
+    for node in model.nodes:
+        weights = [weight for _, weight in node.layer.weights()]
+        if type(node.layer).__name__ != "Reshape":
+            yield NodeFacts(
+                node.name,
+                type(node.layer).__name__,
+                " ".join("x".join(map(str, model.shapes[name])) or "1" for name in node.outputs),
+                number_format(node.layer),
+                sum(volume(weight.shape) for weight in weights),
+                sum(weight.nbytes for weight in weights),
+                node.layer.macs(*(model.shapes[name] for name in node.inputs)),
+            )
+
+
+def facts(model: Model) -> Iterator[tuple[str, str]]:
+    """(what, text) of the ports, states and totals."""
+    yield "inputs", ", ".join(map(port_text, model.inputs))
+    yield "outputs", ", ".join(map(port_text, model.outputs))
+    state = sum(volume(s.initial.shape) for s in model.states)
+    yield "state", f"{state:,} numbers in {len(model.states)} values"
+    yield "parameters", f"{model.parameters:,} in {weight_bytes(model):,} bytes"
+    yield "MACs a frame", f"{model.macs:,}"
+    yield "hop, delay", f"{model.hop}, {model.delay} frames"
+
+
+def port_text(port: Port) -> str:
+    """What a port takes or gives, in words."""
+    if port.dtype == "float32":
+        return f"{port.name} ({port.size} number{'s' if port.size > 1 else ''})"
+    return f"{port.name} (a token within {port.low}..{port.high})"
+
+
+def number_format(layer: Layer) -> str:
+    """int8 where a weight is quantised, else the dtype of the weights; nothing for a layer without weights."""
+    weights = [weight for _, weight in layer.weights()]
+    if any(isinstance(weight, Int8Matrix) for weight in weights):
+        return "int8"
+    return next((weight.dtype.name for weight in weights if not isinstance(weight, Int8Matrix)), "")
+
+
+def weight_bytes(model: Model) -> int:
+    """Bytes of all weights as the file stores them."""
+    return sum(weight.nbytes for node in model.nodes for _, weight in node.layer.weights())
+

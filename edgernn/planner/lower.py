@@ -1,0 +1,226 @@
+"""The builder: a layer's verbs become instructions on virtual buffers, its weights bytes in the backend's order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import cast
+
+import numpy as np
+
+from edgernn.kernels.contract import ALIGNMENT, COMBINES, MAPS, QUANTISED_HEADER, REDUCES, Backend, Opcode
+from edgernn.layers.base import Array, Int8Matrix, Matrix, Ref
+
+CONSTANT = -1
+
+
+@dataclass(frozen=True)
+class Place:
+    """A value: `size` numbers from `start` on (counted in items) in a buffer, or in the weights (buffer CONSTANT)."""
+
+    buffer: int
+    start: int
+    size: int
+    item: int = 4  # bytes a number: 4, or 8 for tokens
+
+    @property
+    def offset(self) -> int:
+        """Bytes from the start of the buffer."""
+        return self.start * self.item
+
+
+@dataclass(frozen=True)
+class Instruction:
+    """An opcode and its operands: Place for r and w, int for k and i, float for f."""
+
+    opcode: Opcode
+    operands: tuple[Place | int | float, ...]
+
+
+@dataclass
+class Weights:
+    """All constants of a plan, each aligned, as they will lie in memory."""
+
+    parts: list[Array] = field(default_factory=list)
+    size: int = 0
+
+    def add(self, values: Array) -> int:
+        """Append bytes; returns their offset."""
+        offset, data = self.size, np.ascontiguousarray(values).reshape(-1).view(np.uint8)
+        self.parts.append(data)
+        self.size += -(-len(data) // ALIGNMENT) * ALIGNMENT
+        return offset
+
+    def joined(self) -> Array:
+        """One aligned array, with room for a register to be read beyond the end."""
+        whole = aligned(self.size + ALIGNMENT)
+        at = 0
+        for part in self.parts:
+            whole[at : at + len(part)] = part
+            at += -(-len(part) // ALIGNMENT) * ALIGNMENT
+        return whole
+
+
+def aligned(size: int) -> Array:
+    """`size` zero bytes that begin at a multiple of ALIGNMENT."""
+    raw = np.zeros(size + ALIGNMENT, np.uint8)
+    start = -raw.ctypes.data % ALIGNMENT
+    return raw[start : start + size]
+
+
+class Lowering:
+    """The planner's `layers.base.Builder`."""
+
+    def __init__(self, backend: Backend):
+        self.backend = backend
+        self.weights = Weights()
+        self.code: list[Instruction] = []
+        self.buffers: list[int] = []  # bytes of each
+        self.quantised: dict[tuple[Place, int], Place] = {}
+
+    def buffer(self, size: int, item: int = 4) -> Place:
+        """A new buffer of `size` numbers, padded so that registers may run over its end."""
+        self.buffers.append((size * item + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT + ALIGNMENT)
+        return Place(len(self.buffers) - 1, 0, size, item)
+
+    def emit(self, opcode: Opcode, *operands: Place | int | float) -> None:
+        """Append an instruction."""
+        self.code.append(Instruction(opcode, operands))
+
+    def constant(self, values: Array) -> Place:
+        flat = np.asarray(values, np.float32).reshape(-1)
+        return Place(CONSTANT, self.weights.add(flat) // 4, flat.size)
+
+    def quantise(self, x: Ref, cols: int) -> Place:
+        """x in int8, quantised once however many read it."""
+        source = cast(Place, x)
+        known = self.quantised.get((source, cols))
+        if known is None:
+            known = self.quantised_buffer(source.size, cols)
+            self.emit(Opcode.QUANTISE, known, source, cols, source.size // cols)
+            self.quantised[source, cols] = known
+        return known
+
+    def quantised_buffer(self, size: int, cols: int) -> Place:
+        """A buffer for a quantised vector of `size` numbers in rows of `cols`."""
+        return self.buffer(QUANTISED_HEADER + size // cols * (-(-cols // 4) * 4), item=1)
+
+    def affine(self, x: Ref, weight: Matrix, bias: Array | None, count: int = 1) -> Place:
+        rows, cols = weight.shape
+        if x.size != cols * count:
+            raise ValueError(f"a weight of shape {weight.shape} does not fit {x.size} numbers in {count} rows")
+        y = self.buffer(rows * count)
+        offset = np.zeros(rows, np.float32) if bias is None else bias.astype(np.float32)
+        packed_bias = self.weights.add(self.backend.pack_rows(offset, 1))
+        if isinstance(weight, Int8Matrix):
+            matrix = self._matrix_i8(weight, 1)
+            self.emit(Opcode.AFFINE_I8, y, self.quantise(x, cols), *matrix, packed_bias, rows, cols, count)
+        else:
+            panels = self.weights.add(self.backend.pack(weight.astype(np.float32), 1))
+            self.emit(Opcode.AFFINE_F32, y, cast(Place, x), panels, packed_bias, rows, cols, count)
+        return y
+
+    def _matrix_i8(self, weight: Int8Matrix, gates: int) -> tuple[int, int, int]:
+        """Offsets of panels, scales and the integer corrections."""
+        return (
+            self.weights.add(self.backend.pack(weight.q, gates)),
+            self.weights.add(self.backend.pack_rows(weight.scale.astype(np.float32), gates)),
+            self.weights.add(self.backend.offsets(weight.q, gates)),
+        )
+
+    def map(self, function: str, x: Ref, alpha: float = 0.0, beta: float = 0.0) -> Place:
+        y = self.buffer(x.size)
+        self.emit(Opcode.MAP, y, cast(Place, x), x.size, MAPS.index(function), float(alpha), float(beta))
+        return y
+
+    def combine(self, operation: str, a: Ref, b: Ref) -> Place:
+        size = max(a.size, b.size)
+        if a.size not in (1, size) or b.size not in (1, size):
+            raise ValueError(f"{operation}: {a.size} and {b.size} numbers")
+        y = self.buffer(size)
+        vectors = int(a.size == size), int(b.size == size)
+        self.emit(Opcode.COMBINE, y, cast(Place, a), cast(Place, b), size, COMBINES.index(operation), *vectors)
+        return y
+
+    def select(self, condition: Ref, a: Ref, b: Ref) -> Place:
+        if not condition.size == a.size == b.size:
+            raise ValueError(f"select: {condition.size}, {a.size} and {b.size} numbers")
+        y = self.buffer(a.size)
+        self.emit(Opcode.SELECT, y, cast(Place, condition), cast(Place, a), cast(Place, b), a.size)
+        return y
+
+    def take(self, x: Ref, index: Array, fill: float = 0.0) -> Place:
+        flat = np.asarray(index, np.int32).reshape(-1)
+        if flat.size and (flat.min() < -1 or flat.max() >= x.size):
+            raise ValueError(f"take: an index outside the {x.size} numbers")
+        start, size = int(flat[0]) if flat.size else 0, flat.size
+        if size and start >= 0 and np.array_equal(flat, np.arange(start, start + size)):
+            return self.view(x, start, size)
+        y = self.buffer(size)
+        self.emit(Opcode.TAKE, y, cast(Place, x), self.weights.add(flat), size, float(fill))
+        return y
+
+    def view(self, x: Ref, start: int, size: int) -> Place:
+        if not 0 <= start <= start + size <= x.size:
+            raise ValueError(f"view: {start}..{start + size} of {x.size} numbers")
+        place = cast(Place, x)
+        return replace(place, start=place.start + start, size=size)
+
+    def join(self, *parts: Ref) -> Place:
+        y = self.buffer(sum(part.size for part in parts))
+        at = 0
+        for part in parts:
+            self.emit(Opcode.COPY, self.view(y, at, part.size), cast(Place, part), part.size)
+            at += part.size
+        return y
+
+    def reduce(self, operation: str, x: Ref, rows: int, cols: int) -> Place:
+        y = self.buffer(rows)
+        self.emit(Opcode.REDUCE, y, cast(Place, x), rows, cols, REDUCES.index(operation))
+        return y
+
+    def softmax(self, x: Ref, rows: int, cols: int, log: bool = False) -> Place:
+        y = self.buffer(x.size)
+        self.emit(Opcode.SOFTMAX, y, cast(Place, x), rows, cols, int(log))
+        return y
+
+    def normalise(self, x: Ref, rows: int, cols: int, epsilon: float, centre: bool = True) -> Place:
+        y = self.buffer(x.size)
+        self.emit(Opcode.NORMALISE, y, cast(Place, x), rows, cols, float(epsilon), int(centre))
+        return y
+
+    def lookup(self, token: Ref, table: Matrix) -> Place:
+        vocabulary, cols = table.shape
+        y = self.buffer(token.size * cols)
+        if isinstance(table, Int8Matrix):
+            stored = self.weights.add(table.q), self.weights.add(table.scale)
+            self.emit(Opcode.LOOKUP_I8, y, cast(Place, token), *stored, token.size, cols, vocabulary)
+        else:
+            offset = self.weights.add(table.astype(np.float32))
+            self.emit(Opcode.LOOKUP_F32, y, cast(Place, token), offset, token.size, cols, vocabulary)
+        return y
+
+    def cell(self, kind: str, x: Ref, states: tuple[Ref, ...], W: Matrix, R: Matrix, bias: Array) -> tuple[Place, ...]:
+        operator, _, function = kind.partition("_")
+        gates = {"lstm": 4, "gru": 3, "rnn": 1}[operator]
+        hidden, cols = R.shape[1], W.shape[1]
+        if x.size != cols or any(state.size != hidden for state in states):
+            raise ValueError(f"{kind}: input of {x.size} and states of {[s.size for s in states]} for {W.shape}, {R.shape}")
+        new = tuple(self.buffer(hidden) for _ in states)
+        packed_bias = self.weights.add(self.backend.pack_rows(bias.astype(np.float32), max(gates, 4 if gates == 3 else 1)))
+        extra = (int(function == "relu"),) if operator == "rnn" else ()
+        h, others = states[0], states[1:]
+        if isinstance(W, Int8Matrix) and isinstance(R, Int8Matrix):
+            read = [self.quantise(x, cols), self.quantise(h, hidden), *([h] if operator == "gru" else []), *others]
+            stored = (*self._matrix_i8(W, gates), *self._matrix_i8(R, gates))
+            opcode = Opcode[f"{operator.upper()}_I8"]
+        else:
+            read = [x, h, *others]
+            stored = tuple(self.weights.add(self.backend.pack(_float(m), gates)) for m in (W, R))
+            opcode = Opcode[f"{operator.upper()}_F32"]
+        self.emit(opcode, *new, *cast("list[Place]", read), *stored, packed_bias, cols, hidden, *extra)
+        return new
+
+
+def _float(weight: Matrix) -> Array:
+    values = weight.dense() if isinstance(weight, Int8Matrix) else weight
+    return values.astype(np.float32)

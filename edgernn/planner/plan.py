@@ -1,0 +1,101 @@
+"""The Plan: what a stream needs to run a model with one backend. Immutable, never stored."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgernn.kernels.contract import OPERANDS, WORDS, Backend, Opcode
+from edgernn.layers.base import Array, volume
+from edgernn.layers.model import Model, Port
+from edgernn.planner.arena import layout
+from edgernn.planner.lower import Instruction, Lowering, Place
+from edgernn.planner.states import Carried
+
+
+@dataclass(frozen=True, eq=False)
+class StateSlot:
+    """Where a state lies in the arena, and what it begins as."""
+
+    name: str
+    offset: int  # bytes
+    initial: Array  # (n,) float32
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """A model laid out for one backend."""
+
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    backend: str
+    program: Array  # (instructions, WORDS) int64, once a frame
+    prepare: Array  # the same, once whenever states have been set
+    weights: Array  # aligned bytes
+    arena_bytes: int
+    states: tuple[StateSlot, ...]
+
+    @property
+    def initial(self) -> Array:
+        """What the states begin as, one after the other, (n,) float32."""
+        return np.concatenate([np.empty(0, np.float32), *(slot.initial for slot in self.states)])
+
+    @property
+    def memory(self) -> Mapping[str, int]:
+        """Bytes: the packed weights (shared by all streams), the states, and the rest of one stream's arena."""
+        state = sum(slot.initial.nbytes for slot in self.states)
+        return {"weights": len(self.weights), "state": state, "scratch": self.arena_bytes - state}
+
+
+def make_plan(model: Model, backend: Backend) -> Plan:
+    """Lower every node, settle the states, place the buffers and write the program."""
+    low = Lowering(backend)
+    carried = Carried(low)
+    values: dict[str, Place] = {}
+    for number, port in enumerate(model.inputs):
+        values[port.value] = _load(low, number, port)
+    for state in model.states:
+        values[state.name] = carried.enter(volume(state.initial.shape))
+    for node in model.nodes:
+        shapes = tuple(model.shapes[name] for name in node.inputs)
+        made = node.layer.lower(low, shapes, *(values[name] for name in node.inputs))
+        values.update(zip(node.outputs, made, strict=True))  # type: ignore[arg-type]
+    for number, port in enumerate(model.outputs):
+        low.emit(Opcode.STORE, values[port.value], len(model.inputs) + number, port.size)
+    carried.leave([(values[state.name], values[state.source]) for state in model.states])
+    offsets, size = layout(low.code, low.buffers, carried.persistent)
+    slots = tuple(
+        StateSlot(s.name, offsets[values[s.name].buffer], np.asarray(s.initial, np.float32).reshape(-1)) for s in model.states
+    )
+    program, prepare = _encode(low.code, offsets), _encode(carried.prepare, offsets)
+    return Plan(model.inputs, model.outputs, backend.name, program, prepare, low.weights.joined(), size, slots)
+
+
+def _load(low: Lowering, number: int, port: Port) -> Place:
+    tokens = port.dtype == "int64"
+    place = low.buffer(port.size, 8 if tokens else 4)
+    low.emit(Opcode.LOAD_TOKENS if tokens else Opcode.LOAD, place, number, port.size)
+    return place
+
+
+def _encode(code: Sequence[Instruction], offsets: Mapping[int, int]) -> Array:
+    program = np.zeros((len(code) + 1, WORDS), np.int64)
+    for row, instruction in zip(program, code, strict=False):
+        row[0] = instruction.opcode
+        for n, (operand, name) in enumerate(zip(instruction.operands, OPERANDS[instruction.opcode], strict=True)):
+            row[n + 1] = _word(operand, name[0], offsets)
+    program[-1, 0] = Opcode.STOP
+    return program
+
+
+def _word(operand: Place | int | float, kind: str, offsets: Mapping[int, int]) -> int:
+    if isinstance(operand, Place):
+        if operand.buffer < 0:
+            return -1 - operand.offset
+        return offsets[operand.buffer] + operand.offset
+    if kind == "f":
+        return int(struct.unpack("<i", struct.pack("<f", operand))[0])
+    return int(operand)

@@ -1,0 +1,86 @@
+"""Frames in and answers out: what the caller gives becomes arrays of the right layout, or a BadInput that says why not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from edgernn.errors import BadInput
+from edgernn.layers.base import Array
+from edgernn.layers.model import Port
+
+Frames = Any  # an array, a number for token models, or a mapping port name -> one of them
+
+
+def as_frames(given: Frames, ports: Sequence[Port], several: bool) -> list[Array]:
+    """One C-contiguous array (T, size) a port, float32 or int64; T = 1 and given without it unless `several`.
+
+    Raises BadInput for a missing or unknown port, and for a wrong shape or dtype.
+    """
+    if isinstance(given, Mapping):
+        _check_names(given, ports)
+        arrays = [_as_array(given[port.name], port, several) for port in ports]
+    elif len(ports) == 1:
+        arrays = [_as_array(given, ports[0], several)]
+    else:
+        raise BadInput(f"the model has the inputs {', '.join(p.name for p in ports)}: give a mapping from name to array")
+    lengths = {len(array) for array in arrays}
+    if len(lengths) > 1:
+        raise BadInput(f"the inputs have {', '.join(map(str, sorted(lengths)))} frames; all need the same number")
+    return arrays
+
+
+def _check_names(given: Mapping[Any, Any], ports: Sequence[Port]) -> None:
+    names = [port.name for port in ports]
+    missing, unknown = [n for n in names if n not in given], [n for n in given if n not in names]
+    if missing or unknown:
+        problem = f"no {missing}" if missing else f"unknown {unknown}"
+        raise BadInput(f"the model's inputs are {', '.join(names)}; given: {problem}")
+
+
+def _as_array(given: Any, port: Port, several: bool) -> Array:
+    array = np.asarray(given)
+    expected = ("T, " if several else "") + str(port.size)
+    shape = array.shape
+    if port.size == 1 and array.ndim == int(several):
+        array = array.reshape(*shape, 1)  # one number a frame needs no axis of its own
+    if array.ndim != 1 + int(several) or array.shape[-1] != port.size:
+        raise BadInput(f"input '{port.name}' has shape {shape}, expected ({expected}{'' if several else ','})")
+    if port.dtype == "int64":
+        if not np.issubdtype(array.dtype, np.integer):
+            raise BadInput(f"input '{port.name}' takes token numbers, got {array.dtype}")
+        array = array.astype(np.int64, order="C", copy=False)
+    else:
+        if not np.issubdtype(array.dtype, np.number) or np.issubdtype(array.dtype, np.complexfloating):
+            raise BadInput(f"input '{port.name}' takes float32, got {array.dtype}")
+        array = _float32(array, port)
+    return np.ascontiguousarray(array).reshape(-1, port.size)
+
+
+def _float32(array: Array, port: Port) -> Array:
+    with np.errstate(over="ignore"):
+        narrow = array.astype(np.float32, order="C", copy=False)
+    if narrow.dtype != array.dtype and np.isinf(narrow).any() and np.isfinite(array).all():
+        raise BadInput(f"input '{port.name}' holds {np.abs(array).max():.3g}, beyond float32")
+    return narrow
+
+
+def bad_value(port: Port, frames: Array, frame: int) -> BadInput:
+    """The error for what the kernel's check found in this frame."""
+    if port.dtype == "int64":
+        bad = next(int(v) for v in frames[frame] if not port.low <= v <= port.high)
+        return BadInput(f"input '{port.name}', frame {frame}: token {bad} is outside {port.low}..{port.high}")
+    at = int(np.flatnonzero(~np.isfinite(frames[frame]))[0])
+    return BadInput(f"input '{port.name}', frame {frame}, element {at} is {frames[frame][at]}; all numbers must be finite")
+
+
+def as_output(array: Array | None, port: Port, shape: tuple[int, ...]) -> Array:
+    """The array for an answer: a new one, or the caller's after a check."""
+    if array is None:
+        return np.empty(shape, np.float32)
+    fits = isinstance(array, np.ndarray) and array.dtype == np.float32 and array.shape == shape
+    if not fits or not array.flags.c_contiguous or not array.flags.writeable:
+        raise BadInput(f"out for '{port.name}' must be a writeable C-contiguous float32 array of shape {shape}")
+    return array

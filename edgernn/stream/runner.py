@@ -1,0 +1,112 @@
+"""One arena and its control block: the part of a Stream that a compiled function points into."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from edgernn.kernels.builtin import caller_words
+from edgernn.kernels.contract import (
+    ADDRESS,
+    ARENA,
+    FRAME,
+    FRAMES,
+    HIGH,
+    INPUTS,
+    LOW,
+    PORT_WORDS,
+    PORTS,
+    PROGRAM,
+    SIZE,
+    STRIDE,
+    TOKENS,
+    WEIGHTS,
+    ALIGNMENT,
+)
+from edgernn.kernels.library import Library
+from edgernn.kernels.reference import ReferenceLibrary
+from edgernn.layers.base import Array
+from edgernn.planner import Plan
+from edgernn.stream.frames import Frames, as_frames, as_output, bad_value
+
+Answers = Any  # an array, or a mapping port name -> array where the model has several outputs
+
+
+def address(array: Array) -> int:
+    """Where the array's data lies."""
+    return int(array.__array_interface__["data"][0])
+
+
+class Runner:
+    """Runs frames through a plan in an arena of its own."""
+
+    def __init__(self, plan: Plan, library: Library | ReferenceLibrary):
+        self.plan = plan
+        self.library = library
+        raw = np.zeros(plan.arena_bytes + 2 * ALIGNMENT, np.uint8)
+        start = -address(raw) % ALIGNMENT
+        self.arena = raw[start : start + plan.arena_bytes + ALIGNMENT]
+        self.control = np.zeros(PORTS + PORT_WORDS * (len(plan.inputs) + len(plan.outputs)), np.int64)
+        self.control[PROGRAM] = address(plan.program)
+        self.control[WEIGHTS] = address(plan.weights)
+        self.control[ARENA] = address(self.arena)
+        self.control[INPUTS] = len(plan.inputs)
+        for number, port in enumerate((*plan.inputs, *plan.outputs)):
+            words = self.control[PORTS + number * PORT_WORDS :]
+            tokens = port.dtype == "int64"
+            words[STRIDE], words[SIZE], words[TOKENS] = port.size * (8 if tokens else 4), port.size, int(tokens)
+            words[LOW], words[HIGH] = port.low, port.high
+        self.set_states(plan.initial)
+
+    def _slots(self) -> list[Array]:
+        return [self.arena[s.offset : s.offset + s.initial.nbytes].view(np.float32) for s in self.plan.states]
+
+    def states(self) -> Array:
+        """All states, (n,) float32, in the model's order."""
+        return np.concatenate([np.empty(0, np.float32), *self._slots()])
+
+    def set_states(self, values: Array) -> None:
+        """Replace all states, and what follows from them."""
+        at = 0
+        for slot in self._slots():
+            slot[:] = values[at : at + len(slot)]
+            at += len(slot)
+        self.library.prepare(address(self.plan.prepare), address(self.control))
+
+    def frames(self, given: Frames, out: Any, several: bool) -> Answers:
+        """Checks and runs. Raises BadInput before anything has changed."""
+        plan = self.plan
+        inputs = as_frames(given, plan.inputs, several)
+        count = len(inputs[0])
+        lead = (count,) if several else ()
+        wanted = out if isinstance(out, Mapping) or out is None else {plan.outputs[0].name: out}
+        outputs = [as_output((wanted or {}).get(p.name), p, (*lead, p.size)) for p in plan.outputs]
+        for number, array in enumerate((*inputs, *outputs)):
+            self.control[PORTS + number * PORT_WORDS + ADDRESS] = address(array)
+        self.control[FRAMES] = count
+        status = self.library.run(address(self.control))
+        if status:
+            raise bad_value(plan.inputs[status - 1], inputs[status - 1], int(self.control[FRAME]))
+        if len(outputs) == 1:
+            return outputs[0]
+        return {port.name: array for port, array in zip(plan.outputs, outputs, strict=True)}
+
+    def step(self, x: Frames, out: Any = None) -> Answers:
+        """One frame: what the compiled `step` leaves to Python."""
+        return self.frames(x, out, several=False)
+
+    def fast_step(self) -> Callable[..., Any]:
+        """The compiled `step`, where the model has one port in and one out; else the one above."""
+        plan = self.plan
+        if len(plan.inputs) != 1 or len(plan.outputs) != 1:
+            return self.step
+        (port_in,), (port_out,) = plan.inputs, plan.outputs
+        tokens = port_in.dtype == "int64"
+        if tokens and port_in.size != 1:
+            return self.step
+        slow = self.step
+        for word, value in caller_words(port_in.size, port_out.size, tokens, slow).items():
+            self.control[word] = value
+        return self.library.step(self.control, slow)

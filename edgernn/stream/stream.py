@@ -1,0 +1,79 @@
+"""The Stream class."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+from edgernn.errors import BackendUnavailable
+from edgernn.kernels import library
+from edgernn.kernels.contract import Backend
+from edgernn.layers.base import Array
+from edgernn.layers.model import Model
+from edgernn.planner import Plan, make_plan
+from edgernn.stream.frames import Frames
+from edgernn.stream.runner import Answers, Runner
+from edgernn.stream.state import pack_state, unpack_state
+
+_plans: weakref.WeakKeyDictionary[Model, dict[str, Plan]] = weakref.WeakKeyDictionary()
+
+
+def plan_for(model: Model, backend: Backend) -> Plan:
+    """The model's plan for a backend, made once."""
+    plans = _plans.setdefault(model, {})
+    if backend.name not in plans:
+        plans[backend.name] = make_plan(model, backend)
+    return plans[backend.name]
+
+
+class Stream:
+    """One running instance of a model: it keeps the state, so that each call continues where the last one ended.
+
+    A Stream is used by one thread at a time. Several streams of one model share its weights and run side by side:
+    `run` releases the interpreter's lock.
+    """
+
+    def __init__(self, model: Model, device: str = "cpu"):
+        if device != "cpu":
+            raise BackendUnavailable(f"device '{device}' is not available; use device='cpu'")
+        loaded = library.load()
+        self.model = model
+        self._runner = Runner(plan_for(model, loaded.backend), loaded)
+        self.step = self._runner.fast_step()  # type: ignore[method-assign]
+
+    @property
+    def plan(self) -> Plan:
+        """The model as it is laid out for this processor."""
+        return self._runner.plan
+
+    def step(self, x: Frames, out: Any = None) -> Answers:  # noqa: F811
+        """One frame: x (n_in,) float32 -> y (n_out,) float32. Token models take an integer.
+
+        Several ports: a mapping name -> array in, a mapping out. `out` receives the answer where it is given.
+        Raises BadInput for a wrong shape or dtype, a number that is not finite or a token outside the vocabulary; the
+        state is then as before the call.
+        """
+        return self._runner.step(x, out)
+
+    def run(self, X: Frames, out: Any = None) -> Answers:
+        """T frames: X (T, n_in) -> Y (T, n_out); the same bits as T calls of `step`. Raises BadInput as `step` does."""
+        return self._runner.frames(X, out, several=True)
+
+    def reset(self) -> None:
+        """Back to the initial state."""
+        self._runner.set_states(self.plan.initial)
+
+    def save_state(self) -> bytes:
+        """The state, to go on from on any machine that has the model."""
+        return pack_state(self.model.hash, self._runner.states())
+
+    def load_state(self, blob: bytes) -> None:
+        """Go on from a saved state, bit for bit. Raises BadInput for a foreign or damaged one, and changes nothing."""
+        values: Array = self._runner.states()
+        self._runner.set_states(unpack_state(blob, self.model.hash, len(values)))
+
+    def fork(self) -> Stream:
+        """A second stream that goes on from this one's state."""
+        twin = Stream(self.model)
+        twin._runner.set_states(self._runner.states())
+        return twin

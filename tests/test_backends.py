@@ -1,0 +1,117 @@
+"""Every case on every instruction set: float close to the definition, quantised the same bits as the reference."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from cases import CASES, SIZES, frames
+from conftest import COMPILED, stream_on
+
+from edgernn.kernels import reference_maths
+from edgernn.kernels.contract import COMBINES, MAPS, REDUCES, OPERANDS, Opcode
+from edgernn.kernels.isas import REFERENCE
+from edgernn.kernels.reference import _Walker
+from edgernn.layers.definition import run
+from edgernn.quantiser import quantise
+
+STEPS = 1000
+# dB against the float model: rounding int8 weights and activations to nearest leaves 40 to 50 on random weights
+LEAST_SNR = 30.0
+
+
+@pytest.mark.parametrize("case", [*CASES, *"ABCDGH"])
+def test_float_is_close_to_the_definition(case: str, isa: str) -> None:
+    model = {**CASES, **SIZES}[case]()
+    x = frames(model, STEPS if case in CASES else 300)
+    expected, answer = run(model, x), stream_on(isa, model).run(x)
+    if not isinstance(expected, dict):
+        expected, answer = {"y": expected}, {"y": answer}
+    for name in expected:
+        assert np.abs(expected[name] - answer[name]).max() < 1e-5 * max(1.0, np.abs(expected[name]).max())
+
+
+@pytest.mark.parametrize("case", [*CASES, *"ABG"])
+def test_quantised_bits_are_those_of_the_reference(case: str) -> None:
+    model = quantise({**CASES, **SIZES}[case](), "int8")
+    x = frames(model, 150)
+    expected = stream_on(REFERENCE, model).run(x)
+    for name in COMPILED:
+        np.testing.assert_equal(stream_on(name, model).run(x), expected, err_msg=name)
+
+
+@pytest.mark.parametrize("case", [*"ABCDEGH"])
+def test_quantised_stays_near_the_float_model(case: str) -> None:
+    model = SIZES[case]()
+    x = frames(model, STEPS)
+    expected, answer = (stream_on(COMPILED[0], m).run(x) for m in (model, quantise(model, "int8")))
+    snr = 10 * np.log10((expected**2).sum() / ((expected - answer) ** 2).sum())
+    assert snr > LEAST_SNR
+
+
+SPECIAL = np.array([0.0, -0.0, 1e-45, -1e-38, 1.0, -1.0, 0.5, 2.5, -3.5, 126.7, -88.0, 1e9, -1e30, 3e38, 65504.0], np.float32)
+
+
+def _numbers() -> np.ndarray:
+    rng = np.random.default_rng(5)
+    spread = rng.standard_normal(3000) * 10.0 ** rng.uniform(-6, 3, 3000)
+    bits = rng.integers(-(2**31), 2**31, 1000).astype(np.int32).view(np.float32)
+    return np.concatenate([SPECIAL, spread.astype(np.float32), bits[np.isfinite(bits)]])
+
+
+@pytest.mark.parametrize("function", MAPS)
+def test_functions_have_the_bits_of_the_reference(function: str, isa: str) -> None:
+    from cases import Net
+
+    from edgernn.layers import Map
+
+    x = _numbers()
+    if function in ("sin", "cos"):
+        x = x[np.abs(x) < 8192]
+    net = Net(len(x))
+    model = net.model(y=(net.add(Map(function, 0.75, 0.25), "x"), len(x)))
+    np.testing.assert_array_equal(stream_on(isa, model).step(x), stream_on(REFERENCE, model).step(x))
+
+
+@pytest.mark.parametrize("operation", COMBINES)
+def test_operations_have_the_bits_of_the_reference(operation: str, isa: str) -> None:
+    from cases import Net
+
+    from edgernn.layers import Combine, Constant
+
+    x = _numbers()
+    other = np.roll(x, 7)
+    net = Net(len(x))
+    model = net.model(y=(net.add(Combine(operation), "x", net.add(Constant(other))), len(x)))
+    np.testing.assert_array_equal(stream_on(isa, model).step(x), stream_on(REFERENCE, model).step(x))
+
+
+@pytest.mark.parametrize("size", [1, 15, 16, 17, 50])
+def test_rows_have_the_bits_of_the_reference(size: int, isa: str) -> None:
+    from edgernn.kernels.panels import CpuBackend  # noqa: F401
+    from cases import Net
+
+    from edgernn.layers import LAYERS, Softmax, Reshape
+
+    x = np.random.default_rng(size).standard_normal((6, 3 * size)).astype(np.float32)
+    net = Net(3 * size)
+    grid = net.add(Reshape((3, size)), "x")
+    outputs = {"softmax": (net.add(Softmax(), grid), 3 * size), "log": (net.add(Softmax(log=True), grid), 3 * size)}
+    model = net.model(**outputs)
+    np.testing.assert_equal(stream_on(isa, model).run(x), stream_on(REFERENCE, model).run(x))
+
+
+def test_tanh_and_sigmoid_never_leave_their_range() -> None:
+    bits = np.random.default_rng(3).integers(-(2**31), 2**31, 2_000_000).astype(np.int32)
+    x = bits.view(np.float32)
+    with np.errstate(all="ignore"):
+        tanh, sigmoid = reference_maths.tanh(x), reference_maths.sigmoid(x)
+    assert (np.abs(tanh) <= 1).all()
+    assert ((sigmoid >= 0) & (sigmoid <= 1)).all()
+
+
+def test_the_reference_knows_every_instruction() -> None:
+    assert set(reference_maths.MAP) == set(MAPS)
+    assert set(reference_maths.COMBINE) == set(COMBINES)
+    assert set(reference_maths.REDUCE) == set(REDUCES)
+    assert all(hasattr(_Walker, code.name.lower()) for code in Opcode if code != Opcode.STOP)
+    assert all(len(operands) < 16 for operands in OPERANDS.values())

@@ -1,0 +1,70 @@
+"""What real time needs and can be counted: no allocation that stays, no compilation, no numba in the process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tracemalloc
+
+import numpy as np
+import pytest
+from cases import SIZES, frames
+
+from edgernn.quantiser import quantise
+from edgernn.stream import Stream
+
+
+@pytest.mark.parametrize("precision", ["none", "int8"])
+def test_step_allocates_nothing_but_its_answer(precision: str) -> None:
+    model = quantise(SIZES["B"](), precision)
+    stream, x = Stream(model), frames(model, 1)[0]
+    out = np.empty(12, np.float32)
+    stream.step(x)
+    stream.step(x, out)
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for _ in range(500):
+            stream.step(x)
+            stream.step(x, out)
+        after, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert after - before < 512
+    assert peak - before < 4096
+
+
+def test_streams_do_not_leak() -> None:
+    model = SIZES["B"]()
+    x = frames(model, 3)
+
+    def use() -> None:
+        stream = Stream(model)
+        stream.step(x[0])
+        stream.fork().run(x)
+
+    use()
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        for _ in range(50):
+            use()
+        after = tracemalloc.get_traced_memory()[0]
+    finally:
+        tracemalloc.stop()
+    assert after - before < 20_000
+
+
+def test_streaming_never_imports_numba() -> None:
+    code = """
+import sys
+from cases import SIZES, frames
+from edgernn.stream import Stream
+model = SIZES["G"]()
+Stream(model).run(frames(model, 3))
+print(sorted(name for name in ("numba", "onnx", "onnxruntime") if name in sys.modules))
+"""
+    environment = dict(os.environ, PYTHONPATH=os.path.dirname(__file__))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,223 @@
+"""One stream of answers however the frames come: step, chunks of any size, saved and restored, forked."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+from cases import CASES, SIZES, frames
+from conftest import stream_on
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgernn.errors import BadInput
+from edgernn.kernels.isas import REFERENCE
+from edgernn.layers.model import Model
+from edgernn.quantiser import quantise
+from edgernn.stream import Stream
+
+MODELS = {
+    f"{case}-{precision}": quantise(CASES[case](), precision)
+    for case in ("LSTM-33-47", "GRU-3-5", "RNN-7-64", "tokens", "residual", "shift-register", "lstm-peepholes")
+    for precision in ("none", "int8")
+}
+
+
+def same(a: object, b: object) -> None:
+    np.testing.assert_equal(a, b)
+
+
+def part(answers: object, start: int, stop: int) -> object:
+    if isinstance(answers, dict):
+        return {name: array[start:stop] for name, array in answers.items()}
+    return answers[start:stop]  # type: ignore[index]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.sampled_from(sorted(MODELS)), st.lists(st.integers(0, 9), min_size=1, max_size=12), st.integers(0, 2**31))
+def test_chunks_of_any_size_give_the_same_bits(name: str, chunks: list[int], seed: int) -> None:
+    model = MODELS[name]
+    x = frames(model, sum(chunks), seed)
+    whole, stream, at = Stream(model).run(x), Stream(model), 0
+    for size in chunks:
+        same(stream.run(x[at : at + size]), part(whole, at, at + size))
+        at += size
+
+
+@pytest.mark.parametrize("name", sorted(MODELS))
+def test_step_reset_save_load_and_fork(name: str) -> None:
+    model = MODELS[name]
+    x = frames(model, 30)
+    stream = Stream(model)
+    whole = stream.run(x)
+    stream.reset()
+    for t in range(10):
+        y = stream.step(x[t])
+        same(y, {k: v[t] for k, v in whole.items()} if isinstance(whole, dict) else whole[t])
+    blob, twin = stream.save_state(), stream.fork()
+    for other in (stream, twin):
+        same(other.run(x[10:]), part(whole, 10, 30))
+    late = Stream(model)
+    late.load_state(blob)
+    same(late.run(x[10:]), part(whole, 10, 30))
+    late.load_state(blob)
+    assert late.save_state() == blob
+
+
+def test_state_moves_between_instruction_sets(isa: str) -> None:
+    model = MODELS["LSTM-33-47-int8"]
+    x = frames(model, 20)
+    here, there = stream_on(isa, model), stream_on(REFERENCE, model)
+    here.run(x[:9])
+    there.load_state(here.save_state())
+    same(here.run(x[9:]), there.run(x[9:]))
+
+
+def _bad_states(model: Model) -> dict[str, object]:
+    blob = Stream(model).save_state()
+    other = Stream(SIZES["G"]()).save_state()
+    flipped = bytearray(blob)
+    flipped[60] ^= 1
+    newer = bytearray(blob)
+    newer[8] = 9
+    return {"other": other, "flipped": bytes(flipped), "newer": bytes(newer), "short": blob[:-1], "empty": b"", "text": "x"}
+
+
+@pytest.mark.parametrize("kind", ["other", "flipped", "newer", "short", "empty", "text"])
+def test_a_bad_saved_state_is_refused_and_changes_nothing(kind: str) -> None:
+    model = MODELS["GRU-3-5-int8"]
+    stream = Stream(model)
+    stream.run(frames(model, 5))
+    before = stream.save_state()
+    with pytest.raises(BadInput):
+        stream.load_state(_bad_states(model)[kind])  # type: ignore[arg-type]
+    assert stream.save_state() == before
+
+
+NAN, INF = float("nan"), float("inf")
+BAD_FRAMES = {
+    "short": np.zeros(2, np.float32),
+    "matrix": np.zeros((1, 3), np.float32),
+    "scalar": 1.0,
+    "text": np.array(["a", "b", "c"]),
+    "complex": np.zeros(3, np.complex64),
+    "nan": np.array([0, NAN, 0], np.float32),
+    "infinity": np.array([0, 0, -INF], np.float32),
+    "nan64": np.array([0, NAN, 0]),
+    "huge64": np.array([0, 1e300, 0]),
+    "nothing": None,
+    "names": {"y": np.zeros(3, np.float32)},
+    "object": object(),
+}
+
+
+@pytest.mark.parametrize("kind", BAD_FRAMES)
+def test_bad_frames_are_refused_and_leave_the_state(kind: str) -> None:
+    model = MODELS["GRU-3-5-none"]
+    stream = Stream(model)
+    stream.run(frames(model, 4))
+    before = stream.save_state()
+    with pytest.raises(BadInput):
+        stream.step(BAD_FRAMES[kind])
+    late = frames(model, 6)
+    late[5, 1] = NAN
+    with pytest.raises(BadInput, match="frame 5, element 1"):
+        stream.run(late)
+    assert stream.save_state() == before
+
+
+@pytest.mark.parametrize("token", [50, -51, 2**40, -(2**63), 2**70, 1.5, "a", None])
+def test_bad_tokens_are_refused(token: object) -> None:
+    stream = Stream(MODELS["tokens-none"])
+    before = stream.save_state()
+    with pytest.raises(BadInput):
+        stream.step(token)
+    assert stream.save_state() == before
+
+
+def test_tokens_come_as_any_integer() -> None:
+    model = MODELS["tokens-int8"]
+    forms = (7, np.int64(7), np.int32(7), np.array([7]), np.array(7, np.uint8), True + 6)
+    answers = [Stream(model).step(form) for form in forms]
+    for answer in answers[1:]:
+        same(answer, answers[0])
+    same(Stream(model).step(-1), Stream(model).step(49))
+
+
+def test_frames_come_in_any_layout_and_number_type() -> None:
+    model = MODELS["LSTM-33-47-none"]
+    x = np.round(frames(model, 1)[0] * 4)
+    expected = Stream(model).step(x)
+    strided = np.zeros(66, np.float32)
+    strided[::2] = x
+    read_only = x.copy()
+    read_only.flags.writeable = False
+    unaligned = np.frombuffer(b"x" + x.tobytes(), np.uint8)[1:].view(np.float32)
+    for form in (x.astype(np.float64), x.astype(np.int32), strided[::2], read_only, list(x), x[::-1][::-1], unaligned):
+        same(Stream(model).step(form), expected)
+
+
+def test_out_receives_the_answer() -> None:
+    model = MODELS["GRU-3-5-none"]
+    x = frames(model, 8)
+    expected, stream = Stream(model).run(x), Stream(model)
+    out = np.empty(3, np.float32)
+    assert stream.step(x[0], out) is out
+    same(out, expected[0])
+    assert stream.step(x[1], out=out) is out
+    rest = np.empty((6, 3), np.float32)
+    assert stream.run(x[2:], out=rest) is rest
+    same(rest, expected[2:])
+    for bad in (np.empty(4, np.float32), np.empty(3), np.empty(6, np.float32)[::2], "out"):
+        with pytest.raises(BadInput):
+            stream.step(x[0], bad)
+
+
+def test_no_frames_give_no_answers() -> None:
+    model = MODELS["GRU-3-5-none"]
+    stream = Stream(model)
+    before = stream.save_state()
+    assert stream.run(np.zeros((0, 3), np.float32)).shape == (0, 3)
+    assert stream.save_state() == before
+
+
+def test_several_ports_take_and_give_mappings() -> None:
+    model = MODELS["residual-none"]
+    x = frames(model, 3)
+    by_name = Stream(model).run({"x": x})
+    assert set(by_name) == {"y", "old"}
+    same(by_name, Stream(model).run(x))
+    out = {"y": np.empty((3, 24), np.float32)}
+    assert Stream(model).run(x, out=out)["y"] is out["y"]
+
+
+def test_streams_run_side_by_side_in_threads() -> None:
+    model = SIZES["C"]()
+    x = frames(model, 400)
+    expected, answers = Stream(model).run(x), {}
+
+    def work(n: int) -> None:
+        answers[n] = Stream(model).run(x)
+
+    threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for answer in answers.values():
+        same(answer, expected)
+
+
+def test_a_step_outlives_its_stream() -> None:
+    model = MODELS["LSTM-33-47-none"]
+    x = frames(model, 2)
+    expected = Stream(model).run(x)
+    step = Stream(model).step
+    import gc
+
+    gc.collect()
+    same(step(x[0]), expected[0])
+    same(step(x[1]), expected[1])
+    with pytest.raises(BadInput):
+        step(np.zeros(1, np.float32))

@@ -20,7 +20,7 @@ from numba.core.registry import cpu_target
 
 from edgernn.kernels.cpu.isa import ISA
 from edgernn.kernels.cpu import walk  # noqa: F401  (registers every function)
-from edgernn.kernels.cpu.functions import FUNCTIONS, KERNEL, symbol
+from edgernn.kernels.cpu.functions import FUNCTIONS, KERNELS, symbol
 
 EXTERNAL = ("run", "prepare")
 
@@ -39,7 +39,7 @@ def lower(name: str) -> str:
     declared = ", ".join(f"{t} %a{i}" for i, t in enumerate(types))
     kind = context.get_value_type(result)
     return f"""{library._final_module}
-define {kind} @{symbol(name)}({declared}) {"noinline" if (result, args) == KERNEL else "alwaysinline"} {{
+define {kind} @{symbol(name)}({declared}) {"noinline" if name in KERNELS else "alwaysinline"} {{
   %result = alloca {kind}
   %exception = alloca ptr
   %status = call i32 @{made.fndesc.llvm_func_name}(ptr %result, ptr %exception, {declared})

@@ -123,8 +123,30 @@ fail:
 }}
 
 define ptr @edgernn_call(ptr %self, ptr %args, i64 %n, ptr %names) {{
-  %address = load ptr, ptr %args
-  %control = call i64 @PyLong_AsLong(ptr %address)
+entry:
+  %block = load ptr, ptr %args{_field("c", "block", DATA, "ptr")}
+  %frames_at = getelementptr ptr, ptr %args, i64 1
+  %frames_object = load ptr, ptr %frames_at
+  %count = call i64 @PyLong_AsLong(ptr %frames_object)
+  %frames = getelementptr i64, ptr %c, i64 {FRAMES}
+  store i64 %count, ptr %frames
+  br label %test
+test:
+  %i = phi i64 [ 2, %entry ], [ %next, %port ]
+  %more = icmp slt i64 %i, %n
+  br i1 %more, label %port, label %go
+port:
+  %array_at = getelementptr ptr, ptr %args, i64 %i
+  %array = load ptr, ptr %array_at{_field("data", "array", DATA, "ptr")}
+  %number = sub i64 %i, 2
+  %words = mul i64 %number, {PORT_WORDS}
+  %word = add i64 %words, {PORTS + ADDRESS}
+  %slot = getelementptr i64, ptr %c, i64 %word
+  store ptr %data, ptr %slot
+  %next = add i64 %i, 1
+  br label %test
+go:
+  %control = ptrtoint ptr %c to i64
   %thread = call ptr @PyEval_SaveThread()
   %status = call i64 @edgernn_run(i64 %control, i64 0, i64 0, i64 0)
   call void @PyEval_RestoreThread(ptr %thread)

@@ -49,16 +49,10 @@ class Opcode(IntEnum):
     QUANTISE = 14
     AFFINE_F32 = 15
     AFFINE_I8 = 16
-    RNN_F32 = 17
-    RNN_I8 = 18
-    GRU_F32 = 19
-    GRU_I8 = 20
-    LSTM_F32 = 21
-    LSTM_I8 = 22
+    RNN = 17
+    GRU = 18
+    LSTM = 19
 
-
-_MATRIX_I8 = ("k panels", "k scale", "k offset")
-_GATED_I8 = ("k W", "k W_scale", "k W_offset", "k R", "k R_scale", "k R_offset", "k bias", "i cols", "i hidden")
 
 OPERANDS: dict[Opcode, tuple[str, ...]] = {
     Opcode.STOP: (),
@@ -77,13 +71,13 @@ OPERANDS: dict[Opcode, tuple[str, ...]] = {
     Opcode.LOOKUP_I8: ("w y", "r tokens", "k table", "k scale", "i count", "i cols", "i vocabulary"),
     Opcode.QUANTISE: ("w y", "r x", "i cols", "i count"),
     Opcode.AFFINE_F32: ("w y", "r x", "k panels", "k bias", "i rows", "i cols", "i count"),
-    Opcode.AFFINE_I8: ("w y", "r x", *_MATRIX_I8, "k bias", "i rows", "i cols", "i count"),
-    Opcode.RNN_F32: ("w h_new", "r x", "r h", "k W", "k R", "k bias", "i cols", "i hidden", "i relu"),
-    Opcode.RNN_I8: ("w h_new", "r x", "r h_q", *_GATED_I8, "i relu"),
-    Opcode.GRU_F32: ("w h_new", "r x", "r h", "k W", "k R", "k bias", "i cols", "i hidden"),
-    Opcode.GRU_I8: ("w h_new", "r x", "r h_q", "r h", *_GATED_I8),
-    Opcode.LSTM_F32: ("w h_new", "w c_new", "r x", "r h", "r c", "k W", "k R", "k bias", "i cols", "i hidden"),
-    Opcode.LSTM_I8: ("w h_new", "w c_new", "r x", "r h_q", "r c", *_GATED_I8),
+    Opcode.AFFINE_I8: (
+        "w y", "r x", "k panels", "k scale", "k offset", "k bias", "i rows", "i cols", "i count"
+    ),
+    # from_x = W x + b and from_h = R h + b lie gate after gate, in ONNX order
+    Opcode.RNN: ("w h_new", "r from_x", "r from_h", "i hidden", "i relu"),
+    Opcode.GRU: ("w h_new", "r from_x", "r from_h", "r h", "i hidden"),
+    Opcode.LSTM: ("w h_new", "w c_new", "r from_x", "r from_h", "r c", "i hidden"),
 }
 
 # The control block that an entry is called with: int64 words, some for the caller (see builtin), then PORT_WORDS for
@@ -101,17 +95,17 @@ REDUCES = "sum mean max min prod sum_square sum_abs".split()
 
 
 class Backend(Protocol):
-    """How one kind of processor wants its weights, and what it can do."""
+    """How one kind of processor wants its weights."""
 
     @property
     def name(self) -> str:
         """The instruction set, or `reference`."""
 
-    def pack(self, weight: NDArray[np.generic], gates: int) -> NDArray[np.uint8]:
-        """The bytes in which the kernels read a (gates * n, cols) matrix, float32 or int8."""
+    def pack(self, weight: NDArray[np.generic]) -> NDArray[np.uint8]:
+        """The bytes in which the kernels read a (rows, cols) matrix, float32 or int8."""
 
-    def pack_rows(self, values: NDArray[np.float32], gates: int) -> NDArray[np.uint8]:
-        """One number for each row of such a matrix (bias, scale), in the order of the panels' rows."""
+    def pack_rows(self, values: NDArray[np.generic]) -> NDArray[np.uint8]:
+        """One 32-bit number for each row of such a matrix (bias, scale)."""
 
-    def offsets(self, weight: NDArray[np.int8], gates: int) -> NDArray[np.uint8]:
+    def offsets(self, weight: NDArray[np.int8]) -> NDArray[np.uint8]:
         """int32 a row, added to its dot product to undo the unsigned form of the activations; may be empty."""

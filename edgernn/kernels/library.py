@@ -125,7 +125,8 @@ class Library:
         address = self._engine.get_function_address
         self._step = builtin.method(b"step", address("edgernn_step"))
         self._call = builtin.method(b"run", address("edgernn_call"))
-        self.run: Callable[[int], int] = builtin.make(self._call, None, self)
+        # run(control, frames, *arrays): all ports' arrays (NumPy's own class, laid out as the block says) -> status
+        self.run: Callable[..., int] = builtin.make(self._call, None, self)
         self.prepare = _entry(address("edgernn_prepare"))
 
     def step(self, control: Any, slow: Callable[..., Any]) -> Callable[..., Any]:

@@ -1,8 +1,7 @@
 """Weights in the order in which the CPU kernels read them.
 
-Rows are grouped in registers of `lanes`, padded with zeros. A cell's gates lie side by side, so that one tile holds all
-gates of `lanes` units; other matrices are cut into tiles of four registers and, at the end, single registers.
-float32: [tile][col][register][lane]; int8: [tile][col / 4][register][lane][4].
+Rows are grouped in registers of `lanes`, padded with zeros, and these in tiles of four registers; at the end stand single
+registers. float32: [tile][col][register][lane]; int8: [tile][col / 4][register][lane][4].
 """
 
 from __future__ import annotations
@@ -15,20 +14,6 @@ from edgernn.kernels.isas import Isa
 TILE = 4
 
 
-def _tiles(weight: NDArray[np.generic], gates: int, lanes: int) -> list[NDArray[np.generic]]:
-    """(tiles, registers, lanes, cols) for each kind of tile, in order."""
-    rows, cols = weight.shape
-    units = rows // gates
-    padded = np.zeros((gates, -(-units // lanes) * lanes, cols), weight.dtype)
-    padded[:, :units] = weight.reshape(gates, units, cols)
-    registers = padded.reshape(gates, -1, lanes, cols)
-    if gates > 1:
-        return [registers.transpose(1, 0, 2, 3)]
-    blocks = registers[0]
-    full = len(blocks) // TILE * TILE
-    return [blocks[:full].reshape(-1, TILE, lanes, cols), blocks[full:].reshape(-1, 1, lanes, cols)]
-
-
 class CpuBackend:
     """Packs weights for one instruction set. The planner's `Backend`."""
 
@@ -36,23 +21,25 @@ class CpuBackend:
         self.isa = isa
         self.name = isa.name
 
-    def pack(self, weight: NDArray[np.generic], gates: int) -> NDArray[np.uint8]:
-        """The panels of a (gates * n, cols) matrix, float32 or int8."""
-        if weight.dtype == np.int8:
-            weight = np.pad(weight, ((0, 0), (0, -weight.shape[1] % 4)))
-        parts = []
-        for tiles in _tiles(weight, gates, self.isa.lanes):
-            group = 4 if weight.dtype == np.int8 else 1
-            split = tiles.reshape(*tiles.shape[:3], weight.shape[1] // group, group)
-            parts.append(np.ascontiguousarray(split.transpose(0, 3, 1, 2, 4)).reshape(-1).view(np.uint8))
-        return np.concatenate(parts)
+    def _padded(self, weight: NDArray[np.generic]) -> NDArray[np.generic]:
+        return np.pad(weight, ((0, -len(weight) % self.isa.lanes), (0, 0)))
 
-    def pack_rows(self, values: NDArray[np.generic], gates: int) -> NDArray[np.uint8]:
-        """One 32-bit number a row, in the order of the panels' rows."""
-        return np.concatenate([tiles.reshape(-1) for tiles in _tiles(values[:, None], gates, self.isa.lanes)]).view(np.uint8)
+    def pack(self, weight: NDArray[np.generic]) -> NDArray[np.uint8]:
+        """The panels of a (rows, cols) matrix, float32 or int8."""
+        group = 4 if weight.dtype == np.int8 else 1
+        weight = np.pad(self._padded(weight), ((0, 0), (0, -weight.shape[1] % group)))
+        registers = weight.reshape(-1, self.isa.lanes, weight.shape[1] // group, group)
+        full = len(registers) // TILE * TILE
+        tiles = registers[:full].reshape(-1, TILE, *registers.shape[1:]).transpose(0, 3, 1, 2, 4)
+        rest = registers[full:].transpose(0, 2, 1, 3)
+        return np.concatenate([np.ascontiguousarray(part).reshape(-1) for part in (tiles, rest)]).view(np.uint8)
 
-    def offsets(self, weight: NDArray[np.int8], gates: int) -> NDArray[np.uint8]:
+    def pack_rows(self, values: NDArray[np.generic]) -> NDArray[np.uint8]:
+        """One 32-bit number a row, zero for the rows that fill the last register."""
+        return np.ascontiguousarray(self._padded(values[:, None])).reshape(-1).view(np.uint8)
+
+    def offsets(self, weight: NDArray[np.int8]) -> NDArray[np.uint8]:
         """int32 a row that undoes the unsigned form of the activations; empty where there is none."""
         if not self.isa.offset:
             return np.empty(0, np.uint8)
-        return self.pack_rows((-self.isa.offset * weight.sum(1, dtype=np.int64)).astype(np.int32), gates)
+        return self.pack_rows((-self.isa.offset * weight.sum(1, dtype=np.int64)).astype(np.int32))

@@ -33,15 +33,15 @@ class ReferenceBackend:
 
     name = "reference"
 
-    def pack(self, weight: Array, gates: int) -> NDArray[np.uint8]:
+    def pack(self, weight: Array) -> NDArray[np.uint8]:
         """The matrix itself."""
         return np.ascontiguousarray(weight).reshape(-1).view(np.uint8)
 
-    def pack_rows(self, values: Array, gates: int) -> NDArray[np.uint8]:
+    def pack_rows(self, values: Array) -> NDArray[np.uint8]:
         """The numbers themselves."""
         return np.ascontiguousarray(values).view(np.uint8)
 
-    def offsets(self, weight: Array, gates: int) -> NDArray[np.uint8]:
+    def offsets(self, weight: Array) -> NDArray[np.uint8]:
         """None: activations are signed here."""
         return np.empty(0, np.uint8)
 
@@ -56,9 +56,13 @@ class ReferenceLibrary:
         words = at(control, c.PORTS, np.int64)
         _Walker(control, int(words[c.ARENA]), int(words[c.WEIGHTS])).walk(program)
 
-    def run(self, control: int) -> int:
+    def run(self, block: Array, frames: int, *arrays: Array) -> int:
         """Check all frames, then walk the program once a frame; 0, or 1 + the number of the bad port."""
+        control = block.ctypes.data
         words = at(control, c.PORTS, np.int64)
+        words[c.FRAMES] = frames
+        for port, array in enumerate(arrays):
+            _port(control, port)[c.ADDRESS] = array.ctypes.data
         for port in range(int(words[c.INPUTS])):
             bad = _first_bad_frame(control, port, int(words[c.FRAMES]))
             if bad is not None:
@@ -180,74 +184,31 @@ class _Walker:
         q[:, :cols] = np.rint(values * (f32(127) / largest)).astype(np.int8).reshape(count, cols)
         q[:, cols:] = 0
 
-    def _sums(self, x: int, W: int, scale: int, rows: int, cols: int, position: int = 0) -> Array:
-        """The integer products of one quantised row, as float32."""
-        stride = -(-cols // 4) * 4
-        q = at(x + QUANTISED_HEADER + stride * position, cols, np.int8).astype(np.int64)
-        total = at(W, rows * cols, np.int8).reshape(rows, cols).astype(np.int64) @ q
-        return total.astype(np.float32) * (at(scale, rows) * at(x, 1)[0])
-
     def affine_f32(self, y: int, x: int, W: int, bias: int, rows: int, cols: int, count: int) -> None:
         weight, values = at(W, rows * cols).reshape(rows, cols), at(x, cols * count).reshape(count, cols)
         at(y, rows * count).reshape(count, rows)[:] = values @ weight.T + at(bias, rows)
 
-    def affine_i8(
-        self, y: int, x: int, W: int, scale: int, offset: int, bias: int, rows: int, cols: int, count: int
-    ) -> None:
-        for position in range(count):
-            out = at(y + 4 * rows * position, rows)
-            out[:] = at(bias, rows) + self._sums(x, W, scale, rows, cols, position)
+    def affine_i8(self, y: int, x: int, W: int, scale: int, offset: int, bias: int, *sizes: int) -> None:
+        rows, cols, count = sizes
+        stride = -(-cols // 4) * 4
+        q = at(x + QUANTISED_HEADER, stride * count, np.int8).reshape(count, stride)[:, :cols].astype(np.int64)
+        total = q @ at(W, rows * cols, np.int8).reshape(rows, cols).astype(np.int64).T
+        at(y, rows * count).reshape(count, rows)[:] = at(bias, rows) + total.astype(np.float32) * (
+            at(scale, rows) * at(x, 1)[0]
+        )
 
-    def _gates_f32(self, x: int, h: int, W: int, R: int, cols: int, hidden: int, gates: int) -> tuple[Array, Array]:
-        w, r = at(W, gates * hidden * cols).reshape(-1, cols), at(R, gates * hidden * hidden).reshape(-1, hidden)
-        return w @ at(x, cols), r @ at(h, hidden)
+    def rnn(self, h_new: int, from_x: int, from_h: int, hidden: int, relu: int) -> None:
+        total = at(from_x, hidden) + at(from_h, hidden)
+        at(h_new, hidden)[:] = maths.MAP["relu" if relu else "tanh"](total, f32(0), f32(0))
 
-    def _gates_i8(self, x: int, h: int, stored: list[int], cols: int, hidden: int, gates: int) -> tuple[Array, Array]:
-        W, w_scale, _, R, r_scale, _ = stored
-        return self._sums(x, W, w_scale, gates * hidden, cols), self._sums(h, R, r_scale, gates * hidden, hidden)
+    def gru(self, h_new: int, from_x: int, from_h: int, h: int, hidden: int) -> None:
+        x_z, x_r, x_n = np.split(at(from_x, 3 * hidden), 3)
+        h_z, h_r, h_n = np.split(at(from_h, 3 * hidden), 3)
+        n = maths.tanh(x_n + h_n / (maths.gate(x_r + h_r) + f32(1)))
+        at(h_new, hidden)[:] = n + (at(h, hidden) - n) / (maths.gate(x_z + h_z) + f32(1))
 
-    def rnn_f32(self, y: int, x: int, h: int, W: int, R: int, bias: int, cols: int, hidden: int, relu: int) -> None:
-        from_x, from_h = self._gates_f32(x, h, W, R, cols, hidden, 1)
-        _rnn(y, (from_x + at(bias, hidden)) + from_h, relu)
-
-    def rnn_i8(self, y: int, x: int, h: int, *rest: int) -> None:
-        *stored, bias, cols, hidden, relu = rest
-        from_x, from_h = self._gates_i8(x, h, stored, cols, hidden, 1)
-        _rnn(y, (at(bias, hidden) + from_x) + from_h, relu)
-
-    def gru_f32(self, y: int, x: int, h: int, W: int, R: int, bias: int, cols: int, hidden: int) -> None:
-        _gru(y, at(h, hidden), at(bias, 4 * hidden), *self._gates_f32(x, h, W, R, cols, hidden, 3))
-
-    def gru_i8(self, y: int, x: int, h_q: int, h: int, *rest: int) -> None:
-        *stored, bias, cols, hidden = rest
-        _gru(y, at(h, hidden), at(bias, 4 * hidden), *self._gates_i8(x, h_q, stored, cols, hidden, 3))
-
-    def lstm_f32(self, y: int, c_new: int, x: int, h: int, cell: int, *rest: int) -> None:
-        W, R, bias, cols, hidden = rest
-        from_x, from_h = self._gates_f32(x, h, W, R, cols, hidden, 4)
-        _lstm(y, c_new, at(cell, hidden), (at(bias, 4 * hidden) + from_x) + from_h)
-
-    def lstm_i8(self, y: int, c_new: int, x: int, h: int, cell: int, *rest: int) -> None:
-        *stored, bias, cols, hidden = rest
-        from_x, from_h = self._gates_i8(x, h, stored, cols, hidden, 4)
-        _lstm(y, c_new, at(cell, hidden), (at(bias, 4 * hidden) + from_x) + from_h)
-
-
-def _rnn(y: int, total: Array, relu: int) -> None:
-    at(y, len(total))[:] = maths.MAP["relu" if relu else "tanh"](total, f32(0), f32(0))
-
-
-def _gru(y: int, h: Array, bias: Array, from_x: Array, from_h: Array) -> None:
-    b_z, b_r, b_n, b_m = np.split(bias, 4)
-    x_z, x_r, x_n = np.split(from_x, 3)
-    h_z, h_r, h_n = np.split(from_h, 3)
-    z, r = (b_z + x_z) + h_z, (b_r + x_r) + h_r
-    n = maths.tanh((b_n + x_n) + (b_m + h_n) / (maths.gate(r) + f32(1)))
-    at(y, len(h))[:] = n + (h - n) / (maths.gate(z) + f32(1))
-
-
-def _lstm(y: int, c_new: int, c_old: Array, gates: Array) -> None:
-    i, o, f, g = np.split(gates, 4)
-    cell = c_old / (maths.gate(f) + f32(1)) + maths.gated(g, i)
-    at(c_new, len(cell))[:] = cell
-    at(y, len(cell))[:] = maths.gated(cell, o)
+    def lstm(self, h_new: int, c_new: int, from_x: int, from_h: int, c_old: int, hidden: int) -> None:
+        i, o, f, g = np.split(at(from_x, 4 * hidden) + at(from_h, 4 * hidden), 4)
+        cell = at(c_old, hidden) / (maths.gate(f) + f32(1)) + maths.gated(g, i)
+        at(c_new, hidden)[:] = cell
+        at(h_new, hidden)[:] = maths.gated(cell, o)

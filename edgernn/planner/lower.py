@@ -110,22 +110,17 @@ class Lowering:
             raise ValueError(f"a weight of shape {weight.shape} does not fit {x.size} numbers in {count} rows")
         y = self.buffer(rows * count)
         offset = np.zeros(rows, np.float32) if bias is None else bias.astype(np.float32)
-        packed_bias = self.weights.add(self.backend.pack_rows(offset, 1))
+        packed_bias = self.weights.add(self.backend.pack_rows(offset))
         if isinstance(weight, Int8Matrix):
-            matrix = self._matrix_i8(weight, 1)
-            self.emit(Opcode.AFFINE_I8, y, self.quantise(x, cols), *matrix, packed_bias, rows, cols, count)
+            panels = self.weights.add(self.backend.pack(weight.q))
+            scale = self.weights.add(self.backend.pack_rows(weight.scale.astype(np.float32)))
+            corrections = self.weights.add(self.backend.offsets(weight.q))
+            sizes = packed_bias, rows, cols, count
+            self.emit(Opcode.AFFINE_I8, y, self.quantise(x, cols), panels, scale, corrections, *sizes)
         else:
-            panels = self.weights.add(self.backend.pack(weight.astype(np.float32), 1))
+            panels = self.weights.add(self.backend.pack(weight.astype(np.float32)))
             self.emit(Opcode.AFFINE_F32, y, cast(Place, x), panels, packed_bias, rows, cols, count)
         return y
-
-    def _matrix_i8(self, weight: Int8Matrix, gates: int) -> tuple[int, int, int]:
-        """Offsets of panels, scales and the integer corrections."""
-        return (
-            self.weights.add(self.backend.pack(weight.q, gates)),
-            self.weights.add(self.backend.pack_rows(weight.scale.astype(np.float32), gates)),
-            self.weights.add(self.backend.offsets(weight.q, gates)),
-        )
 
     def map(self, function: str, x: Ref, alpha: float = 0.0, beta: float = 0.0) -> Place:
         y = self.buffer(x.size)
@@ -201,26 +196,15 @@ class Lowering:
 
     def cell(self, kind: str, x: Ref, states: tuple[Ref, ...], W: Matrix, R: Matrix, bias: Array) -> tuple[Place, ...]:
         operator, _, function = kind.partition("_")
-        gates = {"lstm": 4, "gru": 3, "rnn": 1}[operator]
-        hidden, cols = R.shape[1], W.shape[1]
-        if x.size != cols or any(state.size != hidden for state in states):
-            raise ValueError(f"{kind}: input of {x.size} and states of {[s.size for s in states]} for {W.shape}, {R.shape}")
+        hidden, gates = R.shape[1], R.shape[0]
+        if any(state.size != hidden for state in states):
+            raise ValueError(f"{kind}: states of {[s.size for s in states]} numbers for {R.shape}")
+        recurrent_bias = None
+        if operator == "gru":  # the candidate's recurrent bias stays inside the reset gate's product
+            recurrent_bias = np.concatenate([np.zeros(2 * hidden, np.float32), bias[gates:]])
+        sums = self.affine(x, W, bias[:gates]), self.affine(states[0], R, recurrent_bias)
         new = tuple(self.buffer(hidden) for _ in states)
-        packed_bias = self.weights.add(self.backend.pack_rows(bias.astype(np.float32), max(gates, 4 if gates == 3 else 1)))
+        old = cast("tuple[Place, ...]", {"rnn": (), "gru": states, "lstm": states[1:]}[operator])
         extra = (int(function == "relu"),) if operator == "rnn" else ()
-        h, others = states[0], states[1:]
-        if isinstance(W, Int8Matrix) and isinstance(R, Int8Matrix):
-            read = [self.quantise(x, cols), self.quantise(h, hidden), *([h] if operator == "gru" else []), *others]
-            stored = (*self._matrix_i8(W, gates), *self._matrix_i8(R, gates))
-            opcode = Opcode[f"{operator.upper()}_I8"]
-        else:
-            read = [x, h, *others]
-            stored = tuple(self.weights.add(self.backend.pack(_float(m), gates)) for m in (W, R))
-            opcode = Opcode[f"{operator.upper()}_F32"]
-        self.emit(opcode, *new, *cast("list[Place]", read), *stored, packed_bias, cols, hidden, *extra)
+        self.emit(Opcode[operator.upper()], *new, *sums, *old, hidden, *extra)
         return new
-
-
-def _float(weight: Matrix) -> Array:
-    values = weight.dense() if isinstance(weight, Int8Matrix) else weight
-    return values.astype(np.float32)

@@ -16,9 +16,8 @@ from edgernn.planner.lower import Instruction, Lowering, Place
 # later register of the same instruction
 IN_PLACE = {
     (Opcode.MAP, 0, 1),
-    (Opcode.LSTM_F32, 1, 4),
-    (Opcode.LSTM_I8, 1, 4),
-    (Opcode.GRU_I8, 0, 3),
+    (Opcode.GRU, 0, 3),
+    (Opcode.LSTM, 1, 4),
 }
 
 

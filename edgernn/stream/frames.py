@@ -15,7 +15,7 @@ Frames = Any  # an array, a number for token models, or a mapping port name -> o
 
 
 def as_frames(given: Frames, ports: Sequence[Port], several: bool) -> list[Array]:
-    """One C-contiguous array (T, size) a port, float32 or int64; T = 1 and given without it unless `several`.
+    """One C-contiguous array (T, size) a port, float32 or int64; unless `several`, T = 1 and not in the given shape.
 
     Raises BadInput for a missing or unknown port, and for a wrong shape or dtype.
     """
@@ -26,8 +26,7 @@ def as_frames(given: Frames, ports: Sequence[Port], several: bool) -> list[Array
         arrays = [_as_array(given, ports[0], several)]
     else:
         raise BadInput(f"the model has the inputs {', '.join(p.name for p in ports)}: give a mapping from name to array")
-    lengths = {len(array) for array in arrays}
-    if len(lengths) > 1:
+    if len(arrays) > 1 and len(lengths := {len(array) for array in arrays}) > 1:
         raise BadInput(f"the inputs have {', '.join(map(str, sorted(lengths)))} frames; all need the same number")
     return arrays
 
@@ -42,27 +41,29 @@ def _check_names(given: Mapping[Any, Any], ports: Sequence[Port]) -> None:
 
 def _as_array(given: Any, port: Port, several: bool) -> Array:
     array = np.asarray(given)
-    expected = ("T, " if several else "") + str(port.size)
-    shape = array.shape
-    if port.size == 1 and array.ndim == int(several):
-        array = array.reshape(*shape, 1)  # one number a frame needs no axis of its own
-    if array.ndim != 1 + int(several) or array.shape[-1] != port.size:
-        raise BadInput(f"input '{port.name}' has shape {shape}, expected ({expected}{'' if several else ','})")
-    if port.dtype == "int64":
-        if not np.issubdtype(array.dtype, np.integer):
+    axes, size = 1 + several, port.size
+    if size == 1 and array.ndim == axes - 1:
+        array = array[..., None]  # one number a frame needs no axis of its own
+    if array.ndim != axes or array.shape[-1] != size:
+        expected = f"(T, {size})" if several else f"({size},)"
+        raise BadInput(f"input '{port.name}' has shape {np.shape(given)}, expected {expected}")
+    wanted = np.dtype(port.dtype)
+    if array.dtype != wanted:
+        array = _converted(array, port, wanted)
+    array = np.ascontiguousarray(array if array.flags.aligned else array.copy())
+    return array if several else array[None]
+
+
+def _converted(array: Array, port: Port, wanted: np.dtype[Any]) -> Array:
+    if wanted.kind == "i":
+        if array.dtype.kind not in "iu":
             raise BadInput(f"input '{port.name}' takes token numbers, got {array.dtype}")
-        array = array.astype(np.int64, order="C", copy=False)
-    else:
-        if not np.issubdtype(array.dtype, np.number) or np.issubdtype(array.dtype, np.complexfloating):
-            raise BadInput(f"input '{port.name}' takes float32, got {array.dtype}")
-        array = _float32(array, port)
-    return np.ascontiguousarray(array).reshape(-1, port.size)
-
-
-def _float32(array: Array, port: Port) -> Array:
+        return array.astype(wanted)
+    if array.dtype.kind not in "fiu":
+        raise BadInput(f"input '{port.name}' takes float32, got {array.dtype}")
     with np.errstate(over="ignore"):
-        narrow = array.astype(np.float32, order="C", copy=False)
-    if narrow.dtype != array.dtype and np.isinf(narrow).any() and np.isfinite(array).all():
+        narrow = array.astype(wanted)
+    if np.isinf(narrow).any() and np.isfinite(array).all():
         raise BadInput(f"input '{port.name}' holds {np.abs(array).max():.3g}, beyond float32")
     return narrow
 

@@ -9,10 +9,8 @@ import numpy as np
 
 from edgernn.kernels.builtin import caller_words
 from edgernn.kernels.contract import (
-    ADDRESS,
     ARENA,
     FRAME,
-    FRAMES,
     HIGH,
     INPUTS,
     LOW,
@@ -83,10 +81,7 @@ class Runner:
         lead = (count,) if several else ()
         wanted = out if isinstance(out, Mapping) or out is None else {plan.outputs[0].name: out}
         outputs = [as_output((wanted or {}).get(p.name), p, (*lead, p.size)) for p in plan.outputs]
-        for number, array in enumerate((*inputs, *outputs)):
-            self.control[PORTS + number * PORT_WORDS + ADDRESS] = address(array)
-        self.control[FRAMES] = count
-        status = self.library.run(address(self.control))
+        status = self.library.run(self.control, count, *inputs, *outputs)
         if status:
             raise bad_value(plan.inputs[status - 1], inputs[status - 1], int(self.control[FRAME]))
         if len(outputs) == 1:

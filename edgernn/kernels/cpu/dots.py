@@ -107,8 +107,8 @@ def _dot(blocks: int, kind: Any, vector: Any, step: Any, add: str) -> Any:
 
 
 # dot*_f(w, x, k): sums of float32 products; dot*_i8(w, x, k4): sums of int8 products, k4 = k / 4 rounded up
-dot1_f, dot3_f, dot4_f = (_dot(n, F, FV, _step_f, "fadd") for n in (1, 3, 4))
-dot1_i8, dot3_i8, dot4_i8 = (_dot(n, I, IV, _step_i8, "add") for n in (1, 3, 4))
+dot1_f, dot4_f = (_dot(n, F, FV, _step_f, "fadd") for n in (1, 4))
+dot1_i8, dot4_i8 = (_dot(n, I, IV, _step_i8, "add") for n in (1, 4))
 
 
 def _row(start: float, term: Callable[[Any, Any, Any], Any], combine: Callable[[Any, Any, Any], Any]) -> Any:

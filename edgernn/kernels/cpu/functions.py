@@ -14,6 +14,7 @@ from numba.extending import intrinsic
 from edgernn.kernels.cpu.vector import N
 
 FUNCTIONS: dict[str, tuple[Callable[..., Any], Any, tuple[Any, ...]]] = {}
+KERNELS: set[str] = set()  # those that LLVM keeps apart; it inlines the others
 
 
 def symbol(name: str) -> str:
@@ -34,8 +35,10 @@ def function(result: Any, *args: Any) -> Callable[[Callable[..., Any]], Any]:
     return register
 
 
-kernel = function(N, N, N, N, N)
-KERNEL = (N, (N, N, N, N))  # their types: LLVM keeps these apart, and inlines the others
+def kernel(body: Callable[..., Any]) -> Any:
+    """Register what runs one instruction: (its address, arena, weights, control block) -> an unused number."""
+    KERNELS.add(body.__name__.rstrip("_"))
+    return function(N, N, N, N, N)(body)
 
 
 def call_symbol(context: Any, b: Any, name: str, signature: Any, values: Any) -> Any:

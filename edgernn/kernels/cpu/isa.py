@@ -35,13 +35,16 @@ def _avx2(b: Any, acc: Any, x: Any, w: Any) -> Any:
 
 
 def _portable(b: Any, acc: Any, x: Any, w: Any) -> Any:
-    lanes = acc.type.count
-    wide = ir.VectorType(I32, lanes * 4)
-    products = b.mul(b.sext(x, wide), b.sext(w, wide))
-    for j in range(4):
-        mask = ir.Constant(ir.VectorType(I32, lanes), [4 * i + j for i in range(lanes)])
-        acc = b.add(acc, b.shuffle_vector(products, ir.Constant(wide, ir.Undefined), mask))
-    return acc
+    """Neighbours are added twice, a shape that LLVM knows as pmaddwd, or smull and sadalp."""
+    wide = ir.VectorType(I32, acc.type.count * 4)
+    return b.add(acc, _pairs(b, _pairs(b, b.mul(b.sext(x, wide), b.sext(w, wide)))))
+
+
+def _pairs(b: Any, x: Any) -> Any:
+    """x[2i] + x[2i + 1]."""
+    half = x.type.count // 2
+    masks = (ir.Constant(ir.VectorType(I32, half), [2 * i + odd for i in range(half)]) for odd in (0, 1))
+    return b.add(*(b.shuffle_vector(x, ir.Constant(x.type, ir.Undefined), mask) for mask in masks))
 
 
 # acc[i] + sum over j < 4 of x[4i + j] * w[4i + j]: acc int32, w int8, x int8 (unsigned where the set has an offset)

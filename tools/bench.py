@@ -1,0 +1,114 @@
+"""Microseconds a step, edgernn beside ONNX Runtime (and a hand-written limit), one thread, batch 1, state carried.
+
+    python tools/bench.py [--sizes ABCDEFGH] [--chunks 40] [--limit FOLDER] [--json FILE]
+
+Every contender steps the same model in chunks of 250 frames, taking turns, so that all of them meet the same noise; the
+figure is the median over chunks. Contenders that are not installed are named and left out. Run it on a quiet machine,
+pinned: `taskset -c 1 python tools/bench.py`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent / "tests")]
+from cases import SIZES, frames  # noqa: E402
+from contenders import (  # noqa: E402
+    Stepper,
+    edgernn_contenders,
+    limit_contenders,
+    limit_module,
+    onnxruntime_contenders,
+)
+
+CHUNK = 250
+# figure -> what it is held against
+RATIOS = {
+    "edgernn float, step": "limit float, from Python",
+    "edgernn int8, step": "limit int8, from Python",
+    "edgernn float, run": "limit float, in C++",
+    "edgernn int8, run": "limit int8, in C++",
+}
+
+
+def measure(contenders: dict[str, Stepper], x: Any, chunks: int) -> dict[str, float]:
+    """Median microseconds a step of each contender, in turns."""
+    times: dict[str, list[float]] = {name: [] for name in contenders}
+    for turn in range(chunks + 2):
+        for name, run in contenders.items():
+            begin = time.perf_counter_ns()
+            itself = run(x)
+            took = (time.perf_counter_ns() - begin) / len(x)
+            if turn >= 2:
+                times[name].append(itself if isinstance(itself, float) else took)
+    return {name: float(np.median(values)) / 1e3 for name, values in times.items()}
+
+
+def optional(label: str, make: Callable[[], dict[str, Stepper]], missing: set[str]) -> dict[str, Stepper]:
+    """The contenders, or none where their package is not there."""
+    try:
+        return make()
+    except Exception as error:  # whatever a missing compiler or package raises: it is named, and left out
+        missing.add(f"{label}: left out ({type(error).__name__}: {str(error)[:80]})")
+        return {}
+
+
+def bench(size: str, chunks: int, limit: Any, missing: set[str]) -> dict[str, float]:
+    """All figures of one size."""
+    model = SIZES[size]()
+    found = edgernn_contenders(model)
+    found |= optional("ONNX Runtime", lambda: onnxruntime_contenders(model), missing)
+    if limit is not None:
+        found |= optional("limit", lambda: limit_contenders(limit, size), missing)
+    return measure(found, frames(model, CHUNK), chunks)
+
+
+def table(results: dict[str, dict[str, float]]) -> Table:
+    """Figures by contender and size, then the ratios."""
+    shown = Table("microseconds a step", *results, title="median of chunks of 250 steps")
+    names = list(dict.fromkeys(name for figures in results.values() for name in figures))
+    for name in names:
+        shown.add_row(name, *(f"{f[name]:.2f}" if name in f else "-" for f in results.values()))
+    shown.add_section()
+    best = [name for name in names if name.startswith("ONNX Runtime float")]
+    for ours, theirs in RATIOS.items():
+        if all(theirs in f for f in results.values()):
+            shown.add_row(f"{ours} / {theirs}", *(f"{f[ours] / f[theirs]:.2f}" for f in results.values()))
+        if best and ours.endswith("step"):
+            cells = [f"{min(f[n] for n in best) / f[ours]:.1f} x" for f in results.values()]
+            shown.add_row(f"{ours}: faster than ONNX Runtime's best float", *cells)
+    return shown
+
+
+def main() -> None:
+    """Measure, print, and write the figures where asked."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sizes", default="".join(SIZES))
+    parser.add_argument("--chunks", type=int, default=40)
+    parser.add_argument("--limit", help="folder with limit.py, hand-written kernels to hold against")
+    parser.add_argument("--json", type=Path)
+    given = parser.parse_args()
+    limit = limit_module(given.limit) if given.limit else None
+    missing: set[str] = set()
+    shown = track(given.sizes, "measuring", console=Console(stderr=True), transient=True)
+    results = {size: bench(size, given.chunks, limit, missing) for size in shown}
+    Console(width=150).print(table(results))
+    for line in sorted(missing):
+        print(line)
+    if given.json:
+        given.json.write_text(json.dumps(results, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -10,7 +10,21 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from edgernn.layers import GRU, LSTM, RNN, Affine, Combine, Constant, Embedding, Join, Map, Reshape, Select, Softmax, Take
+from edgernn.layers import (
+    GRU,
+    LSTM,
+    RNN,
+    Affine,
+    Combine,
+    Constant,
+    Embedding,
+    Join,
+    Map,
+    Reshape,
+    Select,
+    Softmax,
+    Take,
+)
 from edgernn.layers.base import Array, Layer
 from edgernn.layers.model import Model, Node, Port, State
 
@@ -149,7 +163,7 @@ def surroundings() -> Model:
     return net.model(y=(chosen, 28))
 
 
-SIGMOID, TANH = ("sigmoid", 0.0, 0.0), ("tanh", 0.0, 0.0)
+HARD = ("hardsigmoid", 0.2, 0.5)
 CASES: dict[str, Maker] = {
     **{f"{kind}-{n_in}-{size}": lambda kind=kind, n_in=n_in, size=size: stack(kind, n_in, size, 1, [(3, "")])  # type: ignore[misc]
        for kind in LAYER for n_in, size in ((1, 1), (3, 5), (16, 16), (33, 47), (7, 64))},
@@ -157,7 +171,7 @@ CASES: dict[str, Maker] = {
     "lstm-peepholes": lambda: _lstm(P=True),
     "lstm-clip": lambda: _lstm(clip=0.3),
     "lstm-input-forget": lambda: _lstm(input_forget=True, P=True, clip=0.5),
-    "lstm-activations": lambda: _lstm(activations=(("hardsigmoid", 0.2, 0.5), ("softsign", 0.0, 0.0), ("scaledtanh", 0.9, 1.1))),
+    "lstm-activations": lambda: _lstm(activations=(HARD, ("softsign", 0.0, 0.0), ("scaledtanh", 0.9, 1.1))),
     "gru-reset-before": lambda: stack("GRU", 11, 19, 2, [(4, "")], linear_before_reset=False),
     "gru-clip": lambda: stack("GRU", 11, 19, 1, [(4, "")], clip=0.4),
     "rnn-relu": lambda: stack("RNN", 6, 20, 1, [(4, "")], activation=("relu", 0.0, 0.0)),
@@ -176,7 +190,7 @@ def _lstm(P: bool = False, **options: object) -> Model:
 
 
 def frames(model: Model, steps: int, seed: int = 1) -> Array:
-    """Seeded input for a model of one port: noise, or tokens. (steps, n_in)"""
+    """Seeded input for a model of one port, (steps, n_in): noise, or tokens."""
     rng = np.random.default_rng(seed)
     (port,) = model.inputs
     if port.dtype == "int64":

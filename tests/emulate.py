@@ -1,7 +1,7 @@
 """python tests/emulate.py ISA OUTPUT: the kernels as they are for this instruction set, in instructions any x86-64 has.
 
-Lanes, panels, offsets and loops are those of the set; only its dot product is spelled out, and LLVM splits the registers
-into smaller ones. So what a machine lacks can be run there.
+Lanes, panels, offsets and loops are those of the set; only its dot product is spelled out, and LLVM splits the
+registers into smaller ones. So what a machine lacks can be run there.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from cases import CASES, SIZES, frames
 from conftest import COMPILED, stream_on
 
 from edgernn.kernels import reference_maths
-from edgernn.kernels.contract import COMBINES, MAPS, REDUCES, OPERANDS, Opcode
+from edgernn.kernels.contract import COMBINES, MAPS, OPERANDS, REDUCES, Opcode
 from edgernn.kernels.isas import REFERENCE
 from edgernn.kernels.reference import _Walker
 from edgernn.layers.definition import run
@@ -48,7 +48,9 @@ def test_quantised_stays_near_the_float_model(case: str) -> None:
     assert snr > LEAST_SNR
 
 
-SPECIAL = np.array([0.0, -0.0, 1e-45, -1e-38, 1.0, -1.0, 0.5, 2.5, -3.5, 126.7, -88.0, 1e9, -1e30, 3e38, 65504.0], np.float32)
+SPECIAL = np.array(
+    [0.0, -0.0, 1e-45, -1e-38, 1.0, -1.0, 0.5, 2.5, -3.5, 126.7, -88.0, 1e9, -1e30, 3e38, 65504.0], np.float32
+)
 
 
 def _numbers() -> np.ndarray:
@@ -87,10 +89,10 @@ def test_operations_have_the_bits_of_the_reference(operation: str, isa: str) -> 
 
 @pytest.mark.parametrize("size", [1, 15, 16, 17, 50])
 def test_rows_have_the_bits_of_the_reference(size: int, isa: str) -> None:
-    from edgernn.kernels.panels import CpuBackend  # noqa: F401
     from cases import Net
 
-    from edgernn.layers import LAYERS, Softmax, Reshape
+    from edgernn.kernels.panels import CpuBackend  # noqa: F401
+    from edgernn.layers import Reshape, Softmax
 
     x = np.random.default_rng(size).standard_normal((6, 3 * size)).astype(np.float32)
     net = Net(3 * size)

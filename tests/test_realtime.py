@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -65,6 +66,6 @@ model = SIZES["G"]()
 Stream(model).run(frames(model, 3))
 print(sorted(name for name in ("numba", "onnx", "onnxruntime") if name in sys.modules))
 """
-    environment = dict(os.environ, PYTHONPATH=os.path.dirname(__file__))
+    environment = dict(os.environ, PYTHONPATH=str(Path(__file__).parent))
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environment, check=True)
     assert done.stdout.strip() == "[]"

@@ -81,7 +81,14 @@ def _bad_states(model: Model) -> dict[str, object]:
     flipped[60] ^= 1
     newer = bytearray(blob)
     newer[8] = 9
-    return {"other": other, "flipped": bytes(flipped), "newer": bytes(newer), "short": blob[:-1], "empty": b"", "text": "x"}
+    return {
+        "other": other,
+        "flipped": bytes(flipped),
+        "newer": bytes(newer),
+        "short": blob[:-1],
+        "empty": b"",
+        "text": "x",
+    }
 
 
 @pytest.mark.parametrize("kind", ["other", "flipped", "newer", "short", "empty", "text"])

@@ -44,7 +44,6 @@ def onnxruntime_contenders(model: Model) -> dict[str, Stepper]:
     """session.run and bound buffers, float32 and dynamically quantised int8."""
     import onnx
     from onnxruntime.quantization import quantize_dynamic
-
     from size_models import make_step_graph
 
     found: dict[str, Stepper] = {}
@@ -70,7 +69,10 @@ def _session(path: str) -> Any:
 def _session_run(path: str, model: Model) -> Stepper:
     session = _session(path)
     states = [i.name for i in session.get_inputs()[1:]]
-    feed = {name: np.zeros([1, 1, *i.shape[2:]], np.float32) for name, i in zip(states, session.get_inputs()[1:], strict=True)}
+    feed = {
+        name: np.zeros([1, 1, *i.shape[2:]], np.float32)
+        for name, i in zip(states, session.get_inputs()[1:], strict=True)
+    }
     shape = (1, 1) if model.inputs[0].dtype == "int64" else (1, 1, model.inputs[0].size)
 
     def step(x: Array) -> None:

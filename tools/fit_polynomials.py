@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 Function = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
-def lawson(x: NDArray[np.float64], y: NDArray[np.float64], powers: Sequence[int], scale: NDArray[np.float64]) -> list[float]:
+def lawson(
+    x: NDArray[np.float64], y: NDArray[np.float64], powers: Sequence[int], scale: NDArray[np.float64]
+) -> list[float]:
     """Coefficients c of sum(c[i] * x**powers[i]) that minimise max |(p - y) / scale|, by reweighted least squares."""
     basis = np.stack([x**p for p in powers], 1) / scale[:, None]
     target, weight = y / scale, np.full(len(x), 1.0 / len(x))
@@ -32,7 +34,7 @@ def lawson(x: NDArray[np.float64], y: NDArray[np.float64], powers: Sequence[int]
 
 
 def fit(name: str, function: Function, low: float, high: float, powers: Sequence[int], fixed: dict[int, float]) -> None:
-    """Fit and print one polynomial; `fixed` coefficients are given. Rounds the largest coefficient first, then refits."""
+    """Fit and print one polynomial. Coefficients are rounded from the lowest on, each time refitting the rest."""
     x = np.cos(np.linspace(0, np.pi, 4001)) * (high - low) / 2 + (high + low) / 2
     x = x[np.abs(x) > 1e-9]
     known = dict(fixed)

@@ -1,6 +1,6 @@
 """The benchmark's models as ONNX step graphs: one frame and the states in, the answer and the new states out.
 
-    make_step_graph(model) -> onnx.ModelProto, for a stack of tests/cases.py
+make_step_graph(model) -> onnx.ModelProto, for a stack of tests/cases.py
 """
 
 from __future__ import annotations

@@ -14,13 +14,13 @@ from typing import Any
 
 import llvmlite.binding as llvm
 from numba.core import compiler
-from numba.core.compiler_lock import global_compiler_lock
 from numba.core.compiler import Flags
+from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target
 
-from edgernn.kernels.cpu.isa import ISA
 from edgernn.kernels.cpu import walk  # noqa: F401  (registers every function)
 from edgernn.kernels.cpu.functions import FUNCTIONS, KERNELS, symbol
+from edgernn.kernels.cpu.isa import ISA
 
 EXTERNAL = ("run", "prepare")
 
@@ -33,7 +33,9 @@ def lower(name: str) -> str:
     flags.no_compile = flags.no_cpython_wrapper = flags.no_cfunc_wrapper = True
     flags.error_model = "numpy"
     library = context.codegen().create_library(name)
-    made = compiler.compile_extra(cpu_target.typing_context, context, function, args, result, flags, {}, library=library)
+    made = compiler.compile_extra(
+        cpu_target.typing_context, context, function, args, result, flags, {}, library=library
+    )
     library.finalize()
     types = [str(context.get_value_type(a)) for a in args]
     declared = ", ".join(f"{t} %a{i}" for i, t in enumerate(types))

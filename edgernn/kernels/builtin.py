@@ -23,6 +23,8 @@ DATA, ND, DIMENSIONS, DESCR, FLAGS = (HEADER + n for n in (0, 8, 16, 40, 48))
 PLAIN = 0x101  # NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED
 NPY_FLOAT, PYARRAY_NEW = 11, 93  # type number; place in NumPy's C API table
 METH_FASTCALL_KEYWORDS = 0x80 | 0x2
+# type, axes, shape, type number, strides, data, item size, flags, object
+NEW_FLOATS = f"ptr %array_type, i32 1, ptr %n_out, i32 {NPY_FLOAT}, ptr null, ptr null, i32 0, i32 0, ptr null"
 
 
 def _word(register: str, index: int, kind: str = "i64") -> str:
@@ -37,10 +39,7 @@ def _field(register: str, of: str, offset: int, kind: str) -> str:
   %{register} = load {kind}, ptr %p_{register}"""
 
 
-def module(triple: str) -> str:
-    """The IR of `edgernn_step` and `edgernn_call`."""
-    output = PORTS + PORT_WORDS + ADDRESS
-    return f"""target triple = "{triple}"
+IR = f"""
 declare i64 @edgernn_run(i64, i64, i64, i64)
 declare ptr @PyObject_Vectorcall(ptr, ptr, i64, ptr)
 declare void @Py_DecRef(ptr)
@@ -98,11 +97,11 @@ ready:
   %in_at = getelementptr i64, ptr %c, i64 {PORTS + ADDRESS}
   store ptr %input, ptr %in_at{_word("new_array", NEW_ARRAY, "ptr")}
   %n_out = getelementptr i64, ptr %c, i64 {N_OUT}
-  %y = call ptr %new_array(ptr %array_type, i32 1, ptr %n_out, i32 {NPY_FLOAT}, ptr null, ptr null, i32 0, i32 0, ptr null)
+  %y = call ptr %new_array({NEW_FLOATS})
   %made = icmp ne ptr %y, null
   br i1 %made, label %go, label %fail
 go:{_field("answer", "y", DATA, "ptr")}
-  %out_at = getelementptr i64, ptr %c, i64 {output}
+  %out_at = getelementptr i64, ptr %c, i64 {PORTS + PORT_WORDS + ADDRESS}
   store ptr %answer, ptr %out_at
   %frames = getelementptr i64, ptr %c, i64 {FRAMES}
   store i64 1, ptr %frames

@@ -71,9 +71,7 @@ OPERANDS: dict[Opcode, tuple[str, ...]] = {
     Opcode.LOOKUP_I8: ("w y", "r tokens", "k table", "k scale", "i count", "i cols", "i vocabulary"),
     Opcode.QUANTISE: ("w y", "r x", "i cols", "i count"),
     Opcode.AFFINE_F32: ("w y", "r x", "k panels", "k bias", "i rows", "i cols", "i count"),
-    Opcode.AFFINE_I8: (
-        "w y", "r x", "k panels", "k scale", "k offset", "k bias", "i rows", "i cols", "i count"
-    ),
+    Opcode.AFFINE_I8: ("w y", "r x", "k panels", "k scale", "k offset", "k bias", "i rows", "i cols", "i count"),
     # from_x = W x + b and from_h = R h + b lie gate after gate, in ONNX order
     Opcode.RNN: ("w h_new", "r from_x", "r from_h", "i hidden", "i relu"),
     Opcode.GRU: ("w h_new", "r from_x", "r from_h", "r h", "i hidden"),
@@ -86,12 +84,19 @@ PROGRAM, WEIGHTS, ARENA, FRAMES, INPUTS, FRAME, CALLER, PORTS = 0, 1, 2, 3, 4, 5
 ADDRESS, STRIDE, SIZE, TOKENS, LOW, HIGH, PORT_WORDS = 0, 1, 2, 3, 4, 5, 6
 
 # The numbers of MAP, COMBINE and REDUCE: positions in these lists
+# fmt: off
 MAPS = (
-    "abs neg exp log sqrt reciprocal floor ceil round sign trunc erf relu leakyrelu thresholdedrelu elu celu selu sigmoid "
-    "hardsigmoid hardswish tanh scaledtanh softsign softplus gelu gelu_tanh mish swish affine clip shrink not pow sin cos"
-).split()
-COMBINES = "add sub mul div min max pow less less_equal greater greater_equal equal and or xor mod".split()
-REDUCES = "sum mean max min prod sum_square sum_abs".split()
+    "abs", "neg", "exp", "log", "sqrt", "reciprocal", "floor", "ceil", "round", "sign", "trunc", "erf", "relu",
+    "leakyrelu", "thresholdedrelu", "elu", "celu", "selu", "sigmoid", "hardsigmoid", "hardswish", "tanh", "scaledtanh",
+    "softsign", "softplus", "gelu", "gelu_tanh", "mish", "swish", "affine", "clip", "shrink", "not", "pow", "sin",
+    "cos",
+)
+COMBINES = (
+    "add", "sub", "mul", "div", "min", "max", "pow", "less", "less_equal", "greater", "greater_equal", "equal", "and",
+    "or", "xor", "mod",
+)
+REDUCES = ("sum", "mean", "max", "min", "prod", "sum_square", "sum_abs")
+# fmt: on
 
 
 class Backend(Protocol):

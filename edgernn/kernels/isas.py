@@ -1,4 +1,4 @@
-"""The instruction sets there are kernels for, and which of them this machine has. Imports neither numba nor llvmlite."""
+"""The instruction sets there are kernels for, and which of them this machine has. Imports no compiler."""
 
 from __future__ import annotations
 
@@ -59,5 +59,7 @@ def chosen(features: Set[str]) -> tuple[str, str]:
     if not wanted:
         return here[0], "the best that this processor has"
     if wanted not in here:
-        raise BackendUnavailable(f"{VARIABLE}={wanted}: this machine has {', '.join(here)}; unset it or name one of these")
+        raise BackendUnavailable(
+            f"{VARIABLE}={wanted}: this machine has {', '.join(here)}; unset it or name one of these"
+        )
     return wanted, f"named by {VARIABLE}"

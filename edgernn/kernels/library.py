@@ -1,8 +1,8 @@
 """Finds, loads and calls a compiled kernel library. Numba never runs in this process.
 
-The library is one object file in the user's cache, named after a hash of the kernels' sources, the versions that compile
-them and the instruction set. Where it is missing, a subprocess compiles it. A cache folder is code, so it belongs to the
-user alone, and each file begins with the sha256 of the rest.
+The library is one object file in the user's cache, named after the instruction set and a hash of the kernels' sources
+and of the versions that compile them. Where it is missing, a subprocess compiles it. A cache folder is code, so it
+belongs to the user alone, and each file begins with the sha256 of the rest.
 """
 
 from __future__ import annotations
@@ -40,11 +40,12 @@ def cache_folder() -> Path:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = folder.stat()
     except OSError as error:
-        raise BackendUnavailable(f"the cache folder {folder} cannot be used ({error}); name another in EDGERNN_CACHE") from None
-    if hasattr(os, "getuid") and (found.st_uid != os.getuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)):
         raise BackendUnavailable(
-            f"the cache folder {folder} can be written by others; run `chmod go-w {folder}` as its owner, or name another in EDGERNN_CACHE"
-        )
+            f"the cache folder {folder} cannot be used ({error}); name another in EDGERNN_CACHE"
+        ) from None
+    if hasattr(os, "getuid") and (found.st_uid != os.getuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)):
+        remedy = f"run `chmod go-w {folder}` as its owner, or name another in EDGERNN_CACHE"
+        raise BackendUnavailable(f"the cache folder {folder} can be written by others: {remedy}")
     return folder
 
 
@@ -81,21 +82,30 @@ def compile_object(isa: Isa, path: Path) -> bytes:
     """Compile in a subprocess, with a progress line on stderr, and put the object in the cache."""
     with tempfile.TemporaryDirectory(dir=path.parent) as folder:
         output = Path(folder) / "kernels.o"
-        environment = dict(os.environ, PYTHONPATH=os.pathsep.join([str(PACKAGE.parent), os.environ.get("PYTHONPATH", "")]))
+        environment = dict(
+            os.environ, PYTHONPATH=os.pathsep.join([str(PACKAGE.parent), os.environ.get("PYTHONPATH", "")])
+        )
         command = [sys.executable, "-m", "edgernn.compiler", isa.name, str(output)]
         process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, stdin=subprocess.DEVNULL
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=environment,
+            stdin=subprocess.DEVNULL,
         )
         assert process.stdout is not None and process.stderr is not None
         _show_progress(isa, process.stdout)
         problems = process.stderr.read()
         if process.wait() != 0:
             last = problems.strip().splitlines()[-1:] or [f"exit status {process.returncode}"]
-            raise BackendUnavailable(f"the kernels for {isa.name} did not compile: {last[0]}; `edgernn doctor` says more")
+            raise BackendUnavailable(
+                f"the kernels for {isa.name} did not compile: {last[0]}; `edgernn doctor` says more"
+            )
         code = output.read_bytes()
         sealed = Path(folder) / "sealed"
         sealed.write_bytes(hashlib.sha256(code).digest() + code)
-        os.replace(sealed, path)
+        sealed.replace(path)
     return code
 
 
@@ -119,7 +129,9 @@ class Library:
 
         self.backend = CpuBackend(isa)
         machine = _target_machine()
-        self._engine = llvm.create_mcjit_compiler(llvm.parse_assembly(builtin.module(machine.triple)), machine)
+        self._engine = llvm.create_mcjit_compiler(
+            llvm.parse_assembly(f'target triple = "{machine.triple}"{builtin.IR}'), machine
+        )
         self._engine.add_object_file(llvm.ObjectFileRef.from_data(code))
         self._engine.finalize_object()
         address = self._engine.get_function_address

@@ -1,7 +1,7 @@
 """Weights in the order in which the CPU kernels read them.
 
-Rows are grouped in registers of `lanes`, padded with zeros, and these in tiles of four registers; at the end stand single
-registers. float32: [tile][col][register][lane]; int8: [tile][col / 4][register][lane][4].
+Rows are grouped in registers of `lanes`, padded with zeros, and these in tiles of four; what is left stands in tiles of
+one. float32: [tile][col][register][lane]; int8: [tile][col / 4][register][lane][4].
 """
 
 from __future__ import annotations

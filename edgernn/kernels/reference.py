@@ -1,6 +1,6 @@
-"""The reference backend: walks the same programs in NumPy, and so defines what the quantised kernels compute, bit for bit.
+"""The reference backend: walks the same programs in NumPy, and so defines what the quantised kernels compute.
 
-It shares no code with the compiled kernels: weights lie row by row, and the arithmetic is that of reference_maths. Slow.
+It shares no code with the compiled kernels: weights lie row by row, and the arithmetic is that of reference_maths.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ class _Walker:
         at(y, size)[:] = np.where(places >= 0, source[np.maximum(places, 0)], fill)
 
     def map(self, y: int, x: int, size: int, function: int, alpha: f32, beta: f32) -> None:
-        at(y, size)[:] = maths.MAP[c.MAPS[function]](at(x, size), alpha, beta)
+        at(y, size)[:] = maths.MAP[c.MAPS[function]](at(x, size), np.array(alpha), np.array(beta))
 
     def combine(self, y: int, a: int, b: int, size: int, operation: int, a_vector: int, b_vector: int) -> None:
         left = at(a, size) if a_vector else np.repeat(at(a, 1), size)
@@ -155,14 +155,18 @@ class _Walker:
         at(y, rows)[:] = [maths.REDUCE[c.REDUCES[operation]](row) for row in at(x, rows * cols).reshape(rows, cols)]
 
     def softmax(self, y: int, x: int, rows: int, cols: int, log: int) -> None:
-        for row, out in zip(at(x, rows * cols).reshape(rows, cols), at(y, rows * cols).reshape(rows, cols), strict=True):
+        for row, out in zip(
+            at(x, rows * cols).reshape(rows, cols), at(y, rows * cols).reshape(rows, cols), strict=True
+        ):
             shifted = row - maths.REDUCE["max"](row)
             e = maths.exp(shifted)
             total = maths.REDUCE["sum"](e)
             out[:] = shifted - maths.log(np.array([total]))[0] if log else e * (f32(1) / total)
 
     def normalise(self, y: int, x: int, rows: int, cols: int, epsilon: f32, centre: int) -> None:
-        for row, out in zip(at(x, rows * cols).reshape(rows, cols), at(y, rows * cols).reshape(rows, cols), strict=True):
+        for row, out in zip(
+            at(x, rows * cols).reshape(rows, cols), at(y, rows * cols).reshape(rows, cols), strict=True
+        ):
             mean = maths.REDUCE["mean"](row) if centre else f32(0)
             variance = maths.REDUCE["sum_square"](row - mean) / f32(cols)
             out[:] = (row - mean) * (f32(1) / np.sqrt(variance + epsilon))
@@ -199,7 +203,7 @@ class _Walker:
 
     def rnn(self, h_new: int, from_x: int, from_h: int, hidden: int, relu: int) -> None:
         total = at(from_x, hidden) + at(from_h, hidden)
-        at(h_new, hidden)[:] = maths.MAP["relu" if relu else "tanh"](total, f32(0), f32(0))
+        at(h_new, hidden)[:] = maths.MAP["relu" if relu else "tanh"](total, np.array(0), np.array(0))
 
     def gru(self, h_new: int, from_x: int, from_h: int, h: int, hidden: int) -> None:
         x_z, x_r, x_n = np.split(at(from_x, 3 * hidden), 3)

@@ -1,17 +1,18 @@
-"""The elementary functions as the quantised arithmetic defines them: float32 NumPy, one IEEE 754 operation at a time.
+"""The elementary functions as the quantised arithmetic defines them: float32, one IEEE 754 operation at a time.
 
-Every line rounds once, in the order written; the compiled kernels must give these bits. low(a, b) is a where a < b, else
-b, so a NaN on the left gives b. Constants: tools/fit_polynomials.py.
+The compiled kernels must give these bits: operations round one by one, in the order written. low(a, b) is a where
+a < b, else b, so that a NaN on the left gives b. Constants: tools/fit_polynomials.py.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-F32 = NDArray[np.float32]
+F32 = NDArray[Any]  # float32
 f32 = np.float32
 MAGIC = f32(12582912.0)
 EXP2 = (0.6931470036506653, 0.24022246897220612, 0.0555071085691452, 0.009671293199062347, 0.0013269555056467652)
@@ -32,10 +33,12 @@ def horner(coefficients: Sequence[float], x: F32) -> F32:
 
 
 def low(a: F32, b: F32) -> F32:
+    """The lower one; b where either is NaN."""
     return np.where(a < b, a, b)
 
 
 def high(a: F32, b: F32) -> F32:
+    """The higher one; b where either is NaN."""
     return np.where(a > b, a, b)
 
 
@@ -46,24 +49,29 @@ def two_to(t: F32, shifted: F32) -> F32:
 
 
 def gate(x: F32) -> F32:
+    """What a gate is made of: exp(-x) within 2**-60 .. 2**60."""
     t = low(high(x * f32(-1.44269504), np.full_like(x, -60)), np.full_like(x, 60))
     return two_to(t, t + MAGIC)
 
 
 def decay(x: F32) -> F32:
+    """What tanh is made of: exp(-2 |x|), at least 2**-60."""
     t = high(np.abs(x) * f32(-2.88539008), np.full_like(x, -60))
     return two_to(t, t + MAGIC)
 
 
 def sigmoid(x: F32) -> F32:
+    """1 / (1 + exp(-x))."""
     return f32(1) / (gate(x) + f32(1))
 
 
 def signed(magnitude: F32, like: F32) -> F32:
+    """The magnitude with the sign of `like`."""
     return np.copysign(magnitude, like)
 
 
 def tanh(x: F32) -> F32:
+    """The hyperbolic tangent."""
     e = decay(x)
     return signed((f32(1) - e) / (e + f32(1)), x)
 
@@ -75,6 +83,7 @@ def gated(x: F32, by: F32) -> F32:
 
 
 def exp(x: F32) -> F32:
+    """The exponential function, for x within -87 .. 88."""
     x = low(high(x, np.full_like(x, -87)), np.full_like(x, 88))
     shifted = x * f32(1.44269504) + MAGIC
     n = shifted - MAGIC
@@ -83,6 +92,7 @@ def exp(x: F32) -> F32:
 
 
 def log(x: F32) -> F32:
+    """Natural logarithm; 0 gives -inf, below 0 NaN."""
     bits = high(x, np.full_like(x, 1.17549435e-38)).view(np.int32)
     e = (bits - np.int32(0x3F3504F3)) >> np.int32(23)
     r = (bits - (e << np.int32(23))).view(np.float32) - f32(1)
@@ -94,19 +104,23 @@ def log(x: F32) -> F32:
 
 
 def nearest(x: F32) -> F32:
+    """The nearest integer, half to even."""
     return np.where(np.abs(x) < f32(4194304), signed(np.abs((x + MAGIC) - MAGIC), x), x)
 
 
 def floor(x: F32) -> F32:
+    """The next integer below."""
     r = nearest(x)
     return np.where(r > x, r - f32(1), r)
 
 
 def truncated(x: F32) -> F32:
+    """The integer part."""
     return signed(floor(np.abs(x)), x)
 
 
 def erf(x: F32) -> F32:
+    """The error function."""
     a = low(np.abs(x), np.full_like(x, 4))
     p = horner((*ERF, *ERF_HIGH), a * a)
     q = horner((*ERFC, *ERFC_HIGH), a)
@@ -114,10 +128,12 @@ def erf(x: F32) -> F32:
 
 
 def softplus(x: F32) -> F32:
+    """log(1 + exp(x))."""
     return high(x, np.zeros_like(x)) + log(exp(f32(0) - np.abs(x)) + f32(1))
 
 
 def expm1(x: F32) -> F32:
+    """One less than exp(x), for x <= 0."""
     return tanh(x * f32(0.5)) * (exp(x) + f32(1))
 
 
@@ -127,13 +143,19 @@ def quarter_turns(x: F32, shift: int) -> F32:
     r = ((x - k * f32(1.5703125)) - k * f32(4.837512969970703e-4)) - k * f32(7.54978995489188e-8)
     z = r * r
     s = horner((-0.16666655242443085, 0.008332189172506332, -0.00019518288900144398), z) * z * r + r
-    c = horner((0.04166664555668831, -0.0013887309469282627, 2.4432327336398885e-05), z) * (z * z) - z * f32(0.5) + f32(1)
+    c = (
+        horner((0.04166664555668831, -0.0013887309469282627, 2.4432327336398885e-05), z) * (z * z)
+        - z * f32(0.5)
+        + f32(1)
+    )
     quadrant = (k + MAGIC).view(np.int32) + np.int32(shift)
-    value = np.where(quadrant & 1, c, s)
-    return (value.view(np.int32) ^ ((quadrant & np.int32(2)) << np.int32(30))).view(np.float32)
+    value: F32 = np.where(quadrant & 1, c, s)
+    bits: F32 = value.view(np.int32) ^ ((quadrant & np.int32(2)) << np.int32(30))
+    return bits.view(np.float32)
 
 
 def power(a: F32, b: F32) -> F32:
+    """a ** b; a negative base needs a whole exponent."""
     magnitude = exp(b * log(np.abs(a)))
     whole, half = truncated(b) == b, truncated(b * f32(0.5)) * f32(2)
     negative = np.where(whole, np.where(np.abs(b - half) == 1, f32(0) - magnitude, magnitude), f32(np.nan))
@@ -143,7 +165,9 @@ def power(a: F32, b: F32) -> F32:
 
 
 def _bool(mask: NDArray[np.bool_]) -> F32:
-    return mask.astype(np.float32)
+    """The mask as 0.0 and 1.0."""
+    values: F32 = mask.astype(np.float32)
+    return values
 
 
 ONE, HALF, ZERO = f32(1), f32(0.5), f32(0)

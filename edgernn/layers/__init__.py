@@ -1,20 +1,23 @@
 """WHAT a model is made of. A file a layer: its weights, its step as plain NumPy, its lowering, its ONNX rules.
 
-In: nothing but numbers. Out: `LAYERS`, the one registry of layers; `rules.RULES`, the ONNX operators they cover; `Model`.
+In: nothing but numbers. Out: `LAYERS`, the one registry of layers; `rules.RULES`, what they cover of ONNX; `Model`.
 May import: errors; NumPy only.
 """
 
 from __future__ import annotations
 
-from edgernn.layers import combine, functions
+from edgernn.layers import combine, functions, pool
 from edgernn.layers.base import Layer
 from edgernn.layers.constant import Constant
+from edgernn.layers.conv import Conv
 from edgernn.layers.dense import Affine
 from edgernn.layers.embedding import Embedding
 from edgernn.layers.gru import GRU
 from edgernn.layers.join import Join
 from edgernn.layers.lstm import LSTM
+from edgernn.layers.norm import Normalise
 from edgernn.layers.pointwise import Combine, Map, Select
+from edgernn.layers.reduce import Reduce
 from edgernn.layers.reshape import Reshape
 from edgernn.layers.rnn import RNN
 from edgernn.layers.softmax import Softmax
@@ -26,12 +29,15 @@ LAYERS: dict[str, type[Layer]] = {
         Affine,
         Combine,
         Constant,
+        Conv,
         Embedding,
         GRU,
         Join,
         LSTM,
         Map,
+        Normalise,
         RNN,
+        Reduce,
         Reshape,
         Select,
         Softmax,
@@ -39,4 +45,4 @@ LAYERS: dict[str, type[Layer]] = {
     )
 }
 
-__all__ = ["LAYERS", "combine", "functions"]
+__all__ = ["LAYERS", "combine", "functions", "pool"]

@@ -15,19 +15,20 @@ Activation = tuple[str, float, float]
 SIGMOID: Activation = ("sigmoid", 0.0, 0.0)
 TANH: Activation = ("tanh", 0.0, 0.0)
 
-# ONNX operator specification of RNN, GRU and LSTM, attribute `activations`; names are not case-sensitive
-DEFAULTS: dict[str, tuple[float | None, float | None]] = {
-    "relu": (None, None),
-    "tanh": (None, None),
-    "sigmoid": (None, None),
-    "softsign": (None, None),
-    "softplus": (None, None),
-    "affine": (1.0, 0.0),
-    "leakyrelu": (0.01, None),
-    "thresholdedrelu": (1.0, None),
-    "scaledtanh": (1.0, 1.0),
-    "hardsigmoid": (0.2, 0.5),
-    "elu": (1.0, None),
+# What each function of ONNX's `activations` takes, and the default (operator specification of RNN, GRU, LSTM). None:
+# must be given, because the specification and ONNX Runtime do not agree on a default. Names are not case-sensitive.
+PARAMETERS: dict[str, dict[str, float | None]] = {
+    "relu": {},
+    "tanh": {},
+    "sigmoid": {},
+    "softsign": {},
+    "softplus": {},
+    "affine": {"alpha": None, "beta": 0.0},
+    "leakyrelu": {"alpha": 0.01},
+    "thresholdedrelu": {"alpha": None},
+    "scaledtanh": {"alpha": None, "beta": None},
+    "hardsigmoid": {"alpha": 0.2, "beta": 0.5},
+    "elu": {"alpha": 1.0},
 }
 
 
@@ -35,21 +36,21 @@ def parse_activations(
     g: Importing, names: Sequence[str], alphas: Sequence[float], betas: Sequence[float], default: Sequence[str]
 ) -> tuple[Activation, ...]:
     """The cell's activations. Alphas and betas are consumed in order by those functions that have one."""
-    names = [name.lower() for name in (names or default)]
-    if len(names) != len(default):
-        g.refuse(f"activations={names}: {len(default)} are needed")
+    functions = [name.lower() for name in (names or default)]
+    if len(functions) != len(default):
+        g.refuse(f"activations={functions}: {len(default)} are needed")
     left = {"alpha": list(alphas), "beta": list(betas)}
     parsed = []
-    for name in names:
-        if name not in DEFAULTS:
-            g.refuse(f"activations={name}: not one of {', '.join(sorted(DEFAULTS))}")
-        values = []
-        for which, standard in zip(("alpha", "beta"), DEFAULTS[name], strict=True):
-            given = left[which].pop(0) if standard is not None and left[which] else standard
-            values.append(float(given or 0.0))
-        parsed.append((name, *values))
-    if left["alpha"] or left["beta"]:
-        g.refuse(f"activation_alpha / activation_beta: more values than the functions {names} take")
+    for function in functions:
+        if function not in PARAMETERS:
+            g.refuse(f"activations={function}: not one of {', '.join(sorted(PARAMETERS))}")
+        values = {"alpha": 0.0, "beta": 0.0}
+        for which, standard in PARAMETERS[function].items():
+            value = left[which].pop(0) if left[which] else standard
+            if value is None:
+                g.refuse(f"activations={function}: its {which} is missing", f"set activation_{which} in the file")
+            values[which] = float(value)
+        parsed.append((function, values["alpha"], values["beta"]))
     return tuple(parsed)
 
 
@@ -66,7 +67,7 @@ def lower_activation(b: Builder, activation: Activation, x: Ref) -> Ref:
 
 
 def clipped(x: Array, clip: float | None) -> Array:
-    """ONNX's `clip`: bounds the input of an activation to [-clip, clip]."""
+    """ONNX's `clip`: bounds the input of a gate's activation to [-clip, clip]."""
     return x if clip is None else np.clip(x, -clip, clip)
 
 

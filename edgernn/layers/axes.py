@@ -108,7 +108,7 @@ def _one_step(g: Importing, x: Value, axis: int) -> Value:
     first = x.const.take([0], axis)
     if x.shape[axis] != g.length or not np.array_equal(np.broadcast_to(first, x.shape), x.const):
         g.refuse(
-            "adds or multiplies a constant that differs from step to step (a position code, or a mask over the sequence)",
+            "reads a constant that differs from step to step (a position code, or a mask over the sequence)",
             "export without it: a stream has no first step",
         )
     return replace(x, shape=first.shape, const=first)

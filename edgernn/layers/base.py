@@ -141,7 +141,6 @@ class Layer:
         return {k: v for k, v in held.items() if v is not None and not isinstance(v, (np.ndarray, Int8Matrix))}
 
 
-
 def volume(shape: Shape) -> int:
     """How many numbers a value of this shape holds."""
     return math.prod(shape)

@@ -1,4 +1,4 @@
-"""A model's answers by its layers' own definition, in float64: the oracle that the compiled kernels are held against."""
+"""The definition of a whole Model: every layer's `step` in float64, frame after frame. Slow, and the oracle."""
 
 from __future__ import annotations
 
@@ -11,24 +11,23 @@ from edgernn.layers.base import Array
 from edgernn.layers.model import Model
 
 
-def run(model: Model, frames: Any) -> Any:
-    """T frames from the initial state: an array (T, n_in), or a mapping of them, to an array (T, n_out) or a mapping.
+def run(model: Model, inputs: Any) -> Any:
+    """The outputs over T frames from the initial state, in float64. Nothing is checked.
 
-    Token ports take integers. Nothing is checked; answers are float64.
+    `inputs`: (T, size) of the only input port, (T,) integers for a token port, or a mapping port -> such an array.
+    Gives (T, size) of the only output port, or a mapping where there are several.
     """
-    given = frames if isinstance(frames, Mapping) else {model.inputs[0].name: frames}
-    ports = {
-        port.value: np.asarray(given[port.name], np.int64 if port.dtype == "int64" else np.float64).reshape(-1, port.size)
-        for port in model.inputs
-    }
+    given = inputs if isinstance(inputs, Mapping) else {model.inputs[0].name: inputs}
+    kinds = {"int64": np.int64, "float32": np.float64}
+    frames = {p.value: np.asarray(given[p.name], kinds[p.dtype]).reshape(-1, p.size) for p in model.inputs}
     states: dict[str, Array] = {state.name: state.initial.astype(np.float64) for state in model.states}
-    answers: dict[str, list[Array]] = {port.name: [] for port in model.outputs}
-    for t in range(len(next(iter(ports.values())))):
-        values = {**states, **{name: array[t] for name, array in ports.items()}}
+    rows: dict[str, list[Array]] = {port.name: [] for port in model.outputs}
+    for t in range(len(next(iter(frames.values())))):
+        values = {**states, **{name: x[t] for name, x in frames.items()}}
         for node in model.nodes:
             values.update(zip(node.outputs, node.layer.step(*(values[name] for name in node.inputs)), strict=True))
         for port in model.outputs:
-            answers[port.name].append(values[port.value].reshape(-1))
+            rows[port.name].append(values[port.value].reshape(-1))
         states = {state.name: values[state.source].reshape(state.initial.shape) for state in model.states}
-    stacked = {port.name: np.array(answers[port.name]).reshape(-1, port.size) for port in model.outputs}
-    return stacked if len(stacked) > 1 else stacked[model.outputs[0].name]
+    outputs = {port.name: np.array(rows[port.name], np.float64).reshape(-1, port.size) for port in model.outputs}
+    return outputs if len(outputs) > 1 else outputs[model.outputs[0].name]

@@ -3,6 +3,8 @@
     i = f(W_i x + R_i h + P_i * c + b_i)          f = f(W_f x + R_f h + P_f * c + b_f)   (1 - i with input_forget)
     c' = f * c + i * g(W_c x + R_c h + b_c)       o = f(W_o x + R_o h + P_o * c' + b_o)  h' = o * h(c')
 
+`clip` bounds the input of f and g but not of h, and `1 - i` takes i as activated: so ONNX Runtime computes them.
+
 ONNX operator specification, LSTM; Hochreiter and Schmidhuber 1997, doi:10.1162/neco.1997.9.8.1735; peepholes: Gers and
 Schmidhuber 2000, doi:10.1109/IJCNN.2000.861302.
 """
@@ -59,7 +61,7 @@ class LSTM(Layer):
         forget = 1 - i if self.input_forget else activate(f, clipped(f_in + p_f * c, self.clip))
         new_c = forget * c + i * activate(g, clipped(c_in, self.clip))
         o = activate(f, clipped(o_in + p_o * new_c, self.clip))
-        new_h = o * activate(activate_c, clipped(new_c, self.clip))
+        new_h = o * activate(activate_c, new_c)
         return new_h.reshape(inputs[1].shape), new_c.reshape(inputs[2].shape)
 
     def lower(self, b: Builder, shapes: tuple[Shape, ...], *inputs: Ref) -> tuple[Ref, ...]:
@@ -74,17 +76,17 @@ class LSTM(Layer):
         total = b.combine("add", b.affine(x, self.W, self.bias), b.affine(h, self.R, None))
         i_in, o_in, f_in, c_in = (b.view(total, gate * size, size) for gate in range(4))
 
-        def gate(value: Ref, peephole: int, cell: Ref, activation: Activation) -> Ref:
-            if self.P is not None and peephole >= 0:
+        def gate(value: Ref, activation: Activation, peephole: int | None = None, cell: Ref = c) -> Ref:
+            if self.P is not None and peephole is not None:
                 weight = b.constant(self.P[peephole * size : (peephole + 1) * size])
                 value = b.combine("add", value, b.combine("mul", weight, cell))
             return lower_activation(b, activation, lower_clip(b, value, self.clip))
 
-        i = gate(i_in, 0, c, f)
-        forget = b.map("affine", i, -1.0, 1.0) if self.input_forget else gate(f_in, 2, c, f)
-        new_c = b.combine("add", b.combine("mul", forget, c), b.combine("mul", i, gate(c_in, -1, c, g)))
-        o = gate(o_in, 1, new_c, f)
-        return b.combine("mul", o, gate(new_c, -1, c, activate_c)), new_c
+        i = gate(i_in, f, 0)
+        forget = b.map("affine", i, -1.0, 1.0) if self.input_forget else gate(f_in, f, 2)
+        new_c = b.combine("add", b.combine("mul", forget, c), b.combine("mul", i, gate(c_in, g)))
+        o = gate(o_in, f, 1, new_c)
+        return b.combine("mul", o, lower_activation(b, activate_c, new_c)), new_c
 
     def macs(self, *inputs: Shape) -> int:
         return cell_macs(self)

@@ -75,8 +75,10 @@ class Model:
     def shapes(self) -> dict[str, Shape]:
         """The shape of every value, as one frame of the ONNX graph has it (time and batch are 1)."""
         known: dict[str, Shape] = {}
-        for name, shape in [(p.value, (p.size,)) for p in self.inputs] + [(s.name, s.initial.shape) for s in self.states]:
-            _define(known, name, shape)
+        for port in self.inputs:
+            _define(known, port.value, (port.size,))
+        for state in self.states:
+            _define(known, state.name, state.initial.shape)
         for node in self.nodes:
             missing = [name for name in node.inputs if name not in known]
             if missing:

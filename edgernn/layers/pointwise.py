@@ -1,6 +1,6 @@
 """What works number by number: Map (one operand), Combine (two, with NumPy's broadcasting) and Select (a choice).
 
-FUNCTIONS and OPERATIONS are the tables of what they can do; backends implement the same names. Booleans are 0.0 and 1.0.
+FUNCTIONS and OPERATIONS are the tables of what they can do; backends implement the same names. Booleans are 0 and 1.
 """
 
 from __future__ import annotations

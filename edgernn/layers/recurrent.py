@@ -11,6 +11,10 @@ from edgernn.layers.base import Array, Layer, Shape, volume
 from edgernn.layers.reshape import Reshape, reshaped
 from edgernn.layers.rules import Importing, Value
 
+# Reasons that tell the importer that it took the wrong axis for time
+OTHER_AXIS = "runs along another axis than the stream's time"
+SEVERAL_STEPS = "runs over several steps inside one frame"
+
 
 @dataclass(frozen=True, eq=False)
 class RecurrentInputs:
@@ -55,12 +59,12 @@ def import_cell(
     g: Importing, call: RecurrentInputs, gates: int, make: Callable[[Array, Array, Array], Layer]
 ) -> tuple[Value | None, ...]:
     """Checks what the operators share, makes the layer with (W, R, B) and gives (Y, Y_h[, Y_c])."""
-    if call.direction != "forward":
-        g.refuse(f"direction={call.direction} needs the end of the sequence before its start", "use direction=forward")
     if call.layout not in (0, 1):
         g.refuse(f"layout={call.layout}: 0 or 1 expected")
-    _check_lengths(g, call.sequence_lens)
     _check_time(g, call)
+    if call.direction != "forward":
+        g.refuse(f"direction={call.direction} needs the end of the sequence before its start", "use direction=forward")
+    _check_lengths(g, call.sequence_lens)
     if call.R.const is None or call.R.const.ndim != 3:
         g.refuse("input R is not a constant of three axes")
     hidden_size = int(call.R.const.shape[2])
@@ -84,9 +88,9 @@ def _check_time(g: Importing, call: RecurrentInputs) -> None:
     if len(X.shape) != 3:
         g.refuse(f"input X has {len(X.shape)} axes, expected 3")
     if X.time not in (None, time_axis):
-        g.refuse("runs along another axis than the stream's time", "feed time on the sequence axis")
+        g.refuse(OTHER_AXIS, "feed time on the sequence axis")
     if X.shape[time_axis] != 1:
-        g.refuse(f"runs over {X.shape[time_axis]} steps inside one frame")
+        g.refuse(f"{SEVERAL_STEPS}: {X.shape[time_axis]}", "feed one frame a call, or time on this axis")
     if X.shape[1 - time_axis] != 1:
         g.refuse(f"has a batch of {X.shape[1 - time_axis]}: a stream is one sequence", "export with a batch of 1")
 

@@ -1,4 +1,4 @@
-"""Reshape: the same numbers under another shape. Costs nothing; what ONNX calls Reshape, Squeeze, Unsqueeze, Flatten."""
+"""Reshape: the same numbers under another shape, at no cost: Reshape, Squeeze, Unsqueeze, Flatten in ONNX."""
 
 from __future__ import annotations
 

@@ -20,8 +20,8 @@ from edgernn.layers.base import Array, Layer, Shape
 class Value:
     """A value of the ONNX graph while it is imported, with batch = 1.
 
-    `shape` is what one frame of it looks like: the time axis, where there is one, counts 1. `const` holds constants; one
-    with a time axis is the same in every frame, and one of shape arithmetic may hold symbols (see `Importing.length`).
+    `shape` is what one frame of it looks like: the time axis, where there is one, counts 1. `const` holds constants;
+    one with a time axis is the same in every frame, one of shape arithmetic may hold symbols (see `Importing.length`).
     A value that is neither constant nor has a time axis is one thing a frame: in a step graph anything, in a sequence
     graph what no longer has time. `final` marks what depends on the last step of a sequence (Y_h, or the last slice):
     while streaming that is "now", so it must not flow back into values that have a time axis.
@@ -65,13 +65,13 @@ class Importing(Protocol):
         """
 
     def starts(self, initial: Value, last: Value, over_time: bool) -> None:
-        """A cell starts from a computed `initial` and leaves `last`; over time, a state must lead from one to the other."""
+        """A cell starts from a computed `initial` and leaves `last`; over time, a state must lead back there."""
 
     def token(self, x: Value, vocabulary: int) -> Value:
         """The integer that an input port takes, where x is nothing else; refused otherwise."""
 
     def refuse(self, what: str, remedy: str = "") -> NoReturn:
-        """This node cannot be imported. The importer goes on, to report all problems at once."""
+        """Give up on this node. The importer goes on, to report all problems at once."""
 
 
 Rule = Callable[..., Value | tuple[Value | None, ...]]
@@ -79,7 +79,7 @@ RULES: dict[str, Rule] = {}
 
 
 def rule(*operators: str) -> Callable[[Rule], Rule]:
-    """Register a rule for these ONNX operators. The name of the operator is passed as `operator` where the rule asks."""
+    """Register a rule for these ONNX operators. A parameter `operator` gets the name, `outputs` how many there are."""
 
     def register(function: Rule) -> Rule:
         for operator in operators:

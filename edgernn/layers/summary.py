@@ -33,7 +33,9 @@ def summary(model: Model) -> str:
     rows = [COLUMNS, *(row.cells() for row in node_facts(model))]
     widths = [max(len(row[i]) for row in rows) for i in range(len(COLUMNS))]
     lines = [
-        "  ".join(cell.rjust(w) if i > 3 else cell.ljust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True)))
+        "  ".join(
+            cell.rjust(w) if i > 3 else cell.ljust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        )
         for row in rows
     ]
     return "\n".join(line.rstrip() for line in [*lines, "", *(f"{name}: {text}" for name, text in facts(model))])
@@ -84,4 +86,3 @@ def number_format(layer: Layer) -> str:
 def weight_bytes(model: Model) -> int:
     """Bytes of all weights as the file stores them."""
     return sum(weight.nbytes for node in model.nodes for _, weight in node.layer.weights())
-

@@ -28,7 +28,7 @@ class Take(Layer):
         (x,) = inputs
         if self.index.shape != (volume(self.shape),):
             raise ValueError(f"{self.index.shape} indices for the shape {self.shape}")
-        if self.index.size and not (-1 <= self.index.min() and self.index.max() < volume(x)):
+        if self.index.size and (self.index.min() < -1 or self.index.max() >= volume(x)):
             raise ValueError(f"an index is outside the {volume(x)} numbers of the input")
         return (self.shape,)
 
@@ -187,8 +187,12 @@ def gather(g: Importing, data: Value, indices: Value, *, axis: int = 0) -> Value
 
 @rule("Expand")
 def expand(g: Importing, input: Value, shape: Value) -> Value:
-    """ONNX Expand: broadcast to a shape; an axis of as many entries as there are steps becomes time."""
-    target = integers(g, shape, "shape")
+    """ONNX Expand: broadcast to a shape."""
+    return expanded(g, input, integers(g, shape, "shape"))
+
+
+def expanded(g: Importing, input: Value, target: list[Any]) -> Value:
+    """The input broadcast to a shape; an axis of as many entries as there are steps becomes time."""
     rank = max(len(target), len(input.shape))
     time = None if input.time is None else input.time + rank - len(input.shape)
     target = [1] * (rank - len(target)) + target
@@ -218,7 +222,7 @@ def tile(g: Importing, input: Value, repeats: Value) -> Value:
     target = [count * n for count, n in zip(counts, full_shape(g, input), strict=True)]
     spread = [axis for axis, n in enumerate(target) if not isinstance(n, int) and axis != input.time]
     if spread or (input.time is not None and counts[input.time] != 1):
-        return expand(g, input, g.constant(np.asarray(target, object)))
+        return expanded(g, input, target)
     if volume(tuple(target)) > LARGEST_FRAME:
         g.refuse(f"a frame would grow to {volume(tuple(target))} numbers")
     return taken(g, input, np.tile(places(input), counts), input.time)
@@ -265,4 +269,3 @@ def pad(
     if volume(tuple(grown)) > LARGEST_FRAME:
         g.refuse(f"a frame would grow to {volume(tuple(grown))} numbers")
     return taken(g, data, PAD_MODES[mode](places(data)[cut], grow), data.time, fill)
-

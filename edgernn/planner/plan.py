@@ -68,7 +68,8 @@ def make_plan(model: Model, backend: Backend) -> Plan:
     carried.leave([(values[state.name], values[state.source]) for state in model.states])
     offsets, size = layout(low.code, low.buffers, carried.persistent)
     slots = tuple(
-        StateSlot(s.name, offsets[values[s.name].buffer], np.asarray(s.initial, np.float32).reshape(-1)) for s in model.states
+        StateSlot(s.name, offsets[values[s.name].buffer], np.asarray(s.initial, np.float32).reshape(-1))
+        for s in model.states
     )
     program, prepare = _encode(low.code, offsets), _encode(carried.prepare, offsets)
     return Plan(model.inputs, model.outputs, backend.name, program, prepare, low.weights.joined(), size, slots)

@@ -74,7 +74,7 @@ class Carried:
         return place
 
     def leave(self, pairs: Sequence[tuple[Place, Place]]) -> None:
-        """End of the frame: in each (state, source), state becomes source, and what was made of it is made of source."""
+        """End of the frame: of each (state, source), state becomes source, and what was made of it is made anew."""
         low = self.lowering
         settled = []
         for state, source in pairs:
@@ -111,8 +111,8 @@ class Carried:
         self.prepare.append(low.code.pop(first))
         self.persistent.append(quantised.buffer)
         again = next((p for (of, c), p in low.quantised.items() if c == cols and self._now(of) == source), None)
-        if again is not None and again.buffer not in self.persistent:
-            if can_replace(low.code, quantised.buffer, again.buffer):
-                self._rename(again.buffer, quantised.buffer)
-                return
-        low.emit(Opcode.QUANTISE, quantised, source, cols, source.size // cols)
+        free = again is not None and again.buffer not in self.persistent
+        if again is not None and free and can_replace(low.code, quantised.buffer, again.buffer):
+            self._rename(again.buffer, quantised.buffer)
+        else:
+            low.emit(Opcode.QUANTISE, quantised, source, cols, source.size // cols)

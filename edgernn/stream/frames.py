@@ -1,4 +1,4 @@
-"""Frames in and answers out: what the caller gives becomes arrays of the right layout, or a BadInput that says why not."""
+"""Frames in and answers out: what the caller gives becomes arrays of the right layout, or a BadInput says why not."""
 
 from __future__ import annotations
 
@@ -25,7 +25,9 @@ def as_frames(given: Frames, ports: Sequence[Port], several: bool) -> list[Array
     elif len(ports) == 1:
         arrays = [_as_array(given, ports[0], several)]
     else:
-        raise BadInput(f"the model has the inputs {', '.join(p.name for p in ports)}: give a mapping from name to array")
+        raise BadInput(
+            f"the model has the inputs {', '.join(p.name for p in ports)}: give a mapping from name to array"
+        )
     if len(arrays) > 1 and len(lengths := {len(array) for array in arrays}) > 1:
         raise BadInput(f"the inputs have {', '.join(map(str, sorted(lengths)))} frames; all need the same number")
     return arrays
@@ -56,7 +58,9 @@ def _as_array(given: Any, port: Port, several: bool) -> Array:
 
 def _converted(array: Array, port: Port, wanted: np.dtype[Any]) -> Array:
     if wanted.kind == "i":
-        if array.dtype.kind not in "iu":
+        if array.dtype.kind == "f" and np.isfinite(array).all() and (array == np.trunc(array)).all():
+            array = np.clip(array, -(2.0**62), 2.0**62)  # whole numbers, as some exporters' tokens come
+        elif array.dtype.kind not in "iu":
             raise BadInput(f"input '{port.name}' takes token numbers, got {array.dtype}")
         return array.astype(wanted)
     if array.dtype.kind not in "fiu":
@@ -74,7 +78,9 @@ def bad_value(port: Port, frames: Array, frame: int) -> BadInput:
         bad = next(int(v) for v in frames[frame] if not port.low <= v <= port.high)
         return BadInput(f"input '{port.name}', frame {frame}: token {bad} is outside {port.low}..{port.high}")
     at = int(np.flatnonzero(~np.isfinite(frames[frame]))[0])
-    return BadInput(f"input '{port.name}', frame {frame}, element {at} is {frames[frame][at]}; all numbers must be finite")
+    return BadInput(
+        f"input '{port.name}', frame {frame}, element {at} is {frames[frame][at]}; all numbers must be finite"
+    )
 
 
 def as_output(array: Array | None, port: Port, shape: tuple[int, ...]) -> Array:

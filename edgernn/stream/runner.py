@@ -9,6 +9,7 @@ import numpy as np
 
 from edgernn.kernels.builtin import caller_words
 from edgernn.kernels.contract import (
+    ALIGNMENT,
     ARENA,
     FRAME,
     HIGH,
@@ -21,7 +22,6 @@ from edgernn.kernels.contract import (
     STRIDE,
     TOKENS,
     WEIGHTS,
-    ALIGNMENT,
 )
 from edgernn.kernels.library import Library
 from edgernn.kernels.reference import ReferenceLibrary

@@ -1,11 +1,11 @@
 """The bytes of save_state: a header, each state in float32 and a checksum. The same on every machine.
 
-    8 bytes   "edgernnS"
-    4 bytes   version, little-endian (1)
-    32 bytes  the model's hash (sha256)
-    8 bytes   how many float32 follow, little-endian
-    n * 4     the states in the model's order, little-endian
-    32 bytes  sha256 of all that
+8 bytes   "edgernnS"
+4 bytes   version, little-endian (1)
+32 bytes  the model's hash (sha256)
+8 bytes   how many float32 follow, little-endian
+n * 4     the states in the model's order, little-endian
+32 bytes  sha256 of all that
 """
 
 from __future__ import annotations

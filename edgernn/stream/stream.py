@@ -46,7 +46,7 @@ class Stream:
         """The model as it is laid out for this processor."""
         return self._runner.plan
 
-    def step(self, x: Frames, out: Any = None) -> Answers:  # noqa: F811
+    def step(self, x: Frames, out: Any = None) -> Answers:
         """One frame: x (n_in,) float32 -> y (n_out,) float32. Token models take an integer.
 
         Several ports: a mapping name -> array in, a mapping out. `out` receives the answer where it is given.

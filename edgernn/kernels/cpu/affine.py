@@ -50,6 +50,7 @@ def quantised(x, inverse):
 
 @kernel
 def quantise(a, arena, weights, control):
+    """QUANTISE: y = x / scale in int8, scale = max |x| / 127 over all rows."""
     y, x, cols, count = arena + arg(a, 0), read(a, 1, arena, weights), arg(a, 2), arg(a, 3)
     largest = row_max_abs(x, cols * count, ZERO)
     if largest < LEAST:
@@ -74,6 +75,7 @@ def dequantised(total, at, offset, scale, step):
 
 @kernel
 def affine_f32(a, arena, weights, control):
+    """AFFINE_F32: y[p] = W x[p] + bias."""
     y, x, panels, bias = arena + arg(a, 0), read(a, 1, arena, weights), weights + arg(a, 2), weights + arg(a, 3)
     rows, cols, count = arg(a, 4), arg(a, 5), arg(a, 6)
     blocks = (rows + LANES - 1) // LANES
@@ -98,6 +100,7 @@ def affine_f32(a, arena, weights, control):
 
 @kernel
 def affine_i8(a, arena, weights, control):
+    """AFFINE_I8: y[p] = bias + (W q[p]) * (row scale * scale of q)."""
     y, x, panels = arena + arg(a, 0), read(a, 1, arena, weights), weights + arg(a, 2)
     scale, offset, bias = weights + arg(a, 3), weights + arg(a, 4), weights + arg(a, 5)
     rows, cols, count = arg(a, 6), arg(a, 7), arg(a, 8)
@@ -135,6 +138,7 @@ def row_of(token, vocabulary):
 
 @kernel
 def lookup_f32(a, arena, weights, control):
+    """LOOKUP_F32: rows of a table."""
     y, tokens, table = arena + arg(a, 0), read(a, 1, arena, weights), weights + arg(a, 2)
     count, cols, vocabulary = arg(a, 3), arg(a, 4), arg(a, 5)
     for n in range(count):
@@ -146,6 +150,7 @@ def lookup_f32(a, arena, weights, control):
 
 @kernel
 def lookup_i8(a, arena, weights, control):
+    """LOOKUP_I8: rows of an int8 table, times their scales."""
     y, tokens, table, scale = arena + arg(a, 0), read(a, 1, arena, weights), weights + arg(a, 2), weights + arg(a, 3)
     count, cols, vocabulary = arg(a, 4), arg(a, 5), arg(a, 6)
     for n in range(count):

@@ -27,6 +27,7 @@ def summed(p, q):
 
 @kernel
 def lstm(a, arena, weights, control):
+    """LSTM: h_new, c_new."""
     h_new, c_new = arena + arg(a, 0), arena + arg(a, 1)
     x, h, c = read(a, 2, arena, weights), read(a, 3, arena, weights), read(a, 4, arena, weights)
     gate_bytes = 4 * arg(a, 5)
@@ -53,6 +54,7 @@ def gru(a, arena, weights, control):
 
 @kernel
 def rnn(a, arena, weights, control):
+    """RNN: tanh or relu of the sum."""
     h_new, x, h = arena + arg(a, 0), read(a, 1, arena, weights), read(a, 2, arena, weights)
     hidden, relu = arg(a, 3), arg(a, 4)
     for at in range(0, 4 * hidden, BYTES):

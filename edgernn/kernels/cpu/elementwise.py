@@ -21,7 +21,6 @@ from edgernn.kernels.cpu.maths import (
     power,
     quarter_turns,
     sigmoid,
-    signed,
     softplus,
     tanh,
     truncated,
@@ -46,12 +45,16 @@ from edgernn.kernels.cpu.vector import (
     where,
 )
 
-(ABS, NEG, EXP, LOG, SQRT, RECIPROCAL, FLOOR, CEIL, ROUND, SIGN, TRUNC, ERF, RELU, LEAKYRELU, THRESHOLDEDRELU, ELU, CELU,
- SELU, SIGMOID, HARDSIGMOID, HARDSWISH, TANH, SCALEDTANH, SOFTSIGN, SOFTPLUS, GELU, GELU_TANH, MISH, SWISH, AFFINE, CLIP,
- SHRINK, NOT, POW, SIN, COS) = range(len(MAPS))  # fmt: skip
-(ADD, SUB, MUL, DIV, MIN, MAX, POWER, LESS, LESS_EQUAL, GREATER, GREATER_EQUAL, EQUAL, AND, OR, XOR, MOD) = range(
-    len(COMBINES)
-)
+# fmt: off
+(
+    ABS, NEG, EXP, LOG, SQRT, RECIPROCAL, FLOOR, CEIL, ROUND, SIGN, TRUNC, ERF, RELU, LEAKYRELU, THRESHOLDEDRELU, ELU,
+    CELU, SELU, SIGMOID, HARDSIGMOID, HARDSWISH, TANH, SCALEDTANH, SOFTSIGN, SOFTPLUS, GELU, GELU_TANH, MISH, SWISH,
+    AFFINE, CLIP, SHRINK, NOT, POW, SIN, COS,
+) = range(len(MAPS))
+(
+    ADD, SUB, MUL, DIV, MIN, MAX, POWER, LESS, LESS_EQUAL, GREATER, GREATER_EQUAL, EQUAL, AND, OR, XOR, MOD,
+) = range(len(COMBINES))
+# fmt: on
 ROOT_HALF, GELU_A, GELU_B = f32(0.7071067811865476), f32(0.7978845608028654), f32(0.044715)
 SIXTH, THREE, SIX = f32(1 / 6), f32(3.0), f32(6.0)
 
@@ -167,6 +170,7 @@ def apply_parameters(function, x, alpha, beta):
 
 @kernel
 def map_(a, arena, weights, control):
+    """MAP: y = function(x)."""
     y, x, size, function = arena + arg(a, 0), read(a, 1, arena, weights), arg(a, 2), arg(a, 3)
     alpha, beta = number(a, 4), number(a, 5)
     for at in range(0, size * 4, BYTES):
@@ -176,6 +180,7 @@ def map_(a, arena, weights, control):
 
 @function(F, N, F, F)
 def apply_pair(operation, a, b):
+    """The operations of COMBINE."""
     zero = splat_f(ZERO)
     y = a
     if operation == ADD:
@@ -215,6 +220,7 @@ def apply_pair(operation, a, b):
 
 @kernel
 def combine(a, arena, weights, control):
+    """COMBINE: y = a operation b; one of them may be a single number."""
     y, p, q = arena + arg(a, 0), read(a, 1, arena, weights), read(a, 2, arena, weights)
     size, operation, p_vector, q_vector = arg(a, 3), arg(a, 4), arg(a, 5), arg(a, 6)
     left, right = splat_f(load_1f(p)), splat_f(load_1f(q))
@@ -229,6 +235,7 @@ def combine(a, arena, weights, control):
 
 @kernel
 def select(a, arena, weights, control):
+    """SELECT: y = a where condition is not 0, else b."""
     y, condition = arena + arg(a, 0), read(a, 1, arena, weights)
     p, q, size = read(a, 2, arena, weights), read(a, 3, arena, weights), arg(a, 4)
     for at in range(0, size * 4, BYTES):
@@ -238,6 +245,7 @@ def select(a, arena, weights, control):
 
 @kernel
 def take(a, arena, weights, control):
+    """TAKE: y[i] = x[index[i]], or fill."""
     y, x, index = arena + arg(a, 0), read(a, 1, arena, weights), weights + arg(a, 2)
     size, fill = arg(a, 3), number(a, 4)
     for n in range(size):
@@ -251,6 +259,7 @@ def take(a, arena, weights, control):
 
 @kernel
 def copy(a, arena, weights, control):
+    """COPY: y = x, exactly `size` numbers."""
     y, x, size = arena + arg(a, 0), read(a, 1, arena, weights), arg(a, 2)
     for n in range(size):
         store_1f(y + 4 * n, load_1f(x + 4 * n))

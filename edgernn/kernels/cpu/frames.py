@@ -13,6 +13,7 @@ NONE = i32(0)
 
 @function(N, N, N, N)
 def port_word(control, port, word):
+    """A word of the control block's entry for a port."""
     return load_1n(control + 8 * (PORTS + port * PORT_WORDS + word))
 
 
@@ -24,6 +25,7 @@ def frame_of(control, port):
 
 @kernel
 def load(a, arena, weights, control):
+    """LOAD: a frame of numbers into the arena."""
     y, x, size = arena + arg(a, 0), frame_of(control, arg(a, 1)), arg(a, 2)
     for n in range(size):
         store_1f(y + 4 * n, load_1f(x + 4 * n))
@@ -32,6 +34,7 @@ def load(a, arena, weights, control):
 
 @kernel
 def load_tokens(a, arena, weights, control):
+    """LOAD_TOKENS: a frame of tokens into the arena."""
     y, x, size = arena + arg(a, 0), frame_of(control, arg(a, 1)), arg(a, 2)
     for n in range(size):
         store_1n(y + 8 * n, load_1n(x + 8 * n))
@@ -40,6 +43,7 @@ def load_tokens(a, arena, weights, control):
 
 @kernel
 def store(a, arena, weights, control):
+    """STORE: an answer into the caller's buffer."""
     x, y, size = read(a, 0, arena, weights), frame_of(control, arg(a, 1)), arg(a, 2)
     for n in range(size):
         store_1f(y + 4 * n, load_1f(x + 4 * n))
@@ -49,7 +53,11 @@ def store(a, arena, weights, control):
 @kernel
 def check(port, control, frames, unused):
     """0 when every number of the port is finite (tokens: within low..high), else 1 + the first bad frame."""
-    address, stride, size = port_word(control, port, ADDRESS), port_word(control, port, STRIDE), port_word(control, port, SIZE)
+    address, stride, size = (
+        port_word(control, port, ADDRESS),
+        port_word(control, port, STRIDE),
+        port_word(control, port, SIZE),
+    )
     if port_word(control, port, TOKENS) != 0:
         least, most = port_word(control, port, LOW), port_word(control, port, HIGH)
         for frame in range(frames):

@@ -46,19 +46,20 @@ def two_to(t, n_shifted):
 
 @function(F, F)
 def gate(x):
-    """exp(-x), kept within 2**-60 .. 2**60: sigmoid(x) = 1 / (1 + gate(x)). NaN gives a number."""
+    """What a gate is made of: exp(-x), kept within 2**-60 .. 2**60. sigmoid = 1 / (1 + gate). NaN gives a number."""
     t = low(high(x * GATE, splat_f(f32(-60.0))), splat_f(f32(60.0)))
     return two_to(t, t + MAGIC)
 
 
 @function(F, F)
 def absolute(x):
+    """|x|."""
     return as_float(as_int(x) & MAGNITUDE)
 
 
 @function(F, F)
 def decay(x):
-    """exp(-2 |x|), at least 2**-60: |tanh(x)| = (1 - decay(x)) / (1 + decay(x)). NaN gives a number."""
+    """What tanh is made of: exp(-2 |x|), at least 2**-60; |tanh| = (1 - decay) / (1 + decay). NaN gives a number."""
     t = high(absolute(x) * DECAY, splat_f(f32(-60.0)))
     return two_to(t, t + MAGIC)
 
@@ -71,17 +72,20 @@ def signed(magnitude, like):
 
 @function(F, F)
 def sigmoid(x):
+    """1 / (1 + exp(-x))."""
     return ONE / (gate(x) + ONE)
 
 
 @function(F, F)
 def tanh(x):
+    """The hyperbolic tangent."""
     e = decay(x)
     return signed((ONE - e) / (e + ONE), x)
 
 
 @function(F, F)
 def exp(x):
+    """The exponential function, for x within -87 .. 88."""
     x = low(high(x, splat_f(f32(-87.0))), splat_f(f32(88.0)))
     shifted = x * LOG2E + MAGIC
     n = shifted - MAGIC
@@ -119,12 +123,14 @@ def nearest(x):
 
 @function(F, F)
 def floor(x):
+    """The next integer below."""
     r = nearest(x)
     return where(r > x, r - ONE, r)
 
 
 @function(F, F)
 def truncated(x):
+    """The integer part."""
     return signed(floor(absolute(x)), x)
 
 

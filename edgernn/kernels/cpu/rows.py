@@ -9,13 +9,14 @@ from edgernn.kernels.cpu.dots import row_max, row_min, row_product, row_squares,
 from edgernn.kernels.cpu.elementwise import arg, number, read
 from edgernn.kernels.cpu.functions import function, kernel
 from edgernn.kernels.cpu.maths import ONE, ZERO, exp, log
-from edgernn.kernels.cpu.vector import BYTES, N, f32, load_1f, load_f, splat_f, sqrt, store_1f, store_f
+from edgernn.kernels.cpu.vector import BYTES, N, f32, load_f, splat_f, sqrt, store_1f, store_f
 
 (SUM, MEAN, MAX, MIN, PROD, SUM_SQUARE, SUM_ABS) = range(len(REDUCES))
 
 
 @function(types.float32, N, N, N)
 def reduced(operation, x, cols):
+    """One of REDUCES over a row."""
     y = ZERO
     if operation == SUM:
         y = row_sum(x, cols, ZERO)
@@ -36,6 +37,7 @@ def reduced(operation, x, cols):
 
 @kernel
 def reduce(a, arena, weights, control):
+    """REDUCE: y[r] = operation over x[r]."""
     y, x = arena + arg(a, 0), read(a, 1, arena, weights)
     rows, cols, operation = arg(a, 2), arg(a, 3), arg(a, 4)
     for row in range(rows):
@@ -45,6 +47,7 @@ def reduce(a, arena, weights, control):
 
 @kernel
 def softmax(a, arena, weights, control):
+    """SOFTMAX: of each row, or its logarithm."""
     y, x = arena + arg(a, 0), read(a, 1, arena, weights)
     rows, cols, wants_log = arg(a, 2), arg(a, 3), arg(a, 4)
     for row in range(rows):
@@ -67,6 +70,7 @@ def softmax(a, arena, weights, control):
 
 @kernel
 def normalise(a, arena, weights, control):
+    """NORMALISE: each row less its mean, over its deviation."""
     y, x = arena + arg(a, 0), read(a, 1, arena, weights)
     rows, cols, epsilon, centre = arg(a, 2), arg(a, 3), number(a, 4), arg(a, 5)
     for row in range(rows):

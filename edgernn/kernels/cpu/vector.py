@@ -53,10 +53,12 @@ F, I = _Float(), _Int()  # noqa: E741
 
 
 def pointer(b: Any, address: Any, to: Any) -> Any:
+    """The address as an LLVM pointer."""
     return b.inttoptr(address, to.as_pointer())
 
 
 def splat(b: Any, scalar: Any, lanes: int = LANES) -> Any:
+    """The scalar in every lane."""
     vector = ir.VectorType(scalar.type, lanes)
     one = b.insert_element(ir.Constant(vector, ir.Undefined), scalar, ir.Constant(I32, 0))
     return b.shuffle_vector(one, ir.Constant(vector, ir.Undefined), ir.Constant(ir.VectorType(I32, lanes), [0] * lanes))
@@ -69,7 +71,7 @@ def _operator(op: Any, result: Any, a: Any, b: Any, emit: Any) -> None:
 
     @infer_global(op)
     class _Template(ConcreteTemplate):  # type: ignore[misc]
-        cases = [signature(result, *case) for case in [(a, b), (a, scalar), (scalar, b)]]
+        cases = tuple(signature(result, *case) for case in ((a, b), (a, scalar), (scalar, b)))
 
     for case in cases:
 

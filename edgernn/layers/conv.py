@@ -1,0 +1,129 @@
+"""Conv: convolution within a frame, over frequency for example; its batch axis may be time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from edgernn.layers.axes import constant
+from edgernn.layers.base import Array, Builder, Layer, Matrix, Ref, Shape, dense, volume
+from edgernn.layers.matrix import rows
+from edgernn.layers.rules import Importing, Value, rule
+from edgernn.layers.windows import Window, window
+
+
+@dataclass(frozen=True, eq=False)
+class Conv(Layer):
+    """y[n, o, p] = bias[o] + sum over c, k of weight[o, (c, k)] * x[n, c, place(p, k)]."""
+
+    weight: Matrix  # (C_out, C_in / groups * volume(kernel))
+    bias: Array | None  # (C_out,)
+    kernel: Shape
+    strides: Shape
+    pads: tuple[tuple[int, int], ...]  # (before, after) of each spatial axis
+    dilations: Shape
+    groups: int = 1
+
+    quantisable: ClassVar[tuple[str, ...]] = ("weight",)
+
+    @property
+    def window(self) -> Window:
+        """Where the kernel looks."""
+        return Window(self.kernel, self.strides, self.pads, self.dilations)
+
+    def shapes(self, *inputs: Shape) -> tuple[Shape, ...]:
+        (x,) = inputs
+        out, cols = self.weight.shape
+        fits = len(x) == len(self.kernel) + 2 and x[1] * volume(self.kernel) == cols * self.groups
+        if not fits or out % self.groups or (self.bias is not None and self.bias.shape != (out,)):
+            raise ValueError(f"input {x} does not fit weight {self.weight.shape} in {self.groups} groups")
+        return ((x[0], out, *self.window.places(x[2:])),)
+
+    def _columns(self, shape: Shape) -> Array:
+        """(groups, positions, C_in / groups * volume(kernel)): the places in x that each dot product reads."""
+        index = self.window.index(shape).reshape(-1, self.groups, self.weight.shape[1])
+        return np.moveaxis(index, 1, 0)
+
+    def step(self, *inputs: Array) -> tuple[Array, ...]:
+        (shape,) = self.shapes(inputs[0].shape)
+        x = np.append(inputs[0].reshape(-1), 0)
+        weight = dense(self.weight).reshape(self.groups, -1, self.weight.shape[1])
+        y = np.einsum("gpk,gok->pgo", x[self._columns(inputs[0].shape)], weight)
+        y = y.reshape(-1, self.weight.shape[0])
+        if self.bias is not None:
+            y = y + self.bias
+        return (np.moveaxis(y.reshape(shape[0], *shape[2:], shape[1]), -1, 1),)
+
+    def lower(self, b: Builder, shapes: tuple[Shape, ...], *inputs: Ref) -> tuple[Ref, ...]:
+        columns = self._columns(shapes[0])
+        positions, out = columns.shape[1], self.weight.shape[0]
+        if self.groups > 1 and self.weight.shape[1] == volume(self.kernel):
+            by_group = self._lower_depthwise(b, columns, inputs[0])
+        else:
+            by_group = b.join(*(self._lower_group(b, group, columns[group], inputs[0]) for group in range(self.groups)))
+        made = np.arange(out * positions, dtype=np.int32).reshape(self.groups, shapes[0][0], -1, out // self.groups)
+        order = made.transpose(1, 0, 3, 2).reshape(-1)  # (N, groups, C_out / groups, places)
+        unmoved = np.array_equal(order, np.arange(order.size))
+        return (by_group if unmoved else b.take(by_group, order),)
+
+    def _lower_group(self, b: Builder, group: int, columns: Array, x: Ref) -> Ref:
+        """One group's outputs, (positions, C_out / groups)."""
+        size = self.weight.shape[0] // self.groups
+        start, stop = group * size, (group + 1) * size
+        bias = None if self.bias is None else self.bias[start:stop]
+        return b.affine(_picked(b, x, columns), rows(self.weight, start, stop), bias, len(columns))
+
+    def _lower_depthwise(self, b: Builder, columns: Array, x: Ref) -> Ref:
+        """All groups at once where each reads one channel: (groups, positions, C_out / groups)."""
+        groups, positions, cols = columns.shape
+        each = self.weight.shape[0] // groups
+        spread = (groups, positions, each, cols)
+        factors = np.broadcast_to(dense(self.weight).reshape(groups, 1, each, cols), spread)
+        picked = _picked(b, x, np.broadcast_to(columns[:, :, None, :], spread))
+        products = b.combine("mul", picked, b.constant(np.ascontiguousarray(factors, np.float32).reshape(-1)))
+        sums = b.reduce("sum", products, groups * positions * each, cols)
+        if self.bias is None:
+            return sums
+        bias = np.broadcast_to(self.bias.reshape(groups, 1, each), spread[:3])
+        return b.combine("add", sums, b.constant(np.ascontiguousarray(bias, np.float32).reshape(-1)))
+
+    def macs(self, *inputs: Shape) -> int:
+        (shape,) = self.shapes(*inputs)
+        return volume((shape[0], *shape[2:])) * volume(self.weight.shape)
+
+
+def _picked(b: Builder, x: Ref, index: Array) -> Ref:
+    """x at a flat index with padding; x itself where that is all of it in order."""
+    flat = np.ascontiguousarray(index).reshape(-1)
+    return x if np.array_equal(flat, np.arange(x.size)) else b.take(x, flat)
+
+
+@rule("Conv")
+def conv(
+    g: Importing,
+    X: Value,
+    W: Value,
+    B: Value | None = None,
+    *,
+    auto_pad: str = "NOTSET",
+    dilations: Sequence[int] | None = None,
+    group: int = 1,
+    kernel_shape: Sequence[int] | None = None,
+    pads: Sequence[int] | None = None,
+    strides: Sequence[int] | None = None,
+) -> Value:
+    """ONNX Conv over any number of spatial axes."""
+    weight = np.asarray(constant(g, W, "W"), np.float32)
+    bias = None if B is None else np.ascontiguousarray(constant(g, B, "B"), np.float32)
+    if weight.ndim != len(X.shape) or (kernel_shape is not None and tuple(kernel_shape) != weight.shape[2:]):
+        g.refuse(f"kernel_shape={kernel_shape}, weight {list(weight.shape)}, input {list(X.shape)} do not fit")
+    if group < 1 or weight.shape[0] % group or X.shape[1] != weight.shape[1] * group:
+        g.refuse(f"group={group}, weight {list(weight.shape)}, input {list(X.shape)} do not fit")
+    seen = window(g, X, weight.shape[2:], strides, pads, dilations, auto_pad)
+    matrix = np.ascontiguousarray(weight.reshape(len(weight), -1))
+    layer = Conv(matrix, bias, seen.kernel, seen.strides, seen.pads, seen.dilations, group)
+    (y,) = g.add(layer, X, time=X.time)
+    return y

@@ -1,0 +1,125 @@
+"""Reduce: sums, means and extremes over axes of a frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from edgernn.layers.axes import normal_axes, numbers
+from edgernn.layers.base import Array, Builder, Layer, Ref, Shape, volume
+from edgernn.layers.combine import combined
+from edgernn.layers.functions import mapped
+from edgernn.layers.reshape import reshaped
+from edgernn.layers.rules import Importing, Value, rule
+
+REDUCTIONS: dict[str, Callable[..., Array]] = {
+    "sum": np.sum,
+    "mean": np.mean,
+    "max": np.max,
+    "min": np.min,
+    "prod": np.prod,
+    "sum_square": lambda x, axis, keepdims: np.sum(x * x, axis=axis, keepdims=keepdims),
+    "sum_abs": lambda x, axis, keepdims: np.sum(np.abs(x), axis=axis, keepdims=keepdims),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Reduce(Layer):
+    """y = operation over `axes` of x, which stay as axes of 1."""
+
+    operation: str
+    axes: tuple[int, ...]
+
+    def shapes(self, *inputs: Shape) -> tuple[Shape, ...]:
+        (x,) = inputs
+        if self.operation not in REDUCTIONS or not all(0 <= axis < len(x) for axis in self.axes):
+            raise ValueError(f"{x} cannot be reduced by '{self.operation}' over {self.axes}")
+        return (tuple(1 if axis in self.axes else n for axis, n in enumerate(x)),)
+
+    def step(self, *inputs: Array) -> tuple[Array, ...]:
+        return (np.asarray(REDUCTIONS[self.operation](inputs[0], axis=self.axes, keepdims=True)),)
+
+    def lower(self, b: Builder, shapes: tuple[Shape, ...], *inputs: Ref) -> tuple[Ref, ...]:
+        (x,), (shape,) = inputs, shapes
+        kept = [axis for axis in range(len(shape)) if axis not in self.axes]
+        index = np.arange(volume(shape), dtype=np.int32).reshape(shape).transpose([*kept, *self.axes]).reshape(-1)
+        if not np.array_equal(index, np.arange(index.size)):
+            x = b.take(x, index)
+        cols = volume(tuple(shape[axis] for axis in self.axes))
+        return (b.reduce(self.operation, x, volume(shape) // cols, cols),)
+
+
+def reduced(g: Importing, operation: str, x: Value, axes: Sequence[int]) -> Value:
+    """x reduced over axes that stay as 1; without a layer where they are 1 already."""
+    if x.time in axes:
+        g.refuse(
+            "runs over the time axis: the result is known only at the end of the sequence",
+            "use the last step of the recurrent layer instead (index -1), or move this after the stream",
+        )
+    if all(x.shape[axis] == 1 for axis in axes) and operation in ("sum", "mean", "max", "min", "prod"):
+        return x
+    if not all(x.shape[axis] for axis in axes):
+        g.refuse(f"runs over an empty axis of {list(x.shape)}")
+    (y,) = g.add(Reduce(operation, tuple(axes)), x, time=x.time, dtype=x.dtype)
+    return y
+
+
+def _log_sum_exp(g: Importing, x: Value, axes: Sequence[int]) -> Value:
+    """log(sum(exp(x))), shifted by the maximum so that it does not overflow."""
+    top = reduced(g, "max", x, axes)
+    total = reduced(g, "sum", mapped(g, combined(g, "sub", x, top), "exp"), axes)
+    return combined(g, "add", mapped(g, total, "log"), top)
+
+
+KINDS: dict[str, Callable[[Importing, Value, Sequence[int]], Value]] = {
+    "ReduceSum": lambda g, x, axes: reduced(g, "sum", x, axes),
+    "ReduceMean": lambda g, x, axes: reduced(g, "mean", x, axes),
+    "ReduceMax": lambda g, x, axes: reduced(g, "max", x, axes),
+    "ReduceMin": lambda g, x, axes: reduced(g, "min", x, axes),
+    "ReduceProd": lambda g, x, axes: reduced(g, "prod", x, axes),
+    "ReduceL1": lambda g, x, axes: reduced(g, "sum_abs", x, axes),
+    "ReduceL2": lambda g, x, axes: mapped(g, reduced(g, "sum_square", x, axes), "sqrt"),
+    "ReduceSumSquare": lambda g, x, axes: reduced(g, "sum_square", x, axes),
+    "ReduceLogSum": lambda g, x, axes: mapped(g, reduced(g, "sum", x, axes), "log"),
+    "ReduceLogSumExp": _log_sum_exp,
+}
+
+
+@rule(*KINDS)
+def reduce(
+    g: Importing,
+    data: Value,
+    axes: Value | None = None,
+    *,
+    axes_: Sequence[int] | None = None,
+    keepdims: int = 1,
+    noop_with_empty_axes: int = 0,
+    operator: str,
+) -> Value:
+    """ONNX Reduce...; axes are an attribute before opset 18 (ReduceSum: 13), an input since."""
+    rank = len(data.shape)
+    given = list(axes_ or ()) if axes is None else numbers(g, axes, "axes")
+    if not given and noop_with_empty_axes:
+        return data
+    along = sorted(normal_axes(g, given, rank)) or list(range(rank))
+    y = KINDS[operator](g, data, along)
+    return y if keepdims else squeezed(g, y, along)
+
+
+def squeezed(g: Importing, x: Value, axes: Sequence[int]) -> Value:
+    """x without these axes of 1."""
+    kept: list[Any] = [axis for axis in range(len(x.shape)) if axis not in axes]
+    time = None if x.time is None else kept.index(x.time)
+    return reshaped(g, x, [x.shape[axis] for axis in kept], time)
+
+
+@rule("LpNormalization")
+def lp_normalization(g: Importing, input: Value, *, axis: int = -1, p: int = 2) -> Value:
+    """ONNX LpNormalization: x divided by its L1 or L2 norm along an axis."""
+    if p not in (1, 2):
+        g.refuse(f"p={p}: 1 or 2 expected")
+    along = normal_axes(g, [axis], len(input.shape))
+    return combined(g, "div", input, KINDS["ReduceL1" if p == 1 else "ReduceL2"](g, input, along))

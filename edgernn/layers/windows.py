@@ -1,0 +1,94 @@
+"""Windows: which numbers of a frame a kernel sees at each place; shared by convolution and pooling."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from edgernn.layers.base import Array, Shape
+from edgernn.layers.rules import Importing, Value
+
+LARGEST = 1 << 25  # indices
+
+
+@dataclass(frozen=True)
+class Window:
+    """A kernel that moves over the spatial axes of (N, C, *spatial). `pads`: (before, after) of each axis."""
+
+    kernel: Shape
+    strides: Shape
+    pads: tuple[tuple[int, int], ...]
+    dilations: Shape
+
+    def places(self, spatial: Shape) -> Shape:
+        """How many places there are along each axis. Raises ValueError where the kernel does not fit."""
+        found = []
+        for n, k, s, (low, high), d in zip(spatial, self.kernel, self.strides, self.pads, self.dilations, strict=True):
+            if min(k, s, d) < 1 or min(low, high) < 0 or n + low + high < d * (k - 1) + 1:
+                raise ValueError(f"a kernel of {self.kernel} does not fit {spatial}")
+            found.append((n + low + high - d * (k - 1) - 1) // s + 1)
+        return tuple(found)
+
+    def index(self, shape: Shape) -> Array:
+        """Flat places in an array of `shape`, -1 in the padding: (N, *places, C, *kernel) int32."""
+        return _index(self, shape)
+
+
+@lru_cache(maxsize=64)
+def _index(window: Window, shape: Shape) -> Array:
+    rank = len(shape) - 2
+    places = window.places(shape[2:])
+    if math.prod(shape[:2]) * math.prod(places) * math.prod(window.kernel) > LARGEST:
+        raise ValueError(f"a kernel of {window.kernel} over {shape} is too large")
+    index = np.arange(math.prod(shape), dtype=np.int32).reshape(shape)
+    index = np.pad(index, [(0, 0), (0, 0), *window.pads], constant_values=-1)
+    for axis, (n, k, s, d) in enumerate(zip(places, window.kernel, window.strides, window.dilations, strict=True)):
+        index = np.take(index, np.arange(n)[:, None] * s + np.arange(k) * d, 2 + 2 * axis)
+    order = [0, *range(2, 2 + 2 * rank, 2), 1, *range(3, 3 + 2 * rank, 2)]
+    index = np.ascontiguousarray(index.transpose(order))
+    index.flags.writeable = False
+    return index
+
+
+def window(
+    g: Importing,
+    x: Value,
+    kernel: Sequence[int],
+    strides: Sequence[int] | None,
+    pads: Sequence[int] | None,
+    dilations: Sequence[int] | None,
+    auto_pad: str,
+) -> Window:
+    """The window of an ONNX node on x (N, C, *spatial), after checking that it leaves time alone."""
+    rank = len(x.shape) - 2
+    steps, gaps = tuple(strides or [1] * rank), tuple(dilations or [1] * rank)
+    if rank < 1 or not len(kernel) == len(steps) == len(gaps) == rank or min(*steps, *gaps, *kernel) < 1:
+        g.refuse(f"kernel {list(kernel)}, strides {list(steps)}, dilations {list(gaps)} for {rank} spatial axes")
+    if auto_pad in ("SAME_UPPER", "SAME_LOWER"):
+        sides = [_same(*numbers, auto_pad) for numbers in zip(x.shape[2:], kernel, steps, gaps, strict=True)]
+    elif auto_pad in ("NOTSET", "VALID"):
+        flat = list(pads or ()) if auto_pad == "NOTSET" else []
+        flat = flat or [0] * (2 * rank)
+        if len(flat) != 2 * rank or min(flat) < 0:
+            g.refuse(f"pads={flat}: {2 * rank} numbers of 0 or more expected")
+        sides = list(zip(flat[:rank], flat[rank:], strict=True))
+    else:
+        g.refuse(f"auto_pad={auto_pad}: not one of NOTSET, VALID, SAME_UPPER, SAME_LOWER")
+    if x.time == 1:
+        g.refuse("has time where the channels are expected", "transpose so that time is not axis 1")
+    if x.time is not None and x.time > 1:
+        along = x.time - 2
+        if kernel[along] != 1 or steps[along] != 1 or sides[along] != (0, 0):
+            g.refuse(f"looks at {kernel[along]} steps at once: a window over time is not supported yet")
+    return Window(tuple(kernel), steps, tuple(sides), gaps)
+
+
+def _same(n: int, kernel: int, stride: int, dilation: int, auto_pad: str) -> tuple[int, int]:
+    """The padding of auto_pad: as many places as ceil(n / stride)."""
+    total = max(0, (-(-n // stride) - 1) * stride + dilation * (kernel - 1) + 1 - n)
+    half = total // 2
+    return (half, total - half) if auto_pad == "SAME_UPPER" else (total - half, half)

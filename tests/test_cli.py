@@ -114,8 +114,7 @@ def test_convert_inspect_and_verify(source: Path, number_format: str, tmp_path: 
 def test_verify_fails_past_the_limit(model: Path) -> None:
     result = call("verify", model, "--against", SEQUENCE, "--steps", 100, "--limit", 1e-30)
     assert result.exit_code == 1 and "Past the limit" in result.stdout
-    other = call("verify", model, "--against", EXPORTS / "elman_torchscript.onnx", "--steps", 100)
-    assert other.exit_code == 1 and "error: " in other.stderr
+    assert "did not come from" in bad("verify", model, "--against", EXPORTS / "elman_torchscript.onnx")
 
 
 def test_calibration_frames_are_measured_on(tmp_path: Path) -> None:

@@ -26,7 +26,8 @@ SPEECH = ROOT / "edgernn" / "demo" / "speech.wav"
 SNRS = [30, 20, 10, 5, 0]  # dB, of active speech to noise
 BINS = np.array([*range(2, 48), *range(48, 112, 2)])  # of 62.5 Hz; bin 0 and what leaks from it are left out
 BANDS, HIDDEN = 32, 48
-CLIPS, MIXTURES, SECONDS, EPOCHS, BATCH = 1500, 1800, 16, 24, 24
+CLIPS, MIXTURES, SECONDS = 1500, 1800, 16
+EPOCHS, BATCH, CHUNK, PEAK_RATE = 28, 45, 250, 5e-3
 
 Floats = NDArray[np.float32]
 
@@ -118,29 +119,33 @@ def training_set(model: Vad) -> tuple[Tensor, Tensor]:
 def fit(model: Vad, bands: Tensor, labels: Tensor) -> None:
     """Train all but the fixed front end.
 
-    Gain and tone of each scene vary anew in every epoch. Half of the scenes start in the state that another one ended in, so
-    that the model stays right in streams far longer than a scene.
+    Gain and tone of each scene vary anew in every epoch. The state passes from chunk to chunk of a scene, and half of
+    the scenes start in the state that another one ended in, so that the model stays right in long streams.
     """
     model.mean.copy_(bands.mean(dim=(0, 1)))
     model.scale.copy_(1 / bands.std(dim=(0, 1)))
-    steps = EPOCHS * (bands.shape[1] // BATCH)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=6e-3, weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 6e-3, total_steps=steps)
+    batches = bands.shape[1] // BATCH
+    steps = EPOCHS * batches * (len(bands) // CHUNK)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=PEAK_RATE, weight_decay=1e-2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, PEAK_RATE, total_steps=steps)
     state = torch.zeros(1, BATCH, HIDDEN)
     for epoch in range(EPOCHS):
-        total = 0.0
-        for scenes in torch.randperm(bands.shape[1])[: bands.shape[1] // BATCH * BATCH].split(BATCH):
+        losses = []
+        for scenes in torch.randperm(bands.shape[1])[: batches * BATCH].split(BATCH):
             tilt = torch.linspace(-1, 1, BANDS) * torch.randn(BATCH, 1) + 1.5 * torch.randn(BATCH, 1)
+            state = state * (torch.rand(1, BATCH, 1) < 0.5)
             x = (bands[:, scenes] + tilt).clamp(min=np.log(1e-6))
-            odds, state = model.classify(x, state.detach() * (torch.rand(1, BATCH, 1) < 0.5))
-            loss = nn.functional.binary_cross_entropy_with_logits(odds[..., 0], labels[:, scenes])
-            optimiser.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-            optimiser.step()
-            schedule.step()
-            total += loss.item() / (bands.shape[1] // BATCH)
-        print(f"epoch {epoch + 1:2d}  loss {total:.4f}", flush=True)
+            for x_chunk, y_chunk in zip(x.split(CHUNK), labels[:, scenes].split(CHUNK), strict=True):
+                odds, state = model.classify(x_chunk, state.detach())
+                loss = nn.functional.binary_cross_entropy_with_logits(odds[..., 0], y_chunk)
+                optimiser.zero_grad()
+                loss.backward()
+                nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+                optimiser.step()
+                schedule.step()
+                losses.append(loss.item())
+            state = state.detach()
+        print(f"epoch {epoch + 1:2d}  loss {np.mean(losses):.4f}", flush=True)
 
 
 def export(model: Vad, path: Path) -> None:

@@ -62,6 +62,14 @@ def normal_axes(g: Importing, axes: Sequence[int], rank: int) -> list[int]:
     return found
 
 
+def surely(a: Any, b: Any) -> bool:
+    """Whether two sizes are equal, however many steps there are."""
+    try:
+        return bool(a == b)
+    except ValueError:
+        return False
+
+
 def full_shape(g: Importing, x: Value) -> list[Any]:
     """The shape over the whole sequence: the time axis has its length."""
     return [g.length if axis == x.time else n for axis, n in enumerate(x.shape)]
@@ -106,7 +114,7 @@ def _one_step(g: Importing, x: Value, axis: int) -> Value:
     if x.const is None:
         g.refuse(f"an operand without a time axis has {x.shape[axis]} entries where the other has time")
     first = x.const.take([0], axis)
-    if x.shape[axis] != g.length or not np.array_equal(np.broadcast_to(first, x.shape), x.const):
+    if not surely(x.shape[axis], g.length) or not np.array_equal(np.broadcast_to(first, x.shape), x.const):
         g.refuse(
             "reads a constant that differs from step to step (a position code, or a mask over the sequence)",
             "export without it: a stream has no first step",

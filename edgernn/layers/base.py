@@ -28,10 +28,12 @@ class Int8Matrix:
 
     @property
     def shape(self) -> Shape:
+        """(rows, cols)."""
         return self.q.shape
 
     @property
     def nbytes(self) -> int:
+        """Bytes of weights and scales."""
         return int(self.q.nbytes + self.scale.nbytes)
 
     def dense(self) -> Array:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from edgernn.layers.axes import surely
 from edgernn.layers.base import Array, Layer, Shape, volume
 from edgernn.layers.reshape import Reshape, reshaped
 from edgernn.layers.rules import Importing, Value
@@ -78,7 +79,7 @@ def import_cell(
 
 
 def _check_lengths(g: Importing, lengths: Value | None) -> None:
-    if lengths is None or (lengths.const is not None and all(n == g.length for n in lengths.const.reshape(-1))):
+    if lengths is None or (lengths.const is not None and all(surely(n, g.length) for n in lengths.const.reshape(-1))):
         return
     g.refuse("sequence_lens: sequences of unequal length have no meaning in a stream", "export without the lengths")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from edgernn.layers.axes import normal_axes, numbers
 from edgernn.layers.base import Array, Builder, Layer, Ref, Shape, volume
 from edgernn.layers.combine import combined
 from edgernn.layers.functions import mapped
+from edgernn.layers.pointwise import LARGEST, Map
 from edgernn.layers.reshape import reshaped
 from edgernn.layers.rules import Importing, Value, rule
 
@@ -52,19 +53,37 @@ class Reduce(Layer):
         return (b.reduce(self.operation, x, volume(shape) // cols, cols),)
 
 
+SO_FAR = {"mean": "", "sum": "add", "sum_square": "add", "sum_abs": "add", "max": "max", "min": "min"}
+
+
 def reduced(g: Importing, operation: str, x: Value, axes: Sequence[int]) -> Value:
-    """x reduced over axes that stay as 1; without a layer where they are 1 already."""
+    """x reduced over axes that stay as 1; without a layer where they are 1 already. Over time: of all frames so far."""
     if x.time in axes:
-        g.refuse(
-            "runs over the time axis: the result is known only at the end of the sequence",
-            "use the last step of the recurrent layer instead (index -1), or move this after the stream",
-        )
+        within = reduced(g, operation, x, [axis for axis in axes if axis != x.time])
+        return _so_far(g, operation, within)
     if all(x.shape[axis] == 1 for axis in axes) and operation in ("sum", "mean", "max", "min", "prod"):
         return x
     if not all(x.shape[axis] for axis in axes):
         g.refuse(f"runs over an empty axis of {list(x.shape)}")
     (y,) = g.add(Reduce(operation, tuple(axes)), x, time=x.time, dtype=x.dtype)
     return y
+
+
+def _so_far(g: Importing, operation: str, x: Value) -> Value:
+    """The reduction over the frames until now: as if the sequence ended here."""
+    if operation not in SO_FAR:
+        g.refuse(f"takes the {operation} over time, which is not supported", "use the last step instead (index -1)")
+    now = replace(x, time=None)
+    held = g.carry(np.full(x.shape, -LARGEST if operation == "max" else LARGEST if operation == "min" else 0, np.float32))
+    if operation == "mean":  # m + (x - m) / n does not grow with the length of the stream
+        count = g.carry(np.zeros(1, np.float32))
+        (counted,) = g.add(Map("affine", 1.0, 1.0), count)
+        g.close(count, counted)
+        y = combined(g, "add", held, combined(g, "div", combined(g, "sub", now, held), counted))
+    else:
+        y = combined(g, SO_FAR[operation], held, now)
+    g.close(held, y)
+    return replace(y, final=True)
 
 
 def _log_sum_exp(g: Importing, x: Value, axes: Sequence[int]) -> Value:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from edgernn.layers.axes import full_shape, integers, normal, normal_axes, numbers, scalar
+from edgernn.layers.axes import full_shape, integers, normal, normal_axes, numbers, scalar, surely
 from edgernn.layers.base import Array, Builder, Layer, Ref, Shape, volume
 from edgernn.layers.reshape import reshaped
 from edgernn.layers.rules import Importing, Value, rule
@@ -122,10 +122,10 @@ def _bounds(g: Importing, size: int, low: Any, high: Any, step: int) -> tuple[in
 
 def _slice_of_time(g: Importing, low: Any, high: Any, step: int) -> bool:
     """Whether a slice of the time axis is its last step; False when it is all of it."""
-    end = (isinstance(high, int) and high >= 2**31 - 1) or high >= g.length
-    if step == 1 and end and (low == -1 or low == g.length - 1):
+    end = surely(high, g.length) or (isinstance(high, int) and high >= 2**31 - 1)
+    if step == 1 and end and (surely(low, -1) or surely(low, g.length - 1)):
         return True
-    if not (step == 1 and end and (low == 0 or (isinstance(low, int) and low == -(2**31)))):
+    if not (step == 1 and end and (surely(low, 0) or (isinstance(low, int) and low <= -(2**31)))):
         g.refuse(
             f"takes steps {low}:{high}:{step} of the sequence",
             "a stream can keep every step, or give the last one (index -1)",
@@ -170,7 +170,7 @@ def gather(g: Importing, data: Value, indices: Value, *, axis: int = 0) -> Value
         return embedded(g, data, indices, along)
     if along == data.time:
         index = integers(g, indices, "indices")
-        if len(index) != 1 or not (index[0] == -1 or index[0] == g.length - 1):
+        if len(index) != 1 or not (surely(index[0], -1) or surely(index[0], g.length - 1)):
             g.refuse(f"takes step {index} of the sequence", "a stream can give the last step only (index -1)")
         last = last_step(g, data, keep=False)
         axes = (*last.shape[:along], *indices.const.shape, *last.shape[along:])
@@ -199,7 +199,7 @@ def expanded(g: Importing, input: Value, target: list[Any]) -> Value:
     for axis, n in enumerate(target):
         if isinstance(n, int) and (axis != time or n == 1):
             continue
-        if n != g.length or time not in (None, axis):
+        if not surely(n, g.length) or time not in (None, axis):
             g.refuse(f"repeats along time: {full_shape(g, input)} becomes {target}")
         if input.final:
             g.refuse("hands the last step of the sequence to every step: it is not known before the end")
@@ -223,8 +223,9 @@ def tile(g: Importing, input: Value, repeats: Value) -> Value:
     spread = [axis for axis, n in enumerate(target) if not isinstance(n, int) and axis != input.time]
     if spread or (input.time is not None and counts[input.time] != 1):
         return expanded(g, input, target)
-    if volume(tuple(target)) > LARGEST_FRAME:
-        g.refuse(f"a frame would grow to {volume(tuple(target))} numbers")
+    size = volume(input.shape) * volume(tuple(counts))
+    if size > LARGEST_FRAME:
+        g.refuse(f"a frame would grow to {size} numbers")
     return taken(g, input, np.tile(places(input), counts), input.time)
 
 

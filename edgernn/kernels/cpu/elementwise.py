@@ -81,18 +81,14 @@ def read(a, i, arena, weights):
 
 
 @function(F, N, F)
-def apply_plain(function, x):
-    """Functions without parameters."""
+def apply_simple(function, x):
+    """Those functions of MAP that are a few operations; others give x."""
     zero = splat_f(ZERO)
     y = x
     if function == ABS:
         y = absolute(x)
     elif function == NEG:
         y = ZERO - x
-    elif function == EXP:
-        y = exp(x)
-    elif function == LOG:
-        y = log(x)
     elif function == SQRT:
         y = sqrt(x)
     elif function == RECIPROCAL:
@@ -107,18 +103,31 @@ def apply_plain(function, x):
         y = bool_of(x > zero) - bool_of(x < zero)
     elif function == TRUNC:
         y = truncated(x)
-    elif function == ERF:
-        y = erf(x)
+    elif function == NOT:
+        y = bool_of(x == zero)
     elif function == RELU:
         y = high(x, zero)
-    elif function == SIGMOID:
-        y = sigmoid(x)
     elif function == HARDSWISH:
         y = x * low(high(x * SIXTH + HALF, zero), splat_f(ONE))
-    elif function == TANH:
-        y = tanh(x)
     elif function == SOFTSIGN:
         y = x / (absolute(x) + ONE)
+    return y
+
+
+@function(F, N, F)
+def apply_transcendental(function, x):
+    """Those functions of MAP that go through an exponential, a logarithm or a circle; others give x."""
+    y = x
+    if function == EXP:
+        y = exp(x)
+    elif function == LOG:
+        y = log(x)
+    elif function == ERF:
+        y = erf(x)
+    elif function == SIGMOID:
+        y = sigmoid(x)
+    elif function == TANH:
+        y = tanh(x)
     elif function == SOFTPLUS:
         y = softplus(x)
     elif function == GELU:
@@ -127,8 +136,6 @@ def apply_plain(function, x):
         y = x * HALF * (tanh((x * x * x * GELU_B + x) * GELU_A) + ONE)
     elif function == MISH:
         y = x * tanh(softplus(x))
-    elif function == NOT:
-        y = bool_of(x == zero)
     elif function == SIN:
         y = quarter_turns(x, i32(0))
     elif function == COS:
@@ -138,7 +145,7 @@ def apply_plain(function, x):
 
 @function(F, N, F, types.float32, types.float32)
 def apply_parameters(function, x, alpha, beta):
-    """Functions with alpha, beta."""
+    """Those functions of MAP that have an alpha or beta; others give x."""
     zero = splat_f(ZERO)
     y = x
     if function == LEAKYRELU:
@@ -174,7 +181,8 @@ def map_(a, arena, weights, control):
     y, x, size, function = arena + arg(a, 0), read(a, 1, arena, weights), arg(a, 2), arg(a, 3)
     alpha, beta = number(a, 4), number(a, 5)
     for at in range(0, size * 4, BYTES):
-        store_f(y + at, apply_parameters(function, apply_plain(function, load_f(x + at)), alpha, beta))
+        value = apply_transcendental(function, apply_simple(function, load_f(x + at)))
+        store_f(y + at, apply_parameters(function, value, alpha, beta))
     return 0
 
 

@@ -1,0 +1,99 @@
+"""What convert and verify share: frames from files, parity figures in words, and the limits they are judged by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgernn.errors import BadInput
+
+if TYPE_CHECKING:
+    from edgernn.layers.base import Array
+    from edgernn.layers.model import Model
+    from edgernn.quantiser.drift import Drift
+
+FLOAT_LIMIT = 1e-5  # largest error, of the largest answer or of 1 where that is smaller
+INT8_LIMIT = 30.0  # least signal-to-noise ratio, dB
+
+Pairs = tuple[str, ...]
+
+
+def states(ctx: click.Context, parameter: click.Parameter, given: Pairs) -> dict[str, str]:
+    """("h=hn", ...) as {"h": "hn"}."""
+    found = dict(text.partition("=")[::2] for text in given)
+    if not all(name and output for name, output in found.items()) or len(found) < len(given):
+        raise click.BadParameter("IN=OUT expected, each input once")
+    return found
+
+
+state_option: Callable[[Any], Any] = click.option(
+    "--state",
+    multiple=True,
+    callback=states,
+    metavar="IN=OUT",
+    help="A state input of the graph and the output that replaces it; may be repeated.",
+)
+
+
+def recording(path: Path, model: Model) -> dict[str, Array]:
+    """All frames of one file, by input port. Raises BadInput for an empty one."""
+    import numpy as np
+
+    from edgernn.cli.console import say
+    from edgernn.pipelines import read_frames
+
+    chunks = [
+        one if isinstance(one, dict) else {model.inputs[0].name: one}
+        for one in read_frames(str(path), model.inputs, say)
+    ]
+    if not chunks:
+        raise BadInput(f"{path} holds not one frame")
+    return {port.name: np.concatenate([chunk[port.name] for chunk in chunks]) for port in model.inputs}
+
+
+def recordings(path: Path, model: Model) -> list[dict[str, Array]]:
+    """The frames of a file, or of each file in a folder that holds frames."""
+    from edgernn.pipelines.sources import READERS
+
+    if not path.is_dir():
+        return [recording(path, model)]
+    files = sorted(file for file in path.iterdir() if file.suffix.lower() in READERS)
+    if not files:
+        raise BadInput(f"{path} holds no file that ends with {', '.join(READERS)}")
+    return [recording(file, model) for file in files]
+
+
+def is_int8(model: Model) -> bool:
+    """Whether any weight is quantised."""
+    from edgernn.layers.summary import number_format
+
+    return any(number_format(node.layer) == "int8" for node in model.nodes)
+
+
+def within(model: Model, found: Drift, limit: float | None) -> bool:
+    """Whether one output is close enough: by error where the model is float, by signal-to-noise ratio where int8."""
+    if is_int8(model):
+        return found.max_error == 0 or found.snr >= (INT8_LIMIT if limit is None else limit)
+    return found.max_error <= (FLOAT_LIMIT if limit is None else limit) * max(1.0, found.peak)
+
+
+def figures(parity: Mapping[str, Drift]) -> dict[str, dict[str, float]]:
+    """The figures as plain data."""
+    return {name: asdict(found) for name, found in parity.items()}
+
+
+def sentence(found: Mapping[str, Drift], frames: str) -> str:
+    """How close the answers are, in one plain sentence."""
+    worst = max(found.values(), key=lambda drift: drift.max_error)
+    count = max(drift.frames for drift in found.values())
+    if worst.max_error == 0:
+        return f"Over {count:,} frames of {frames} the answers equal ONNX Runtime's to the last bit."
+    ratio = min(drift.snr for drift in found.values())
+    return (
+        f"Over {count:,} frames of {frames} the answers differ from ONNX Runtime's by {worst.max_error:.2g} at most "
+        f"(signal-to-noise ratio {ratio:.0f} dB)."
+    )

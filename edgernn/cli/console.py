@@ -1,0 +1,82 @@
+"""What commands share: plain text, tables, progress and JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.status import Status
+    from rich.table import Table
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+
+
+def plain(text: str) -> str:
+    """Text that came from a file, safe for a terminal: control characters other than line ends are spelt out."""
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
+
+
+def out() -> Console:
+    """Standard output, without markup: what stands in brackets is what is meant. Wide when it is no terminal."""
+    from rich.console import Console
+
+    return Console(markup=False, highlight=False, emoji=False, width=None if sys.stdout.isatty() else 120)
+
+
+def working(what: str) -> Status:
+    """A sign of life on standard error while something takes its time; use it as a context."""
+    from rich.console import Console
+
+    return Console(stderr=True, markup=False, highlight=False).status(what)
+
+
+def say(text: str) -> None:
+    """A remark on standard error."""
+    click.echo(plain(text), err=True)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
+    """A table without frame; a column whose name ends with a space is aligned to the right.
+
+    Where no column has a name there is no line of names.
+    """
+    from rich.table import Table
+    from rich.text import Text
+
+    made = Table(box=None, pad_edge=False, header_style="bold", show_header=any(columns))
+    for column in columns:
+        made.add_column(column.strip(), justify="right" if column.endswith(" ") else "left", overflow="fold")
+    for row in rows:
+        made.add_row(*(Text(plain(str(cell))) for cell in row))
+    return made
+
+
+def print_json(value: Any) -> None:
+    """JSON on standard output; numbers that are infinite or none become null."""
+    click.echo(json.dumps(_finite(value), indent=2))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return value
+
+
+def size(number: float) -> str:
+    """Bytes in the unit that reads best."""
+    for unit in ("bytes", "KB", "MB"):
+        if number < 1000:
+            return f"{number:.0f} {unit}" if unit == "bytes" else f"{number:.1f} {unit}"
+        number /= 1000
+    return f"{number:.1f} GB"

@@ -1,0 +1,88 @@
+"""edgernn convert: an ONNX file becomes a model file, which is then compared with ONNX Runtime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from edgernn.cli.checking import state_option
+from edgernn.cli.console import as_json
+
+if TYPE_CHECKING:
+    from edgernn.layers.model import Model
+    from edgernn.quantiser.drift import Drift
+
+FIGURES = "edgernn verify shows the figures."
+NOISE = "Noise may be nothing like what the model was made for: name real frames with --calibrate."
+
+
+@click.command()
+@click.argument("source", metavar="IN.onnx", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    metavar="OUT.edgernn",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="The file to write.",
+)
+@click.option(
+    "--quantize", type=click.Choice(["none", "int8"]), default="none", show_default=True, help="Number format."
+)
+@click.option(
+    "--calibrate",
+    metavar="FILE-OR-FOLDER",
+    type=click.Path(path_type=Path),
+    help="Frames to compare on, instead of noise: .wav, .csv, .npy or .jsonl.",
+)
+@state_option
+@as_json
+def command(
+    source: Path, output: Path, quantize: str, calibrate: Path | None, state: dict[str, str], as_json: bool
+) -> None:
+    """Convert IN.onnx to a file that the other commands run.
+
+    Then the model's answers are compared with ONNX Runtime's (where that is installed): on the frames that --calibrate
+    names, else on 5,000 frames of noise. The figures are kept in the file.
+    """
+    from edgernn.cli import console
+    from edgernn.conversion import convert
+
+    with console.working(f"reading {source}"):
+        model = convert(source, quantize=quantize, state=state)
+    model, found, verdict = checked(model, source, calibrate, state)
+    model.save(output)
+    if as_json:
+        from edgernn.cli.checking import figures
+
+        console.print_json(
+            {"file": str(output), "bytes": output.stat().st_size, "hash": model.hash, "parity": figures(found)}
+        )
+        return
+    click.echo(
+        console.plain(f"{output}: {model.parameters:,} weights, {console.size(output.stat().st_size)}.\n{verdict}")
+    )
+
+
+def checked(
+    model: Model, source: Path, calibrate: Path | None, state: dict[str, str]
+) -> tuple[Model, dict[str, Drift], str]:
+    """(the model with its figures, the figures, a sentence): compared with ONNX Runtime where that can be done."""
+    from edgernn.cli import console
+    from edgernn.cli.checking import recordings, sentence, within
+    from edgernn.conversion.parity import parity, with_parity
+    from edgernn.errors import BackendUnavailable
+
+    frames = recordings(calibrate, model) if calibrate else None
+    name = str(calibrate) if calibrate else "noise"
+    model.stream()  # compiles the kernels where need be, which shows its own progress
+    try:
+        with console.working("comparing with ONNX Runtime"):
+            found = parity(model, source, frames, state=state)
+    except BackendUnavailable as error:
+        return model, {}, f"Not compared with ONNX Runtime: {error}"
+    if not all(within(model, drift, None) for drift in found.values()):
+        console.say(f"warning: that is further apart than it should be. {FIGURES if calibrate else NOISE}")
+    return with_parity(model, found, name), found, sentence(found, name)

@@ -1,0 +1,132 @@
+"""edgernn inspect: what is in a model file, or what an ONNX file would become and what would stop it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgernn.cli.console import as_json
+
+if TYPE_CHECKING:
+    from edgernn.importer import Report
+    from edgernn.layers.model import Model
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@as_json
+def command(file: Path, as_json: bool) -> None:
+    """Show the layers, ports, state, memory and cost of FILE (.edgernn or .onnx).
+
+    Of an ONNX file it also shows which inputs and outputs were paired as states, and every problem that would stop it
+    from converting; the exit status is 1 where there is one.
+    """
+    from edgernn.cli import console
+
+    report = analysed(file) if file.suffix.lower() == ".onnx" else None
+    model = report.model if report else loaded(file)
+    if as_json:
+        found = {**(described(model) if model else {}), **(findings(report) if report else {})}
+        console.print_json({"file": str(file), **found})
+    else:
+        if model:
+            show(model)
+        if report:
+            show_findings(report)
+    if model is None:
+        raise click.exceptions.Exit(1)
+
+
+def loaded(file: Path) -> Model:
+    """The model of an .edgernn file."""
+    import edgernn
+
+    return edgernn.load(file)
+
+
+def analysed(file: Path) -> Report:
+    """What the importer says of an ONNX file."""
+    from edgernn.conversion import analyse
+
+    return analyse(file)
+
+
+def memory(model: Model) -> dict[str, dict[str, int]]:
+    """Bytes by instruction set: weights as they are packed, state, and scratch of one stream."""
+    from edgernn.kernels.isas import ISAS
+    from edgernn.kernels.panels import CpuBackend
+    from edgernn.planner import make_plan
+
+    return {isa.name: dict(make_plan(model, CpuBackend(isa)).memory) for isa in ISAS.values()}
+
+
+def described(model: Model) -> dict[str, Any]:
+    """The model as plain data."""
+    from edgernn.layers.summary import node_facts, weight_bytes
+
+    return {
+        "inputs": [asdict(port) for port in model.inputs],
+        "outputs": [asdict(port) for port in model.outputs],
+        "states": [{"name": s.name, "shape": list(s.initial.shape)} for s in model.states],
+        "nodes": [row._asdict() for row in node_facts(model)],
+        "parameters": model.parameters,
+        "weight_bytes": weight_bytes(model),
+        "macs": model.macs,
+        "hop": model.hop,
+        "delay": model.delay,
+        "memory": memory(model),
+        "origin": dict(model.origin),
+        "hash": model.hash,
+    }
+
+
+def show(model: Model) -> None:
+    """Layer table, totals, memory and origin."""
+    from edgernn.cli import console
+    from edgernn.layers.summary import COLUMNS, facts, node_facts
+
+    out = console.out()
+    columns = [*COLUMNS[:4], *(f"{column} " for column in COLUMNS[4:])]
+    out.print(console.table(columns, (row.cells() for row in node_facts(model))))
+    rows = [*facts(model)]
+    for isa, parts in memory(model).items():
+        rows.append((f"memory, {isa}", ", ".join(f"{name} {console.size(n)}" for name, n in parts.items())))
+    rows += [(name, text) for name, text in flat(model.origin)]
+    out.print()
+    out.print(console.table(("", ""), rows))
+
+
+def flat(origin: Any, before: str = "") -> list[tuple[str, str]]:
+    """(name, text) of everything in the origin, groups with their names joined by dots."""
+    rows: list[tuple[str, str]] = []
+    for name, value in origin.items():
+        if isinstance(value, dict):
+            rows += flat(value, f"{before}{name}.")
+        else:
+            rows.append((f"{before}{name}", f"{value:.4g}" if isinstance(value, float) else str(value)))
+    return rows
+
+
+def findings(report: Report) -> dict[str, Any]:
+    """What the importer found in an ONNX file, as plain data."""
+    return {
+        "converts": report.model is not None,
+        "problems": [asdict(problem) for problem in report.problems],
+        "time": report.time,
+        "state_pairs": [list(pair) for pair in report.states],
+        "notes": list(report.notes),
+    }
+
+
+def show_findings(report: Report) -> None:
+    """Time axis, state pairs, notes and problems of an ONNX file."""
+    from edgernn.cli import console
+
+    pairs = ", ".join(f"{name} <- {output}" for name, output in report.states)
+    rows = [("time", report.time), *([("states", pairs)] if pairs else []), *(("note", note) for note in report.notes)]
+    rows += [("problem", str(problem)) for problem in report.problems]
+    rows.append(("converts", "yes" if report.model else "no"))
+    console.out().print(console.table(("", ""), rows))

@@ -1,0 +1,70 @@
+"""edgernn verify: how far a model's answers are from ONNX Runtime's."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from edgernn.cli.checking import state_option
+from edgernn.cli.console import as_json
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option(
+    "--against",
+    required=True,
+    metavar="IN.onnx",
+    type=click.Path(path_type=Path),
+    help="The file that MODEL was converted from.",
+)
+@click.option(
+    "--input", "source", metavar="FILE", type=click.Path(path_type=Path), help="Frames to compare on, instead of noise."
+)
+@click.option("--steps", type=click.IntRange(1), default=5000, show_default=True, help="Frames of noise to compare on.")
+@click.option(
+    "--limit", type=float, help="float32: the largest error (default 1e-5); int8: the least SNR in dB (default 30)."
+)
+@state_option
+@as_json
+def command(
+    model: Path,
+    against: Path,
+    source: Path | None,
+    steps: int,
+    limit: float | None,
+    state: dict[str, str],
+    as_json: bool,
+) -> None:
+    """Compare MODEL (.edgernn) with ONNX Runtime on IN.onnx, state carried all along; exit status 1 past the limit.
+
+    A float32 model is judged by its largest error (in units of the largest answer where that is above 1), an int8 model
+    by its signal-to-noise ratio. Growth is what the error of a frame gains in 1,000 frames.
+    """
+    import edgernn
+    from edgernn.cli import console
+    from edgernn.cli.checking import figures, recordings, sentence, within
+    from edgernn.conversion.parity import parity
+
+    loaded = edgernn.load(model)
+    frames = recordings(source, loaded) if source else None
+    loaded.stream()  # compiles the kernels where need be, which shows its own progress
+    with console.working("comparing with ONNX Runtime"):
+        found = parity(loaded, against, frames, steps, state)
+    good = all(within(loaded, drift, limit) for drift in found.values())
+    if as_json:
+        console.print_json({"within_limit": good, "outputs": figures(found)})
+    else:
+        rows = [
+            (name, f"{d.frames:,}", f"{d.max_error:.3g}", f"{d.rms_error:.3g}", f"{d.snr:.1f}", f"{d.growth:.3g}")
+            for name, d in found.items()
+        ]
+        console.out().print(
+            console.table(("output", "frames ", "max error ", "RMS error ", "SNR, dB ", "growth "), rows)
+        )
+        click.echo(
+            console.plain(f"{sentence(found, str(source or 'noise'))} {'Within' if good else 'Past'} the limit.")
+        )
+    if not good:
+        raise click.exceptions.Exit(1)

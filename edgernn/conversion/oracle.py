@@ -1,0 +1,214 @@
+"""An ONNX file in ONNX Runtime, fed with frames: what a converted model is compared with."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgernn.conversion import GET, analyse
+from edgernn.conversion.noise import noise
+from edgernn.errors import BackendUnavailable, BadInput
+from edgernn.layers.base import Array, Shape, volume
+from edgernn.layers.model import Model
+
+DTYPES = {
+    "tensor(float)": np.float32,
+    "tensor(double)": np.float64,
+    "tensor(float16)": np.float16,
+    "tensor(int64)": np.int64,
+    "tensor(int32)": np.int32,
+    "tensor(bool)": np.bool_,
+}
+LARGEST_EXAMPLE = 256  # steps of an exporter's example that are looked for
+PREFIXES = 24  # lengths at which an answer that comes at the end of a sequence is looked at
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """The answers of one output port and the frames that they belong to."""
+
+    frames: Array  # (n,) int
+    values: Array  # (n, size)
+
+
+@dataclass(frozen=True)
+class Feed:
+    """One input of the graph: its shape for one frame, where time is in it, and its dtype."""
+
+    shape: Shape
+    time: int | None
+    dtype: Any
+    length: int | None  # steps a call must have; None where any number will do
+
+    @property
+    def size(self) -> int:
+        """Numbers in one frame."""
+        return volume(tuple(n for axis, n in enumerate(self.shape) if axis != self.time))
+
+    def array(self, frames: Array) -> Array:
+        """frames (T, size) or (T,) as the graph wants them: T along its time axis, or the only frame there is."""
+        if self.time is None:
+            return np.asarray(frames[-1].reshape(self.shape), self.dtype)
+        rest = (*self.shape[: self.time], *self.shape[self.time + 1 :])
+        return np.asarray(np.moveaxis(frames.reshape(len(frames), *rest), 0, self.time), self.dtype)
+
+
+class Oracle:
+    """Runs the graph that `model` was converted from; states and time axis are those that the importer finds.
+
+    Raises BackendUnavailable where onnxruntime is not installed or does not run the file, and BadInput where the model
+    cannot have come from it.
+    """
+
+    def __init__(self, source: str | Path, model: Model, state: Mapping[str, str] | None = None):
+        self.model = model
+        report = analyse(source, state)
+        self.pairs = dict(report.states)
+        self._session = _session(source)
+        times = time_axes(report.time)
+        self._feeds = {given.name: _feed(given, times) for given in self._session.get_inputs()}
+        self._outputs = [given.name for given in self._session.get_outputs()]
+        self._check_ports(source)
+
+    def _check_ports(self, source: str | Path) -> None:
+        inputs = [port for port in self.model.inputs if port.name in self._feeds]
+        sizes = [self._feeds[port.name].size for port in inputs]
+        outputs = {port.name for port in self.model.outputs}
+        if sizes != [port.size for port in self.model.inputs] or not outputs <= set(self._outputs):
+            raise BadInput(f"the model did not come from {source}: its inputs and outputs are others")
+
+    @cached_property
+    def chunk(self) -> int | None:
+        """How many frames a call takes: 1 for a step graph, a fixed length, or None for any number.
+
+        Some exporters call the time axis free and yet leave the example's length in the graph: that is found by trying.
+        """
+        timed = [feed for feed in self._feeds.values() if feed.time is not None]
+        if not timed or timed[0].length:
+            return timed[0].length if timed else 1
+        if self._runs(LARGEST_EXAMPLE + 1):
+            return None
+        return next((n for n in range(LARGEST_EXAMPLE, 0, -1) if self._runs(n)), None)
+
+    def _runs(self, count: int) -> bool:
+        try:
+            self.call(noise(self.model.inputs, count), self.start())
+        except BackendUnavailable:
+            return False
+        return True
+
+    def start(self) -> dict[str, Array]:
+        """The states, and inputs that are no port, before the first frame."""
+        first = {state.name: state.initial for state in self.model.states}
+        ports = {port.name for port in self.model.inputs}
+        return {
+            name: np.broadcast_to(first[name].reshape(-1) if name in first else 0, volume(feed.shape))
+            .reshape(feed.shape)
+            .astype(feed.dtype)
+            for name, feed in self._feeds.items()
+            if name not in ports
+        }
+
+    def call(
+        self, frames: Mapping[str, Array], states: Mapping[str, Array]
+    ) -> tuple[dict[str, Array], dict[str, Array]]:
+        """(every output, the states afterwards) of one call with these frames."""
+        try:
+            values = self._session.run(None, {**self._fed(frames), **states})
+        except Exception as error:  # onnxruntime has no common base for its errors
+            raise _unable(error) from None
+        outputs = dict(zip(self._outputs, values, strict=True))
+        new = {name: outputs[output].reshape(states[name].shape) for name, output in self.pairs.items()}
+        return outputs, {**states, **new}
+
+    def _fed(self, frames: Mapping[str, Array]) -> dict[str, Array]:
+        return {port.name: self._feeds[port.name].array(frames[port.name]) for port in self.model.inputs}
+
+    def answers(self, frames: Mapping[str, Array]) -> dict[str, Answers]:
+        """The answers to these frames, T of each port, by output port."""
+        count = len(next(iter(frames.values())))
+        chunk, states = self.chunk or count, self.start()
+        found: dict[str, list[Answers]] = {port.name: [] for port in self.model.outputs}
+        for start in range(0, count - chunk + 1, chunk):
+            outputs, states = self.call({name: array[start : start + chunk] for name, array in frames.items()}, states)
+            for port in self.model.outputs:
+                found[port.name].append(self._placed(port.name, outputs[port.name], start, chunk))
+            if not self.pairs:  # each call starts anew
+                break
+        if self.chunk is None:
+            self._add_prefixes(frames, found)
+        return {name: _joined(parts) for name, parts in found.items()}
+
+    def step_times(self, steps: int) -> list[int]:
+        """Nanoseconds of each of `steps` calls with one frame, or a frame's share where a call must have more."""
+        chunk, taken = self.chunk or 1, []
+        feed = {**self._fed(noise(self.model.inputs, chunk)), **self.start()}
+        for _ in range(max(1, steps // chunk)):
+            start = time.perf_counter_ns()
+            self._session.run(None, feed)
+            taken.append((time.perf_counter_ns() - start) // chunk)
+        return taken
+
+    def _placed(self, name: str, value: Array, start: int, count: int) -> Answers:
+        """One output of a call with `count` frames: an answer a frame, or one that belongs to the last of them."""
+        port = next(port for port in self.model.outputs if port.name == name)
+        if value.size == port.size:
+            return Answers(np.array([start + count - 1]), value.reshape(1, port.size))
+        frame = self.model.shapes[port.value]
+        axes = [axis for axis, n in enumerate(value.shape) if n == count]
+        likely = [axis for axis in axes if len(frame) == value.ndim and frame[axis] == 1]
+        turned = np.moveaxis(value, (likely or axes)[0], 0)
+        return Answers(np.arange(start, start + count), turned.reshape(count, port.size))
+
+    def _add_prefixes(self, frames: Mapping[str, Array], found: dict[str, list[Answers]]) -> None:
+        """For outputs that come at the end of a sequence, the answers at the ends of shorter ones."""
+        count = len(next(iter(frames.values())))
+        late = [name for name, parts in found.items() if len(parts[0].frames) < count]
+        for length in sorted(set(np.geomspace(1, count, PREFIXES).astype(int).tolist()) - {count}) if late else ():
+            outputs, _ = self.call({name: array[:length] for name, array in frames.items()}, self.start())
+            for name in late:
+                found[name].append(self._placed(name, outputs[name], 0, length))
+
+
+def time_axes(text: str) -> dict[str, int | None]:
+    """The time axis of each input, out of the importer's words: "'T', axis 0 of 'x', axis 1 of 'z'"."""
+    return {name: int(axis) for axis, name in re.findall(r"axis (\d+) of '([^']*)'", text)}
+
+
+def _session(source: str | Path) -> Any:
+    try:
+        import onnxruntime
+    except ImportError:
+        raise BackendUnavailable(f"comparing with ONNX Runtime needs the package onnxruntime: {GET}") from None
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    try:
+        return onnxruntime.InferenceSession(str(source), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime has no common base for its errors
+        raise _unable(error) from None
+
+
+def _unable(error: Exception) -> BackendUnavailable:
+    first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return BackendUnavailable(f"ONNX Runtime does not run this file: {first[:200]}")
+
+
+def _feed(given: Any, times: Mapping[str, int | None]) -> Feed:
+    time_axis = times.get(given.name)
+    shape = tuple(n if isinstance(n, int) and n > 0 else 1 for n in given.shape)
+    fixed = given.shape[time_axis] if time_axis is not None else None
+    return Feed(shape, time_axis, DTYPES[given.type], fixed if isinstance(fixed, int) else None)
+
+
+def _joined(parts: list[Answers]) -> Answers:
+    frames = np.concatenate([part.frames for part in parts])
+    order = np.argsort(frames)
+    return Answers(frames[order], np.concatenate([part.values for part in parts])[order])

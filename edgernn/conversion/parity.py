@@ -1,0 +1,67 @@
+"""Parity: a converted model's answers against those of ONNX Runtime on the file that it came from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgernn.conversion.noise import noise
+from edgernn.conversion.oracle import Oracle
+from edgernn.errors import BadInput
+from edgernn.layers.base import Array
+from edgernn.layers.model import Model
+from edgernn.quantiser.drift import Drift, drift
+
+STEPS = 5000
+
+
+def parity(
+    model: Model,
+    source: str | Path,
+    frames: Any = None,
+    steps: int = STEPS,
+    state: Mapping[str, str] | None = None,
+) -> dict[str, Drift]:
+    """How far the model's answers are from ONNX Runtime's, by output port.
+
+    frames: an array (T, n_in), a mapping from port to such an array, or a list of recordings, each of which starts from
+    the initial state; None is `steps` frames of noise. A graph for a fixed number of steps is compared over that many,
+    one that answers at the end of a sequence at the ends of sequences of many lengths.
+
+    Raises BackendUnavailable where onnxruntime is missing or does not run the file, and BadInput for frames that do not
+    fit.
+    """
+    oracle = Oracle(source, model, state)
+    recordings = [noise(model.inputs, steps)] if frames is None else _recordings(model, frames)
+    pairs: dict[str, list[tuple[Array, Array]]] = {port.name: [] for port in model.outputs}
+    for recording in recordings:
+        answers = model.stream().run(recording)
+        for name, expected in oracle.answers(recording).items():
+            mine = answers if len(pairs) == 1 else answers[name]
+            pairs[name].append((mine[expected.frames], expected.values))
+    return {name: drift(*(np.concatenate(side) for side in zip(*both, strict=True))) for name, both in pairs.items()}
+
+
+def with_parity(model: Model, figures: Mapping[str, Drift], frames: str = "calibration") -> Model:
+    """The model with these figures in its origin, and the name of the frames that they were measured on."""
+    outputs = {name: {key: _finite(value) for key, value in asdict(found).items()} for name, found in figures.items()}
+    return replace(model, origin={**model.origin, "parity": {"frames": frames, "outputs": outputs}})
+
+
+def _recordings(model: Model, frames: Any) -> list[dict[str, Array]]:
+    given = list(frames) if isinstance(frames, (list, tuple)) else [frames]
+    if not given or any(not isinstance(one, Mapping) and np.ndim(one) == 0 for one in given):
+        raise BadInput("frames: an array (T, n_in), a mapping from port to array, or a list of these expected")
+    if any(not isinstance(one, Mapping) for one in given) and len(model.inputs) > 1:
+        raise BadInput(f"the model has {len(model.inputs)} inputs: give a mapping from port to array")
+    named = [one if isinstance(one, Mapping) else {model.inputs[0].name: one} for one in given]
+    return [{name: np.asarray(array) for name, array in one.items()} for one in named]
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None

@@ -1,0 +1,237 @@
+"""Build: walks the graph under one hypothesis about time and collects layers, states and every problem."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NoReturn
+
+import numpy as np
+import onnx
+
+from edgernn.errors import Problem
+from edgernn.importer.binding import apply
+from edgernn.importer.evaluate import Folder
+from edgernn.importer.graph import Graph, Input, Operator, ordered
+from edgernn.importer.known import known
+from edgernn.importer.read import array_of, operator_of
+from edgernn.importer.token import token_of
+from edgernn.layers.base import Array, Layer, volume
+from edgernn.layers.constant import Constant
+from edgernn.layers.model import Node, State
+from edgernn.layers.reshape import Reshape
+from edgernn.layers.rules import RULES, Value
+
+LATER = {
+    "Loop": "Loop over time is not supported yet",
+    "Scan": "Scan over time is not supported yet",
+    "If": "its condition is known only at run time; an If in a stream is not supported",
+}
+
+
+class Refused(Exception):
+    """A rule gave up on its node."""
+
+    def __init__(self, what: str, remedy: str):
+        super().__init__(what)
+        self.what, self.remedy = what, remedy
+
+
+@dataclass(frozen=True)
+class Start:
+    """A cell whose initial state the graph computes: from which value, and what the state is afterwards."""
+
+    node: str
+    operator: str
+    initial: str
+    last: str
+    over_time: bool
+
+
+class Build:
+    """One walk over the graph; implements `layers.rules.Importing`.
+
+    `times` says which axis of each input is time, `length` how long that is. `restarts`: a cell that starts from a
+    constant starts anew in every frame. `zeroed`: inputs that are taken as zero. `free`: how long free dimensions are
+    that are not time.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        length: Any,
+        times: Mapping[str, int | None],
+        restarts: bool = False,
+        zeroed: Collection[str] = (),
+        free: int = 1,
+    ):
+        self.opset, self.length = graph.opset, length
+        self.problems: list[Problem] = []
+        self.nodes: list[Node] = []
+        self.states: list[State] = []
+        self.starting: list[Start] = []
+        self.tokens: dict[str, int] = {}  # input -> vocabulary
+        self.ports: dict[str, int] = {}  # input -> how many numbers a frame of it has
+        self.roots: dict[str, str] = {}  # value that is an input in another shape -> that input
+        self.values: dict[str, Value | None] = {}  # None: what makes it has failed
+        self.has_time = any(axis is not None for axis in times.values())
+        self._restarts, self._free = restarts, free
+        self._folder = Folder(graph.opset)
+        self._taken = {given.name for given in graph.inputs}
+        self._operator = Operator("graph", "", "", (), ())
+        named = {n for given in graph.inputs for n in given.dims or () if isinstance(n, str)}
+        self._remedy = (
+            f"free dimensions ({', '.join(sorted(named))}) count as 1 where they are not time: export with fixed sizes"
+            if named
+            else "check the file with onnx.checker"
+        )
+        for name, array in graph.constants.items():
+            self.values[name] = Value(name, array.shape, None, array, array.dtype)
+        for given in graph.inputs:
+            self.values[given.name] = self._read(given, times.get(given.name), given.name in zeroed)
+        for operator in graph.operators:
+            self._visit(operator)
+
+    def _read(self, given: Input, time: int | None, zero: bool) -> Value | None:
+        """An input as one frame of it looks."""
+        if given.dims is None:
+            self.problems.append(Problem(given.name, "input", "the file does not say its shape", "export with shapes"))
+            return None
+        sizes = [self._free if isinstance(n, str) else n for n in given.dims]
+        shape = tuple(1 if axis == time else n for axis, n in enumerate(sizes))
+        if zero:
+            return Value(given.name, shape, None, np.zeros(shape, np.float32))
+        frame = self._unique(f"{given.name}.frame")
+        self.nodes.append(Node(frame, Reshape(shape), (given.name,), (frame,)))
+        self.roots[frame] = given.name
+        self.ports[given.name] = volume(shape)
+        return Value(frame, shape, time, None, given.dtype)
+
+    def _visit(self, operator: Operator) -> None:
+        """Import one node; what it makes stays unknown where that fails."""
+        self._operator = operator
+        outputs: Sequence[Value | None] = ()
+        if all(self.values[name] is not None for name in operator.reads):
+            try:
+                outputs = self._outputs(operator, [self.values[name] if name else None for name in operator.inputs])
+            except Refused as refused:
+                self.problems.append(Problem(operator.name, operator.kind, refused.what, refused.remedy))
+            except (ValueError, TypeError, IndexError, KeyError, AttributeError, ArithmeticError, MemoryError) as error:
+                what = f"does not fit together: {str(error) or type(error).__name__}"
+                self.problems.append(Problem(operator.name, operator.kind, what, self._remedy))
+        for place, name in enumerate(operator.outputs):
+            if name:
+                self.values[name] = outputs[place] if place < len(outputs) else None
+
+    def _outputs(self, operator: Operator, inputs: list[Value | None]) -> Sequence[Value | None]:
+        """What a node makes: constants where they can be worked out now, else what its rule says."""
+        if operator.domain:
+            self.refuse(
+                f"is an operator of {operator.domain}, not of ONNX", "export without runtime-specific operators"
+            )
+        value = known(self, operator, inputs)
+        if value is not None:
+            return [value]
+        if operator.kind == "If" and inputs and inputs[0] is not None and inputs[0].const is not None:
+            return self._branch(operator.attributes["then_branch" if inputs[0].const.all() else "else_branch"])
+        if all(x is None or (x.const is not None and x.time is None) for x in inputs):
+            made = self._folder.fold(operator, [None if x is None else x.const for x in inputs])
+            if made is not None:
+                arrays = iter(made)
+                return [self.constant(next(arrays)) if name else None for name in operator.outputs]
+        if operator.kind not in RULES:
+            self.refuse(LATER.get(operator.kind, "this operator is not supported"))
+        return apply(RULES[operator.kind], self, operator, inputs)
+
+    def _branch(self, graph: onnx.GraphProto) -> list[Value | None]:
+        """What the branch of an If makes whose condition is constant."""
+        for tensor in graph.initializer:
+            array = array_of(tensor)
+            self.values[tensor.name] = Value(tensor.name, array.shape, None, array, array.dtype)
+        operators = [operator_of(node) for node in graph.node]
+        made = {name for inner in operators for name in inner.outputs}
+        names = [value.name for value in graph.output]
+        for inner in ordered(operators, self.values.keys() - made, names):
+            self._visit(inner)
+        return [self.values[name] for name in names]
+
+    def _unique(self, base: str) -> str:
+        name, count = base, 1
+        while name in self._taken:
+            count += 1
+            name = f"{base}.{count}"
+        self._taken.add(name)
+        return name
+
+    def add(self, layer: Layer, *inputs: Value, time: int | None = None, dtype: Any = np.float32) -> tuple[Value, ...]:
+        """Add a node; see `layers.rules.Importing`."""
+        if any(isinstance(w, np.ndarray) and not np.isfinite(w).all() for _, w in layer.weights()):
+            self.refuse("its weights hold NaN or infinity", "export the model again, after checking its training")
+        named = [self._placed(x) for x in inputs]
+        shapes = layer.shapes(*(x.shape for x in named))
+        base = next(filter(None, self._operator.outputs), self._operator.name)
+        names = tuple(self._unique(base) for _ in shapes)
+        self.nodes.append(Node(names[0], layer, tuple(x.name for x in named), names))
+        if isinstance(layer, Reshape) and named[0].name in self.roots:
+            self.roots[names[0]] = self.roots[named[0].name]
+        final = any(x.final for x in inputs)
+        return tuple(Value(name, shape, time, None, dtype, final) for name, shape in zip(names, shapes, strict=True))
+
+    def output(self, name: str) -> Value | None:
+        """An output of the graph as a value that some layer makes; None where that failed."""
+        self._operator = Operator(name, "output", "", (), (name,))
+        value = self.values[name]
+        try:
+            return value if value is None else self._placed(value)
+        except Refused as refused:
+            self.problems.append(Problem(name, "output", refused.what, refused.remedy))
+            return None
+
+    def _placed(self, x: Value) -> Value:
+        """x as a value that layers can read: constants become layers."""
+        if x.const is None:
+            return x
+        if x.const.dtype == object:
+            self.refuse("computes with the number of steps", "a stream has no length: export without it")
+        values = np.ascontiguousarray(x.const, np.float32)
+        if np.isnan(values).any():
+            self.refuse("reads a constant that holds NaN", "export the model again, after checking its training")
+        name = self._unique(x.name)
+        self.nodes.append(Node(name, Constant(values), (), (name,)))
+        return replace(x, name=name, const=None)
+
+    def constant(self, values: Array, time: int | None = None) -> Value:
+        """A constant; see `layers.rules.Importing`."""
+        name = next(filter(None, self._operator.outputs), self._operator.name)
+        return Value(name, values.shape, time, values, values.dtype)
+
+    def carry(self, initial: Array) -> Value:
+        """A new state; see `layers.rules.Importing`."""
+        name = self._unique(f"{self._operator.name}.state")
+        self.states.append(State(name, "", initial))
+        return Value(name, initial.shape)
+
+    def close(self, state: Value, source: Value) -> None:
+        """Say what replaces a state; see `layers.rules.Importing`."""
+        self.states = [replace(s, source=source.name) if s.name == state.name else s for s in self.states]
+
+    def carries(self, x: Value) -> bool:
+        """Whether a cell that reads x goes on from frame to frame; see `layers.rules.Importing`."""
+        return x.time is not None or not (self.has_time or self._restarts)
+
+    def starts(self, initial: Value, last: Value, over_time: bool) -> None:
+        """Note where a cell starts; see `layers.rules.Importing`."""
+        place = self._operator
+        self.starting.append(Start(place.name, place.kind, initial.name, last.name, over_time))
+
+    def token(self, x: Value, vocabulary: int) -> Value:
+        """The integer of a port; see `layers.rules.Importing`."""
+        root = token_of(self.nodes, self.ports, x.name, vocabulary)
+        if root is None:
+            self.refuse("picks by a number that is computed at run time", "feed the token itself as an input")
+        self.tokens[root] = min(vocabulary, self.tokens.get(root, vocabulary))
+        return replace(x, name=root, shape=(1,), time=None)
+
+    def refuse(self, what: str, remedy: str = "") -> NoReturn:
+        """Give up on this node; see `layers.rules.Importing`."""
+        raise Refused(what, remedy)

@@ -1,0 +1,106 @@
+"""Time: the unknown number of steps as a symbol, a * T + b, that lives in NumPy object arrays.
+
+It adds, multiplies and divides like a number as long as the result is linear in T, and compares where the answer is the
+same for every T >= 1. Everything else raises ValueError.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Time:
+    """a * T + b, with a != 0 and T any whole number from 1 on."""
+
+    a: int = 1
+    b: int = 0
+
+    def __repr__(self) -> str:
+        scaled = "T" if self.a == 1 else f"{self.a}*T"
+        return scaled + (f"{self.b:+d}" if self.b else "")
+
+    def __hash__(self) -> int:
+        return hash((self.a, self.b))
+
+    def __add__(self, other: Any) -> Any:
+        a, b = _parts(other)
+        return linear(self.a + a, self.b + b)
+
+    def __mul__(self, other: Any) -> Any:
+        a, b = _parts(other)
+        if a:
+            raise ValueError("a size grows with the square of the number of steps")
+        return linear(self.a * b, self.b * b)
+
+    def __floordiv__(self, other: Any) -> Any:
+        a, b = _parts(other)
+        if a and self.a % a == 0 and self.b == b * (self.a // a):
+            return self.a // a
+        if a or not b or self.a % b or self.b % b:
+            raise ValueError(f"{self} / {other} is not a whole number for every number of steps T")
+        return linear(self.a // b, self.b // b)
+
+    def __rfloordiv__(self, other: Any) -> Any:
+        raise ValueError(f"{other} / ({self}) is not a whole number for every number of steps T")
+
+    def __neg__(self) -> Any:
+        return linear(-self.a, -self.b)
+
+    def __sub__(self, other: Any) -> Any:
+        return self + -other
+
+    def __rsub__(self, other: Any) -> Any:
+        return -self + other
+
+    __radd__ = __add__
+    __rmul__ = __mul__
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, (Time, int, float, np.number)):
+            return NotImplemented
+        a, b = _parts(self - other)
+        if not a:
+            return bool(b == 0)
+        if -b % a or -b // a < 1:  # a * T + b is 0 for no T >= 1
+            return False
+        raise ValueError(f"whether {self} equals {other} depends on the number of steps T")
+
+    def __lt__(self, other: Any) -> bool:
+        return _positive(other - self)
+
+    def __gt__(self, other: Any) -> bool:
+        return _positive(self - other)
+
+    def __le__(self, other: Any) -> bool:
+        return not self > other
+
+    def __ge__(self, other: Any) -> bool:
+        return not self < other
+
+
+def linear(a: int, b: int) -> Any:
+    """a * T + b, as a plain number where T cancels out."""
+    return Time(a, b) if a else b
+
+
+def _parts(n: Any) -> tuple[int, int]:
+    if isinstance(n, Time):
+        return n.a, n.b
+    whole = int(n)
+    if whole != n:
+        raise ValueError(f"a size is computed with the fraction {n}")
+    return 0, whole
+
+
+def _positive(n: Any) -> bool:
+    """Whether n > 0 for every T >= 1."""
+    a, b = _parts(n)
+    if a >= 0 and a + b > 0:
+        return True
+    if a <= 0 and a + b <= 0:
+        return False
+    raise ValueError(f"whether {n} is more than 0 depends on the number of steps T")

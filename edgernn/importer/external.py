@@ -1,0 +1,91 @@
+"""External data: weights in files of their own, which must lie in the model's folder. Nothing else is opened."""
+
+from __future__ import annotations
+
+import math
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+import onnx
+
+from edgernn.errors import BadModelFile
+
+LARGEST = 2**31  # bytes of external data in all
+
+
+def embed(model: onnx.ModelProto, folder: Path | None) -> None:
+    """Move external data into the model. Raises BadModelFile for a file that is elsewhere, a link, or too short."""
+    total = 0
+    for tensor in _tensors(model):
+        if tensor.data_location != onnx.TensorProto.EXTERNAL:
+            continue
+        if folder is None:
+            raise BadModelFile(
+                f"the weights of '{tensor.name}' are in another file; give the path of the model instead"
+            )
+        fields = {entry.key: entry.value for entry in tensor.external_data}
+        size = _size(tensor)
+        total += size
+        if total > LARGEST:
+            raise BadModelFile("the external data hold more than 2 GB")
+        tensor.raw_data = _read(folder, tensor.name, fields, size)
+        tensor.data_location = onnx.TensorProto.DEFAULT
+        del tensor.external_data[:]
+
+
+def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
+    """Every tensor of the file, those of subgraphs and functions too."""
+    graphs = [model.graph]
+    nodes = [node for function in model.functions for node in function.node]
+    while graphs or nodes:
+        if graphs:
+            graph = graphs.pop()
+            yield from graph.initializer
+            for sparse in graph.sparse_initializer:
+                yield from (sparse.values, sparse.indices)
+            nodes.extend(graph.node)
+            continue
+        for attribute in nodes.pop().attribute:
+            yield from (attribute.t, *attribute.tensors) if attribute.HasField("t") else attribute.tensors
+            graphs.extend([attribute.g, *attribute.graphs] if attribute.HasField("g") else attribute.graphs)
+
+
+def _size(tensor: onnx.TensorProto) -> int:
+    if any(n < 0 for n in tensor.dims):
+        raise BadModelFile(f"the tensor '{tensor.name}' has a negative dimension; export the model again")
+    return int(math.prod(tensor.dims) * onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize)
+
+
+def _read(folder: Path, name: str, fields: dict[str, str], size: int) -> bytes:
+    """The bytes of one tensor."""
+    location = fields.get("location", "")
+    path = _inside(folder, name, location)
+    try:
+        offset, length = int(fields.get("offset", "0")), int(fields.get("length", size))
+    except ValueError:
+        raise BadModelFile(f"the weights of '{name}' have no readable offset and length") from None
+    if offset < 0 or length != size or offset + size > path.stat().st_size:
+        raise BadModelFile(f"'{location}' does not hold the {size} bytes of '{name}' at {offset}; copy it again")
+    with path.open("rb") as file:
+        file.seek(offset)
+        return file.read(size)
+
+
+def _inside(folder: Path, name: str, location: str) -> Path:
+    """The file of that name in the folder: no way up, no link of either kind, a regular file."""
+    parts = Path(location).parts
+    if not parts or Path(location).is_absolute() or ".." in parts or "\0" in location or "\\" in location:
+        raise BadModelFile(f"the weights of '{name}' point outside the model's folder ('{location}'): refused")
+    path = folder
+    for part in parts:
+        path = path / part
+        if path.is_symlink():
+            raise BadModelFile(f"'{location}', the weights of '{name}', is a link: refused; copy the file itself")
+    try:
+        found = path.stat()
+    except OSError:
+        raise BadModelFile(f"'{location}', the weights of '{name}', is not beside the model; copy it there") from None
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
+        raise BadModelFile(f"'{location}', the weights of '{name}', is not a plain file of its own: refused")
+    return path

@@ -1,0 +1,70 @@
+"""What a node gives without any layer: constants, sizes, and constants repeated over time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from edgernn.importer import symbolic
+from edgernn.importer.graph import Operator
+from edgernn.layers.axes import full_shape, integers
+from edgernn.layers.base import Array, volume
+from edgernn.layers.rules import Importing, Value
+from edgernn.layers.take import LARGEST_FRAME
+
+
+def known(g: Importing, operator: Operator, inputs: Sequence[Value | None]) -> Value | None:
+    """The value of such a node; None for all others."""
+    if operator.kind == "Constant":
+        return g.constant(_held(g, operator.attributes))
+    x = inputs[0] if inputs else None
+    if x is None:
+        return None
+    if operator.kind == "Shape":
+        sizes = full_shape(g, x)[operator.attributes.get("start", 0) : operator.attributes.get("end")]
+        return g.constant(symbolic.settled(sizes))
+    if operator.kind == "Size":
+        return g.constant(symbolic.settled(np.prod(np.asarray(full_shape(g, x), object))))
+    if operator.kind == "ConstantOfShape" and symbolic.is_symbolic(x.const):
+        value = operator.attributes.get("value", np.zeros(1, np.float32))
+        return _repeated(g, value.reshape(()), integers(g, x, "input"))
+    if operator.kind == "Expand" and x.const is not None and x.time is None:
+        shape = inputs[1]
+        if shape is not None and symbolic.is_symbolic(shape.const) and not symbolic.is_symbolic(x.const):
+            return _repeated(g, x.const, integers(g, shape, "shape"))
+    if operator.kind == "Range" and any(v is not None and symbolic.is_symbolic(v.const) for v in inputs):
+        g.refuse(
+            "numbers the steps of the sequence (positions, or a mask)", "export without it: a stream has no first step"
+        )
+    return None
+
+
+def _repeated(g: Importing, x: Array, target: list[Any]) -> Value:
+    """A constant of a shape with the number of steps in it: the same in every frame."""
+    along = [axis for axis, n in enumerate(target) if not isinstance(n, int)]
+    if len(along) != 1 or target[along[0]] != g.length:
+        g.refuse(f"makes a constant of shape {target}: that is not one frame after the other")
+    time = along[0]
+    frame = tuple(1 if axis == time else int(n) for axis, n in enumerate(target))
+    if volume(frame) > LARGEST_FRAME:
+        g.refuse(f"a frame would grow to {volume(frame)} numbers")
+    depth = len(frame) - time  # counted from the end
+    if x.ndim >= depth and x.shape[-depth] != 1:
+        g.refuse("repeats a constant along time that already has several entries there")
+    full = np.broadcast_shapes(x.shape, frame)
+    return g.constant(np.ascontiguousarray(np.broadcast_to(x, full)), len(full) - depth)
+
+
+def _held(g: Importing, attributes: Mapping[str, Any]) -> Array:
+    """The numbers of a Constant node, in whichever of its attributes they are."""
+    for name, dtype in (("value_float", np.float32), ("value_floats", np.float32), ("value_int", np.int64)):
+        if name in attributes:
+            return np.asarray(attributes[name], dtype)
+    if "value_ints" in attributes:
+        return np.asarray(attributes["value_ints"], np.int64)
+    if not isinstance(attributes.get("value"), np.ndarray):
+        g.refuse(f"holds {', '.join(attributes) or 'nothing'}, not a plain tensor")
+    held: Array = attributes["value"]
+    return held

@@ -1,0 +1,204 @@
+"""The bytes of an ONNX file as a Graph. Everything is checked before it is used; a broken file raises BadModelFile."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from google.protobuf.message import DecodeError
+from onnx import numpy_helper
+
+from edgernn.errors import BadModelFile, Problem, UnsupportedModel
+from edgernn.importer.external import embed
+from edgernn.importer.functions import inlined
+from edgernn.importer.graph import Dim, Graph, Input, Operator, ordered
+from edgernn.layers.base import Array
+
+LARGEST_FILE = 2**31  # bytes: protobuf's own limit
+OLDEST_OPSET = 7
+DEFAULT_DOMAINS = ("", "ai.onnx")
+
+
+def load(source: str | os.PathLike[str] | bytes) -> Graph:
+    """The graph of an ONNX file, or of its bytes. Raises BadModelFile and UnsupportedModel."""
+    folder = None if isinstance(source, bytes) else Path(source).parent
+    data = source if isinstance(source, bytes) else _bytes(Path(source))
+    try:
+        return _graph(data, folder)
+    except (BadModelFile, UnsupportedModel):
+        raise
+    except UnicodeDecodeError:
+        raise BadModelFile("a name in the file is not UTF-8; export the model again") from None
+    except (ValueError, TypeError, KeyError, AttributeError, RuntimeError, OverflowError, RecursionError) as error:
+        raise BadModelFile(f"the ONNX file is malformed: {_brief(error)}; export the model again") from None
+
+
+def _brief(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+
+
+def _bytes(path: Path) -> bytes:
+    """The content of a file that may be an ONNX model."""
+    if path.is_dir():
+        raise BadModelFile(f"'{path}' is a folder; give the .onnx file itself")
+    try:
+        size = path.stat().st_size
+        if size > LARGEST_FILE:
+            raise BadModelFile(f"'{path}' has {size} bytes, more than an ONNX file can hold (2 GB)")
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise BadModelFile(f"there is no file '{path}'") from None
+    except (OSError, ValueError) as error:
+        raise BadModelFile(f"'{path}' cannot be read: {_brief(error)}") from None
+
+
+def _graph(data: bytes, folder: Path | None) -> Graph:
+    model = _parsed(data)
+    opset = _opset(model)
+    embed(model, folder)
+    model = inlined(model)
+    graph = model.graph
+    if graph.sparse_initializer:
+        raise UnsupportedModel(
+            [Problem(graph.sparse_initializer[0].values.name, "", "sparse weights are not supported")]
+        )
+    constants = {tensor.name: array_of(tensor) for tensor in graph.initializer}
+    if len(constants) != len(graph.initializer):
+        raise BadModelFile("two initializers have the same name; export the model again")
+    inputs = tuple(_input(value) for value in graph.input if value.name not in constants)
+    if len({value.name for value in inputs}) != len(inputs):
+        raise BadModelFile("two inputs have the same name; export the model again")
+    outputs = tuple(value.name for value in graph.output)
+    if not outputs or len(set(outputs)) != len(outputs):
+        raise BadModelFile("the graph has no outputs, or two of the same name; export the model again")
+    known = [*constants, *(value.name for value in inputs)]
+    operators = ordered([operator_of(node) for node in graph.node], known, outputs)
+    origin = {
+        "producer": f"{model.producer_name} {model.producer_version}".strip(),
+        "opset": opset,
+        "sha256": hashlib.sha256(data).hexdigest(),
+    }
+    return Graph(inputs, outputs, operators, constants, opset, origin)
+
+
+def _parsed(data: bytes) -> onnx.ModelProto:
+    model = onnx.ModelProto()
+    if not data:
+        raise BadModelFile("the file is empty")
+    try:
+        model.ParseFromString(data)
+    except DecodeError:
+        raise BadModelFile("this is not an ONNX file, or it is truncated: give a complete .onnx file") from None
+    if not model.HasField("graph") or not model.opset_import or not model.ir_version:
+        raise BadModelFile("this is not an ONNX file: it holds no graph with a version")
+    return model
+
+
+def _opset(model: onnx.ModelProto) -> int:
+    """The version of the default operator set."""
+    versions = [entry.version for entry in model.opset_import if entry.domain in DEFAULT_DOMAINS]
+    newest = onnx.defs.onnx_opset_version()
+    if len(versions) != 1:
+        raise BadModelFile("the file does not name one version of the ONNX operators; export the model again")
+    if versions[0] < OLDEST_OPSET:
+        what = f"opset {versions[0]} is older than {OLDEST_OPSET}, the oldest that is understood"
+        raise UnsupportedModel([Problem("model", "", what, "export with a newer opset, or use onnx.version_converter")])
+    if versions[0] > newest:
+        what = f"opset {versions[0]} is newer than {newest}, the newest that the installed onnx package knows"
+        raise UnsupportedModel([Problem("model", "", what, "upgrade the onnx package, or export with an older opset")])
+    return int(versions[0])
+
+
+def _input(value: onnx.ValueInfoProto) -> Input:
+    """What an input looks like; a free dimension without a name is called after its axis."""
+    if not value.type.HasField("tensor_type"):
+        raise UnsupportedModel(
+            [Problem(value.name, "", "the input is no tensor", "export with plain tensors as inputs")]
+        )
+    kind = value.type.tensor_type
+    dtype = onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type)
+    if not kind.HasField("shape"):
+        return Input(value.name, dtype, None)
+    dims: list[Dim] = []
+    for axis, dim in enumerate(kind.shape.dim):
+        if dim.HasField("dim_value") and dim.dim_value > 0:
+            dims.append(dim.dim_value)
+        elif dim.dim_value < -1:
+            raise BadModelFile(f"input '{value.name}' has a dimension of {dim.dim_value}; export the model again")
+        else:
+            dims.append(dim.dim_param or f"axis {axis}")
+    return Input(value.name, dtype, tuple(dims))
+
+
+def array_of(tensor: onnx.TensorProto) -> Array:
+    """The numbers of a tensor, after checking that it holds as many as it says."""
+    if any(n < 0 for n in tensor.dims):
+        raise BadModelFile(f"the tensor '{tensor.name}' has a negative dimension; export the model again")
+    if tensor.data_type == onnx.TensorProto.STRING:
+        return np.zeros(0, np.str_)
+    dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)
+    expected = math.prod(tensor.dims)
+    if tensor.raw_data and tensor.data_type in PLAIN and len(tensor.raw_data) != expected * dtype.itemsize:
+        raise BadModelFile(
+            f"the tensor '{tensor.name}' of shape {list(tensor.dims)} needs {expected * dtype.itemsize} bytes "
+            f"but has {len(tensor.raw_data)}; export the model again"
+        )
+    if expected and not tensor.ByteSize():
+        raise BadModelFile(f"the tensor '{tensor.name}' has no data; export the model again")
+    array = numpy_helper.to_array(tensor)
+    if array.shape != tuple(tensor.dims):
+        raise BadModelFile(
+            f"the tensor '{tensor.name}' does not hold {list(tensor.dims)} numbers; export the model again"
+        )
+    return array
+
+
+PLAIN = frozenset(
+    map(onnx.TensorProto.DataType.Value, ("FLOAT", "DOUBLE", "FLOAT16", "INT8", "INT32", "INT64", "BOOL"))
+)
+
+
+def operator_of(node: onnx.NodeProto) -> Operator:
+    """A node in plain Python."""
+    domain = "" if node.domain in DEFAULT_DOMAINS else node.domain
+    name = node.name or next(filter(None, node.output), node.op_type)
+    attributes = {attribute.name: _attribute(attribute) for attribute in node.attribute}
+    if len(attributes) != len(node.attribute):
+        raise BadModelFile(f"node '{name}' has an attribute twice; export the model again")
+    captured = {
+        name for value in attributes.values() if isinstance(value, onnx.GraphProto) for name in _captured(value)
+    }
+    return Operator(
+        name, node.op_type, domain, tuple(node.input), tuple(node.output), attributes, tuple(sorted(captured))
+    )
+
+
+def _captured(graph: onnx.GraphProto) -> set[str]:
+    """The values from outside that a subgraph reads."""
+    own = {value.name for value in (*graph.input, *graph.initializer)}
+    own.update(name for node in graph.node for name in node.output)
+    read = {name for node in graph.node for name in node.input if name} | {value.name for value in graph.output}
+    for node in graph.node:
+        for attribute in node.attribute:
+            if attribute.HasField("g"):
+                read |= _captured(attribute.g)
+    return read - own
+
+
+def _attribute(attribute: onnx.AttributeProto) -> Any:
+    """The value of an attribute: numbers, text, arrays, or a subgraph as it is."""
+    value = onnx.helper.get_attribute_value(attribute)
+    if isinstance(value, onnx.TensorProto):
+        return array_of(value)
+    if isinstance(value, bytes):
+        return value.decode()
+    if attribute.type == onnx.AttributeProto.STRINGS:
+        return [text.decode() for text in value]
+    if attribute.type in (onnx.AttributeProto.INTS, onnx.AttributeProto.FLOATS):
+        return list(value)
+    return value

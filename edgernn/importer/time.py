@@ -1,0 +1,53 @@
+"""Time: which dimension of the inputs is time. No file says so; each hypothesis is tried by building the graph.
+
+In order: each free dimension by its name, with all other free dimensions taken as 1; no time at all, a step graph; and
+for files exported with a fixed length, each fixed dimension.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from edgernn.importer.dims import Time
+from edgernn.importer.graph import Graph
+
+MOST = 32  # hypotheses about fixed lengths
+
+
+@dataclass(frozen=True)
+class Hypothesis:
+    """Which axis of each input is time, how long it is, and how to say so."""
+
+    times: Mapping[str, int | None]
+    length: Any
+    text: str
+
+
+def hypotheses(graph: Graph) -> Iterator[Hypothesis]:
+    """All readings of the graph's inputs, most likely first."""
+    yield from _free(graph)
+    yield Hypothesis({}, 1, "none: one frame a call (a step graph)")
+    yield from itertools.islice(_fixed(graph), MOST)
+
+
+def _free(graph: Graph) -> Iterator[Hypothesis]:
+    names = dict.fromkeys(n for given in graph.inputs for n in given.dims or () if isinstance(n, str))
+    for name in names:
+        times = {given.name: given.dims.index(name) for given in graph.inputs if given.dims and name in given.dims}
+        places = ", ".join(f"axis {axis} of '{given}'" for given, axis in times.items())
+        yield Hypothesis(times, Time(), f"'{name}', {places}")
+
+
+def _fixed(graph: Graph) -> Iterator[Hypothesis]:
+    shaped = [given for given in graph.inputs if given.dims and len(given.dims) > 1]
+    lengths = dict.fromkeys(n for given in shaped for n in given.dims or () if isinstance(n, int) and n > 1)
+    for length in lengths:
+        options = [[*(axis for axis, n in enumerate(given.dims or ()) if n == length), None] for given in shaped]
+        for axes in itertools.product(*options):
+            times = {given.name: axis for given, axis in zip(shaped, axes, strict=True) if axis is not None}
+            if times:
+                places = ", ".join(f"axis {axis} of '{given}'" for given, axis in times.items())
+                yield Hypothesis(times, length, f"fixed at {length} steps, {places}")

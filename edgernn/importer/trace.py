@@ -1,0 +1,57 @@
+"""Trace: where each number of a value comes from, through layers that only move numbers about."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from edgernn.layers.base import Array, Layer, Shape, volume
+from edgernn.layers.join import Join
+from edgernn.layers.model import Node
+from edgernn.layers.reshape import Reshape
+from edgernn.layers.take import Take
+
+MOVING = (Reshape, Take, Join)
+NOWHERE = -1  # a constant filled in
+
+
+def moves_only(layer: Layer) -> bool:
+    """Whether the layer gives back numbers that it was given, and computes none."""
+    return isinstance(layer, MOVING)
+
+
+def origins(nodes: Sequence[Node], given: Mapping[str, Shape]) -> dict[str, Array]:
+    """For every value an int64 array of its shape: equal ids are the same number. `given`: ports and states."""
+    ids: dict[str, Array] = {}
+    next_id = 0
+    for name, shape in given.items():
+        ids[name] = np.arange(next_id, next_id + volume(shape)).reshape(shape)
+        next_id += volume(shape)
+    for node in nodes:
+        if moves_only(node.layer):
+            ids[node.outputs[0]] = _moved(node.layer, [ids[name] for name in node.inputs])
+            continue
+        shapes = node.layer.shapes(*(ids[name].shape for name in node.inputs))
+        for name, shape in zip(node.outputs, shapes, strict=True):
+            ids[name] = np.arange(next_id, next_id + volume(shape)).reshape(shape)
+            next_id += volume(shape)
+    return ids
+
+
+def _moved(layer: Layer, inputs: Sequence[Array]) -> Array:
+    """The ids after a layer that moves numbers."""
+    if isinstance(layer, Take):
+        return np.append(inputs[0].reshape(-1), NOWHERE)[layer.index].reshape(layer.shape)
+    (moved,) = layer.step(*inputs)
+    return moved
+
+
+def reached(nodes: Sequence[Node], ports: Sequence[str]) -> dict[str, frozenset[str]]:
+    """For every value the inputs that it depends on within one frame."""
+    found: dict[str, frozenset[str]] = {name: frozenset([name]) for name in ports}
+    nothing: frozenset[str] = frozenset()
+    for node in nodes:
+        union = nothing.union(*(found.get(name, nothing) for name in node.inputs))
+        found.update(dict.fromkeys(node.outputs, union))
+    return found

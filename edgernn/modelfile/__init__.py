@@ -1,0 +1,72 @@
+"""Model <-> one `.edgernn` file.
+
+In: a Model or bytes. Out: bytes or a Model. May import: errors, layers, NumPy, safetensors.
+
+The file is a safetensors file, so anything that reads those can look inside:
+
+- 8 bytes, little-endian: the length of the header, at most MAX_HEADER.
+- The header: JSON in ASCII, padded with spaces to a multiple of 8. For each tensor its dtype (F32, I32 or I8), shape
+  and offsets; the tensors follow without holes, int8 last, each kind in the order of the names. So a tensor starts at
+  a multiple of the size of its numbers.
+- `__metadata__` holds one string under "edgernn": JSON with exactly the keys format (1), inputs, outputs, states,
+  nodes, origin and hash.
+- A port is {name, value, size, dtype, low, high}; a state {name, source} with its first value in tensor `state.<i>`.
+- A node is {name, layer, attributes, inputs, outputs}, in topological order; `layer` is a name in `layers.LAYERS`, and
+  `attributes` holds every field of that layer which is neither a weight nor absent.
+- Weights are tensors `<node index>.<field>`, float32 (int32 for a field named `index`); in int8 they are two,
+  `<node index>.<field>.q` (rows, cols) and `.scale` (rows,).
+- `hash` is `Model.hash`: sha256 over the graph, its attributes and weights.
+- The same model always gives the same bytes. There is no pickle and no code in it.
+
+`validate` is the only way in. Every tensor is used exactly once, every number is finite, every scale positive.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+
+from edgernn.errors import BadModelFile
+from edgernn.layers.model import Model
+from edgernn.modelfile.container import pack, unpack
+from edgernn.modelfile.description import decode, encode
+
+
+def validate(data: bytes) -> Model:
+    """The model in these bytes. Raises BadModelFile, naming the check that failed, and then nothing was loaded."""
+    return decode(*unpack(data))
+
+
+def load(path: str | Path) -> Model:
+    """The model in a file. Raises BadModelFile when it is none, and OSError when it cannot be read."""
+    path = Path(path)
+    if path.exists() and not path.is_file():
+        raise BadModelFile(f"{path} is not a file")
+    try:
+        return validate(path.read_bytes())
+    except BadModelFile as error:
+        raise BadModelFile(f"{path}: {error}") from None
+
+
+def save(model: Model, path: str | Path) -> None:
+    """Write the model to a file, whole or not at all: whatever fails, what was at `path` before is still there.
+
+    Raises BadModelFile for a model that could not be read back, and OSError when the file cannot be written.
+    """
+    data = pack(*encode(model))
+    validate(data)
+    write_whole(Path(path), data)
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file under a temporary name beside `path`, then rename it."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with temporary.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,88 @@
+"""Tensors and one text <-> safetensors bytes, within bounds of time and memory: a few times the size of the file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import safetensors
+from safetensors import numpy as safetensors_numpy
+
+from edgernn.errors import BadModelFile
+from edgernn.layers.base import Array
+
+KEY = "edgernn"
+MAX_HEADER = 100_000_000  # bytes; safetensors' own limit
+DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "I32": np.dtype("<i4"), "I8": np.dtype("i1")}
+
+# Parsed JSON can take some 200 bytes a bracket or comma: this many whatever the size of the file, and one in so many
+# bytes of it, keep the whole within ten times the file plus 30 MB.
+FREE_PARTS, BYTES_A_PART = 150_000, 32
+
+
+def pack(text: str, tensors: Mapping[str, Array]) -> bytes:
+    """The bytes of a file with these tensors (float32, int32 or int8) and this text."""
+    contiguous = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
+    return bytes(safetensors_numpy.save(contiguous, {KEY: text}))
+
+
+def unpack(data: bytes) -> tuple[str, dict[str, Array]]:
+    """(text, tensors) of a file. The tensors are read-only and finite. Raises BadModelFile."""
+    header = _header(data)
+    try:
+        parts = safetensors.deserialize(data)
+    except safetensors.SafetensorError as error:
+        raise BadModelFile(f"not a sound safetensors file ({error})") from None
+    metadata = parse_json(header, "header", len(data)).get("__metadata__")
+    if not isinstance(metadata, dict) or list(metadata) != [KEY]:
+        raise BadModelFile("this safetensors file holds no edgernn model")
+    return str(metadata[KEY]), {name: _tensor(name, part) for name, part in parts}
+
+
+def parse_json(text: str, where: str, size: int) -> dict[str, Any]:
+    """The JSON object in `text`, of a file of `size` bytes. Raises BadModelFile for all that JSON proper is not."""
+    if sum(map(text.count, "[{,")) > FREE_PARTS + size // BYTES_A_PART:
+        raise BadModelFile(f"the {where} has too many parts")
+    try:
+        value = json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise BadModelFile(f"the {where} is not JSON that can be read ({error})") from None
+    if not isinstance(value, dict):
+        raise BadModelFile(f"the {where} is not a JSON object")
+    return value
+
+
+def _header(data: bytes) -> str:
+    if len(data) < 8:
+        raise BadModelFile("not an edgernn model file: it is empty" if not data else "the file is truncated")
+    length = int.from_bytes(data[:8], "little")
+    if length > MAX_HEADER or data[8:9] != b"{":
+        raise BadModelFile("not an edgernn model file (an ONNX file must be converted first: edgernn convert)")
+    if length > len(data) - 8:
+        raise BadModelFile(f"the file is truncated: a header of {length} bytes does not fit into {len(data)}")
+    header = data[8 : 8 + length]
+    if not header.isascii():
+        raise BadModelFile("the header is not ASCII")
+    return header.decode("ascii")
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise ValueError("a key stands twice in one object")
+    return made
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not a number")
+
+
+def _tensor(name: str, part: Mapping[str, Any]) -> Array:
+    if part["dtype"] not in DTYPES:
+        raise BadModelFile(f"tensor '{name}' is {part['dtype']}; one of {', '.join(DTYPES)} expected")
+    array: Array = np.frombuffer(bytes(part["data"]), DTYPES[part["dtype"]]).reshape(part["shape"])
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise BadModelFile(f"tensor '{name}' holds values that are infinite or not a number")
+    return array

@@ -1,0 +1,192 @@
+"""Model <-> a JSON description and named tensors."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from typing import Any, get_type_hints
+
+from edgernn.errors import BadModelFile
+from edgernn.layers import LAYERS
+from edgernn.layers.base import Array, Int8Matrix, Layer, Matrix, volume
+from edgernn.layers.model import Model, Node, Port, State
+from edgernn.modelfile.container import parse_json
+from edgernn.modelfile.fields import Mismatch, allows, restore
+
+FORMAT = 1
+LARGEST_FRAME = 1 << 26  # numbers in all values of one frame together: 256 MB of float32
+KEYS = {"format", "inputs", "outputs", "states", "nodes", "origin", "hash"}
+
+
+def encode(model: Model) -> tuple[str, dict[str, Array]]:
+    """(JSON text, tensors): what `decode` takes."""
+    described = {
+        "format": FORMAT,
+        "inputs": [asdict(port) for port in model.inputs],
+        "outputs": [asdict(port) for port in model.outputs],
+        "states": [{"name": state.name, "source": state.source} for state in model.states],
+        "nodes": [_describe(node) for node in model.nodes],
+        "origin": dict(model.origin),
+        "hash": model.hash,
+    }
+    tensors = {f"state.{i}": state.initial for i, state in enumerate(model.states)}
+    for i, node in enumerate(model.nodes):
+        for name, weight in node.layer.weights():
+            if isinstance(weight, Int8Matrix):
+                tensors |= {f"{i}.{name}.q": weight.q, f"{i}.{name}.scale": weight.scale}
+            else:
+                tensors[f"{i}.{name}"] = weight
+    return json.dumps(described, sort_keys=True, separators=(",", ":"), allow_nan=False), tensors
+
+
+def _describe(node: Node) -> dict[str, Any]:
+    return {
+        "name": node.name,
+        "layer": type(node.layer).__name__,
+        "attributes": node.layer.attributes(),
+        "inputs": node.inputs,
+        "outputs": node.outputs,
+    }
+
+
+def decode(text: str, tensors: Mapping[str, Array]) -> Model:
+    """The model that the text describes; uses every tensor exactly once. Raises BadModelFile."""
+    size = len(text) + sum(tensor.nbytes for tensor in tensors.values())
+    described = parse_json(text, "description", size)
+    _check_format(described.get("format"))
+    _check_keys(described, KEYS, "the description")
+    left = dict(tensors)
+    try:
+        model = Model(
+            tuple(_port(port, f"input {i}") for i, port in enumerate(_list(described, "inputs"))),
+            tuple(_port(port, f"output {i}") for i, port in enumerate(_list(described, "outputs"))),
+            tuple(_state(i, state, left) for i, state in enumerate(_list(described, "states"))),
+            tuple(_node(i, node, left) for i, node in enumerate(_list(described, "nodes"))),
+            _origin(described["origin"]),
+        )
+    except BadModelFile:
+        raise
+    except Exception as error:  # whatever a layer makes of weights and attributes that do not fit it
+        raise BadModelFile(f"the graph is not well formed: {error}") from None
+    if left:
+        raise BadModelFile(f"tensor '{min(left)}' belongs to no layer")
+    _check_model(model, described["hash"])
+    return model
+
+
+def _check_format(version: object) -> None:
+    if type(version) is not int or version < 1:
+        raise BadModelFile(f"format {version!r}: a number from 1 expected")
+    if version > FORMAT:
+        raise BadModelFile(f"written in format {version}, this edgernn reads up to {FORMAT}: upgrade edgernn")
+
+
+def _check_model(model: Model, stated: object) -> None:
+    if len({port.name for port in model.inputs}) < len(model.inputs):
+        raise BadModelFile("two inputs have one name")
+    if len({port.name for port in model.outputs}) < len(model.outputs):
+        raise BadModelFile("two outputs have one name")
+    if min((n for shape in model.shapes.values() for n in shape), default=0) < 0:
+        raise BadModelFile("a value has a negative size")
+    if sum(map(volume, model.shapes.values())) > LARGEST_FRAME:
+        raise BadModelFile(f"one frame takes more than {LARGEST_FRAME} numbers")
+    if model.hash != stated:
+        raise BadModelFile("the file was altered: its hash is not that of the model in it")
+
+
+def _check_keys(record: object, expected: set[str], what: str) -> dict[str, Any]:
+    if not isinstance(record, dict):
+        raise BadModelFile(f"{what} is not a JSON object")
+    if record.keys() != expected:
+        wrong = sorted(record.keys() ^ expected)[0]
+        raise BadModelFile(f"{what} {'lacks' if wrong in expected else 'has an unknown'} key '{wrong}'")
+    return record
+
+
+def _list(described: Mapping[str, Any], key: str) -> list[Any]:
+    value = described[key]
+    if not isinstance(value, list):
+        raise BadModelFile(f"'{key}' is not a list")
+    return value
+
+
+def _origin(value: object) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise BadModelFile("'origin' is not a JSON object")
+    return value
+
+
+def _port(value: object, what: str) -> Port:
+    hints = get_type_hints(Port)
+    record = _check_keys(value, set(hints), what)
+    port = Port(**{name: _field(hint, record[name], f"{what}, {name}") for name, hint in hints.items()})
+    tokens = port.dtype == "int64" and port.size == 1 and port.low <= port.high and what.startswith("input")
+    if not tokens and (port.dtype != "float32" or port.size < 1):
+        raise BadModelFile(
+            f"port '{port.name}' is neither of float32 numbers nor, as an input, of one token within bounds"
+        )
+    return port
+
+
+def _field(hint: Any, value: object, what: str) -> Any:
+    try:
+        return restore(hint, value)
+    except Mismatch as error:
+        raise BadModelFile(f"{what}: {error}") from None
+
+
+def _state(index: int, value: object, left: dict[str, Array]) -> State:
+    record = _check_keys(value, {"name", "source"}, f"state {index}")
+    name, source = (_field(str, record[key], f"state {index}, {key}") for key in ("name", "source"))
+    initial = _take(left, f"state.{index}", "float32")
+    return State(name, source, initial)
+
+
+def _node(index: int, value: object, left: dict[str, Array]) -> Node:
+    record = _check_keys(value, {"name", "layer", "attributes", "inputs", "outputs"}, f"node {index}")
+    name, layer = (_field(str, record[key], f"node {index}, {key}") for key in ("name", "layer"))
+    inputs, outputs = (_field(tuple[str, ...], record[key], f"node '{name}', {key}") for key in ("inputs", "outputs"))
+    if layer not in LAYERS:
+        raise BadModelFile(f"node '{name}' is of a layer '{layer}' that this edgernn does not know")
+    return Node(name, _layer(LAYERS[layer], index, name, record["attributes"], left), inputs, outputs)
+
+
+def _layer(kind: type[Layer], index: int, node: str, attributes: object, left: dict[str, Array]) -> Layer:
+    if not isinstance(attributes, dict):
+        raise BadModelFile(f"node '{node}': attributes is not a JSON object")
+    hints, attributes = get_type_hints(kind), dict(attributes)
+    values: dict[str, Any] = {}
+    for name in (field.name for field in fields(kind)):
+        weight = _weight(left, f"{index}.{name}", kind, name) if allows(hints[name], Array) else None
+        if weight is not None:
+            values[name] = weight
+        elif name in attributes:
+            values[name] = _field(hints[name], attributes.pop(name), f"node '{node}', {name}")
+        elif allows(hints[name], None):
+            values[name] = None
+        else:
+            raise BadModelFile(f"node '{node}' lacks '{name}'")
+    if attributes:
+        raise BadModelFile(f"node '{node}' has an unknown attribute '{min(attributes)}'")
+    return kind(**values)
+
+
+def _weight(left: dict[str, Array], name: str, kind: type[Layer], field: str) -> Matrix | None:
+    if name in left:
+        return _take(left, name, "int32" if field == "index" else "float32")
+    if field not in kind.quantisable or f"{name}.q" not in left:
+        return None
+    q, scale = _take(left, f"{name}.q", "int8"), _take(left, f"{name}.scale", "float32")
+    if q.ndim != 2 or scale.shape != q.shape[:1] or (q == -128).any() or not (scale > 0).all():
+        raise BadModelFile(f"tensors '{name}.q' and '.scale' are not int8 within -127..127 with one scale > 0 a row")
+    return Int8Matrix(q, scale)
+
+
+def _take(left: dict[str, Array], name: str, dtype: str) -> Array:
+    if name not in left:
+        raise BadModelFile(f"tensor '{name}' is missing")
+    tensor = left.pop(name)
+    if tensor.dtype != dtype:
+        raise BadModelFile(f"tensor '{name}' is {tensor.dtype}; {dtype} expected")
+    return tensor

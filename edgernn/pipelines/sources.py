@@ -1,0 +1,49 @@
+"""Where frames come from, by the ending of a file's name or by what stands on standard input."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from edgernn.errors import BadInput
+from edgernn.layers.model import Port
+from edgernn.pipelines.ports import Frames, as_frames, single
+from edgernn.pipelines.sound import read_wav
+from edgernn.pipelines.text import read_csv, read_json_lines, read_lines
+
+Say = Callable[[str], None]
+Reader = Callable[[Path, Sequence[Port], int, Say], Iterator[Frames]]
+
+CHUNK = 512  # frames
+
+
+def read_frames(source: str, ports: Sequence[Port], say: Say) -> Iterator[Frames]:
+    """The frames of a .wav, .csv, .npy or .jsonl file, in chunks; of "-", CSV or JSON lines, one by one as they come.
+
+    `say` is told of frames that were left out. Raises BadInput for what is no such file or does not fit the ports.
+    """
+    if source == "-":
+        return read_lines(sys.stdin, ports, "standard input")
+    path = Path(source)
+    if path.suffix.lower() not in READERS:
+        raise BadInput(f"{path}: no way to read a '{path.suffix}' file; one of {', '.join(READERS)} expected")
+    return READERS[path.suffix.lower()](path, ports, CHUNK, say)
+
+
+def read_npy(path: Path, ports: Sequence[Port], chunk: int, say: Say) -> Iterator[Frames]:
+    """A NumPy array (T, size), or (T,) where the port takes one number."""
+    port = single(ports, "a NumPy file")
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise BadInput(f"{path} is not a NumPy array that can be read: {error}") from None
+    if not isinstance(array, np.ndarray) or array.ndim == 0:
+        raise BadInput(f"{path}: one array (frames, {port.size}) expected, as numpy.save writes it")
+    for start in range(0, len(array), chunk):
+        yield as_frames(port, array[start : start + chunk], str(path))
+
+
+READERS: dict[str, Reader] = {".wav": read_wav, ".csv": read_csv, ".npy": read_npy, ".jsonl": read_json_lines}

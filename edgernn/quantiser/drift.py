@@ -1,0 +1,57 @@
+"""How far two runs of answers are apart: error, signal-to-noise ratio and growth over time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgernn.layers.base import Array
+
+
+@dataclass(frozen=True)
+class Drift:
+    """The difference between answers and what they should be, over all frames of one output port."""
+
+    frames: int
+    max_error: float
+    rms_error: float
+    snr: float  # dB; infinite where the answers are equal
+    peak: float  # the largest absolute number that was expected
+    growth: float  # slope of the RMS error of a frame, a 1,000 frames, by least squares
+
+
+def drift(answers: Array, expected: Array) -> Drift:
+    """Compare two runs of one port, (T, n) or (T,) each, in float64.
+
+    SNR = 10 log10(sum expected^2 / sum (answers - expected)^2). Raises ValueError where the shapes differ or T = 0.
+    """
+    if answers.shape != expected.shape or len(answers) == 0:
+        raise ValueError(f"cannot compare answers {answers.shape} with {expected.shape}")
+    wanted = np.asarray(expected, np.float64).reshape(len(expected), -1)  # (T, n)
+    error = np.asarray(answers, np.float64).reshape(wanted.shape) - wanted  # (T, n)
+    power = float(np.square(error).mean())
+    signal = float(np.square(wanted).mean())
+    return Drift(
+        frames=len(error),
+        max_error=float(np.abs(error).max()),
+        rms_error=float(np.sqrt(power)),
+        snr=_decibels(signal, power),
+        peak=float(np.abs(wanted).max()),
+        growth=_slope(np.sqrt(np.square(error).mean(axis=1))),
+    )
+
+
+def _decibels(signal: float, noise: float) -> float:
+    if noise == 0:
+        return float("inf")
+    return float(10 * np.log10(signal / noise)) if signal > 0 else float("-inf")
+
+
+def _slope(error: Array) -> float:
+    """Least-squares slope of error: (T,), a 1,000 frames; 0 for a single frame."""
+    if len(error) < 2:
+        return 0.0
+    time = np.arange(len(error)) / 1000.0
+    time -= time.mean()
+    return float(time @ (error - error.mean()) / (time @ time))

@@ -1,0 +1,78 @@
+"""Small models as exporters write them: the answers of the framework that they came from, and of ONNX Runtime.
+
+tools/make_exports.py makes the files again.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgernn.conversion.parity import parity
+from edgernn.errors import UnsupportedModel
+from edgernn.importer import read
+from edgernn.layers.base import Array
+from edgernn.quantiser import quantise
+from edgernn.stream import Stream
+
+FOLDER = Path(__file__).parent / "exports"
+# what is refused, and the words that say why
+REFUSED = {
+    "keras_bidirectional": "direction=bidirectional",
+    "keras_conv_lstm": "pads the time axis",
+    "keras_masked_embedding": "Loop",
+    "deep_gru_keras": "Loop",
+    "deep_rnn_keras": "Loop",
+    "elman_keras": "Loop",
+    "keras_gru_reset_after": "Loop",
+    "keras_gru_reset_before": "Loop",
+    "deep_rnn_dynamo": "nothing is carried",
+    "elman_dynamo": "nothing is carried",
+}
+# their states start from what the file asks for as an input; a stream's states start from zero
+WITH_STATES = {"lstm_state_dynamo", "lstm_state_torchscript"}
+NAMES = sorted(path.stem for path in FOLDER.glob("*.onnx"))
+CONVERTED = [name for name in NAMES if name not in REFUSED]
+STEPS = 1000
+
+
+def recorded(name: str) -> tuple[Array, Array]:
+    """The framework's input and output, (T, n) each; a classifier's output is one row."""
+    held = np.load(FOLDER / f"{name}.npz")
+    return held["x"].reshape(held["x"].size // read(FOLDER / f"{name}.onnx").inputs[0].size, -1), held["y"]
+
+
+@pytest.mark.parametrize("name", [name for name in CONVERTED if name not in WITH_STATES])
+def test_answers_are_those_of_the_framework(name: str) -> None:
+    x, y = recorded(name)
+    answer = Stream(read(FOLDER / f"{name}.onnx")).run(x)
+    expected = y.reshape(-1, answer.shape[1])
+    assert len(expected) in (1, len(answer))
+    assert np.abs(answer[-len(expected) :] - expected).max() < 1e-5
+
+
+@pytest.mark.parametrize("name", CONVERTED)
+def test_answers_are_those_of_onnx_runtime_over_a_long_run(name: str) -> None:
+    path = FOLDER / f"{name}.onnx"
+    figures = parity(read(path), path, steps=STEPS)
+    assert max(found.max_error for found in figures.values()) < 1e-5
+
+
+@pytest.mark.parametrize("name", CONVERTED)
+def test_int8_stays_near(name: str) -> None:
+    path = FOLDER / f"{name}.onnx"
+    figures = parity(quantise(read(path), "int8"), path, steps=STEPS)
+    assert min(found.snr for found in figures.values()) > 25
+
+
+@pytest.mark.parametrize("name", sorted(REFUSED))
+def test_what_cannot_stream_is_refused_by_name(name: str) -> None:
+    with pytest.raises(UnsupportedModel, match=REFUSED[name]):
+        read(FOLDER / f"{name}.onnx")
+
+
+def test_the_classifier_has_the_textbook_size() -> None:
+    """Embedding(1000, 64), LSTM(128), Dense(10): 64,000 + 98,816 + 1,290."""
+    assert read(FOLDER / "classifier_keras.onnx").parameters == 164_106

@@ -15,7 +15,11 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 GATES = {"RNN": 1, "GRU": 3, "LSTM": 4}
-TYPES = {np.dtype(np.float32): TensorProto.FLOAT, np.dtype(np.int64): TensorProto.INT64, np.dtype(np.int32): TensorProto.INT32}
+TYPES = {
+    np.dtype(np.float32): TensorProto.FLOAT,
+    np.dtype(np.int64): TensorProto.INT64,
+    np.dtype(np.int32): TensorProto.INT32,
+}
 
 Dims = Sequence[int | str | None]
 Constants = Mapping[str, Any]
@@ -23,7 +27,9 @@ Constants = Mapping[str, Any]
 
 def node(kind: str, inputs: str, outputs: str, **attributes: Any) -> onnx.NodeProto:
     """A node; names are separated by blanks, and `-` is an absent input or output."""
-    read, made = ([name.replace("-", "") if name == "-" else name for name in text.split()] for text in (inputs, outputs))
+    read, made = (
+        [name.replace("-", "") if name == "-" else name for name in text.split()] for text in (inputs, outputs)
+    )
     return helper.make_node(kind, read, made, name=f"{kind}_{made[0]}", **attributes)
 
 

@@ -76,7 +76,11 @@ def test_batch_first_layouts(batch: int | str | None, time: int | str | None) ->
 def test_a_classifier_answers_as_if_the_sequence_ended_now(last: str) -> None:
     picks = {
         "gather": [node("Gather", "Y minus", "h", axis=0), node("Squeeze", "h one", "s")],
-        "slice": [node("Slice", "Y minus_1d high zero", "h"), node("Squeeze", "h zero", "h2"), node("Squeeze", "h2 zero", "s")],
+        "slice": [
+            node("Slice", "Y minus_1d high zero", "h"),
+            node("Squeeze", "h zero", "h2"),
+            node("Squeeze", "h2 zero", "s"),
+        ],
         "Y_h": [node("Squeeze", "Y_h zero", "s")],
     }
     constants = {
@@ -103,7 +107,9 @@ def test_a_reduction_over_time_answers_as_if_the_sequence_ended_now(kind: str) -
         assert np.abs(y[t - 1] - onnx_runtime(model, {"x": x[:t]})["y"].reshape(-1)).max() < LIMIT
 
 
-def stepped(model: onnx.ModelProto, x: np.ndarray, states: dict[str, str], shapes: dict[str, tuple[int, ...]]) -> np.ndarray:
+def stepped(
+    model: onnx.ModelProto, x: np.ndarray, states: dict[str, str], shapes: dict[str, tuple[int, ...]]
+) -> np.ndarray:
     """ONNX Runtime's y for each frame of x (T, n), with the states fed back."""
     held = {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
     rows = []
@@ -114,7 +120,9 @@ def stepped(model: onnx.ModelProto, x: np.ndarray, states: dict[str, str], shape
     return np.array(rows)
 
 
-def step_graph(h: str = "h", c: str = "c", h_out: str = "h_out", c_out: str = "c_out", batch: int | str = 1) -> onnx.ModelProto:
+def step_graph(
+    h: str = "h", c: str = "c", h_out: str = "h_out", c_out: str = "c_out", batch: int | str = 1
+) -> onnx.ModelProto:
     """An LSTM cell written out: x (1, 4), h and c (1, 4) -> y, h_out, c_out (1, 4): shapes tell nothing."""
     nodes = [
         node("Gemm", "x W B", "from_x", transB=1),
@@ -253,7 +261,9 @@ def test_an_if_whose_condition_is_constant_becomes_its_branch() -> None:
 
 
 def test_local_functions_are_put_in_place() -> None:
-    function = helper.make_function("mine", "Twice", ["a"], ["b"], [node("Add", "a a", "b")], [helper.make_opsetid("", 17)])
+    function = helper.make_function(
+        "mine", "Twice", ["a"], ["b"], [node("Add", "a a", "b")], [helper.make_opsetid("", 17)]
+    )
     call = helper.make_node("Twice", ["Y"], ["y"], domain="mine", name="call")
     model = graph([GRU_ON_X, call], {"x": ("T", 1, 3)}, ["y"], {k: v for k, v in GRU.items() if k != "P"})
     model.functions.append(function)
@@ -595,6 +605,7 @@ def test_the_origin_tells_where_a_model_came_from() -> None:
 
 
 def test_half_precision_weights_are_taken(tmp_path: Path) -> None:
-    model = on_gru(node("Cast", "w", "v", to=1), node("MatMul", "Y v", "y"), constants={"w": some(5, 2).astype(np.float16)})
+    model = on_gru(
+        node("Cast", "w", "v", to=1), node("MatMul", "Y v", "y"), constants={"w": some(5, 2).astype(np.float16)}
+    )
     assert imported(model).nodes[-1].layer.weights().__next__()[1].dtype == np.float32  # type: ignore[union-attr]
-

@@ -14,6 +14,7 @@ from edgernn.importer.graph import Graph
 from edgernn.importer.read import load
 from edgernn.importer.state import Pairing, pair
 from edgernn.importer.time import Hypothesis, hypotheses
+from edgernn.layers.gru import GRU
 from edgernn.layers.model import Model
 from edgernn.layers.recurrent import OTHER_AXIS, SEVERAL_STEPS
 
@@ -59,6 +60,12 @@ def analyse(source: str | os.PathLike[str] | bytes, state: Mapping[str, str] | N
             return report
         failed.append((distance, len(report.problems), report))
     return min(failed, key=lambda failure: failure[:2])[2]
+
+
+PYTORCH_GRU = (
+    "a GRU has linear_before_reset=0, which PyTorch does not compute: some of its exporters write that by mistake. "
+    "Compare with PyTorch's own output, and export with another version or dynamo=False"
+)
 
 
 class _Distance(IntEnum):
@@ -112,6 +119,9 @@ def _notes(graph: Graph, model: Model, found: Pairing, restarts: bool) -> tuple[
     unused = [given.name for given in graph.inputs if given.name not in used]
     notes = [f"the input '{name}' has no effect and is left out" for name in unused]
     notes += [f"the state '{name}' starts at zero and is carried inside the stream" for name in found.zeroed]
+    if any(isinstance(node.layer, GRU) and not node.layer.linear_before_reset for node in model.nodes):
+        if graph.origin["producer"].startswith("pytorch"):
+            notes.append(PYTORCH_GRU)
     if restarts:
         notes.append("cells with a constant initial state start anew in every frame, as in the graph")
     return tuple(notes)

@@ -16,7 +16,7 @@ from edgernn.importer.graph import Graph, Input, Operator, ordered
 from edgernn.importer.known import known
 from edgernn.importer.read import array_of, operator_of
 from edgernn.importer.token import token_of
-from edgernn.layers.base import Array, Layer, volume
+from edgernn.layers.base import Array, Layer, Shape, volume
 from edgernn.layers.constant import Constant
 from edgernn.layers.model import Node, State
 from edgernn.layers.reshape import Reshape
@@ -27,6 +27,9 @@ LATER = {
     "Scan": "Scan over time is not supported yet",
     "If": "its condition is known only at run time; an If in a stream is not supported",
 }
+
+
+MOST_NUMBERS = 1 << 25  # in all values of a frame
 
 
 class Refused(Exception):
@@ -77,6 +80,7 @@ class Build:
         self.has_time = any(axis is not None for axis in times.values())
         self._restarts, self._free = restarts, free
         self._folder = Folder(graph.opset)
+        self._numbers = 0
         self._taken = {given.name for given in graph.inputs}
         self._operator = Operator("graph", "", "", (), ())
         named = {n for given in graph.inputs for n in given.dims or () if isinstance(n, str)}
@@ -99,6 +103,10 @@ class Build:
             return None
         sizes = [self._free if isinstance(n, str) else n for n in given.dims]
         shape = tuple(1 if axis == time else n for axis, n in enumerate(sizes))
+        if not self._has_room(shape):
+            what = f"a frame of {list(shape)} is too large for a stream"
+            self.problems.append(Problem(given.name, "input", what, "export with smaller frames"))
+            return None
         if zero:
             return Value(given.name, shape, None, np.zeros(shape, np.float32))
         frame = self._unique(f"{given.name}.frame")
@@ -155,6 +163,11 @@ class Build:
             self._visit(inner)
         return [self.values[name] for name in names]
 
+    def _has_room(self, shape: Shape) -> bool:
+        """Whether the frame may hold this value too."""
+        self._numbers += volume(shape)
+        return self._numbers <= MOST_NUMBERS
+
     def _unique(self, base: str) -> str:
         name, count = base, 1
         while name in self._taken:
@@ -169,6 +182,8 @@ class Build:
             self.refuse("its weights hold NaN or infinity", "export the model again, after checking its training")
         named = [self._placed(x) for x in inputs]
         shapes = layer.shapes(*(x.shape for x in named))
+        if not all(self._has_room(shape) for shape in shapes):
+            self.refuse(f"makes {[list(shape) for shape in shapes]}: too many numbers a frame", "use smaller layers")
         base = next(filter(None, self._operator.outputs), self._operator.name)
         names = tuple(self._unique(base) for _ in shapes)
         self.nodes.append(Node(names[0], layer, tuple(x.name for x in named), names))

@@ -15,7 +15,7 @@ from edgernn.importer.graph import Operator
 from edgernn.layers.base import Array
 
 LARGEST = 2**28  # bytes of one constant
-BUDGET = 2**31  # bytes of all constants that are computed
+BUDGET = 2**30  # bytes of all constants that are computed
 SMALL = 4096  # numbers: what may be a shape
 COSTLY = 10**10  # multiplications of one product
 

@@ -9,10 +9,9 @@ import numpy as np
 
 from edgernn.importer import symbolic
 from edgernn.importer.graph import Operator
-from edgernn.layers.axes import full_shape, integers
-from edgernn.layers.base import Array, volume
+from edgernn.layers.axes import check_size, full_shape, integers
+from edgernn.layers.base import Array
 from edgernn.layers.rules import Importing, Value
-from edgernn.layers.take import LARGEST_FRAME
 
 
 def known(g: Importing, operator: Operator, inputs: Sequence[Value | None]) -> Value | None:
@@ -48,8 +47,7 @@ def _repeated(g: Importing, x: Array, target: list[Any]) -> Value:
         g.refuse(f"makes a constant of shape {target}: that is not one frame after the other")
     time = along[0]
     frame = tuple(1 if axis == time else int(n) for axis, n in enumerate(target))
-    if volume(frame) > LARGEST_FRAME:
-        g.refuse(f"a frame would grow to {volume(frame)} numbers")
+    check_size(g, frame)
     depth = len(frame) - time  # counted from the end
     if x.ndim >= depth and x.shape[-depth] != 1:
         g.refuse("repeats a constant along time that already has several entries there")

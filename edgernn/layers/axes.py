@@ -12,6 +12,15 @@ from edgernn.layers.base import Array, Shape, volume
 from edgernn.layers.rules import Importing, Value
 
 
+LARGEST_FRAME = 1 << 24  # numbers: a frame that grows past this is a mistake or an attack
+
+
+def check_size(g: Importing, shape: Shape) -> None:
+    """Refuse a value that is too large for a frame."""
+    if volume(shape) > LARGEST_FRAME:
+        g.refuse(f"a frame would grow to {volume(shape)} numbers", "check the sizes in the graph")
+
+
 def constant(g: Importing, x: Value | None, name: str) -> Array:
     """The constant that input `name` must be."""
     if x is None:
@@ -104,6 +113,7 @@ def broadcast(g: Importing, *values: Value) -> tuple[list[Value], Shape, int | N
         shape = np.broadcast_shapes(*(v.shape for v in ready))
     except ValueError:
         g.refuse(f"the shapes {[list(v.shape) for v in values]} do not fit each other")
+    check_size(g, tuple(shape))
     return [_spread(v, shape) for v in ready], tuple(shape), time
 
 

@@ -74,7 +74,9 @@ def _so_far(g: Importing, operation: str, x: Value) -> Value:
     if operation not in SO_FAR:
         g.refuse(f"takes the {operation} over time, which is not supported", "use the last step instead (index -1)")
     now = replace(x, time=None)
-    held = g.carry(np.full(x.shape, -LARGEST if operation == "max" else LARGEST if operation == "min" else 0, np.float32))
+    held = g.carry(
+        np.full(x.shape, -LARGEST if operation == "max" else LARGEST if operation == "min" else 0, np.float32)
+    )
     if operation == "mean":  # m + (x - m) / n does not grow with the length of the stream
         count = g.carry(np.zeros(1, np.float32))
         (counted,) = g.add(Map("affine", 1.0, 1.0), count)

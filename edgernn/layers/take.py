@@ -8,12 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from edgernn.layers.axes import full_shape, integers, normal, normal_axes, numbers, scalar, surely
+from edgernn.layers.axes import check_size, full_shape, integers, normal, normal_axes, numbers, scalar, surely
 from edgernn.layers.base import Array, Builder, Layer, Ref, Shape, volume
 from edgernn.layers.reshape import reshaped
 from edgernn.layers.rules import Importing, Value, rule
-
-LARGEST_FRAME = 1 << 24  # numbers: a frame that grows past this is a mistake or an attack
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,8 +49,7 @@ def places(x: Value) -> Array:
 
 def taken(g: Importing, x: Value, index: Array, time: int | None, fill: float = 0.0, final: bool = False) -> Value:
     """The numbers of x at `index`, in its shape; a mere reshape where that is all there is to it."""
-    if index.size > LARGEST_FRAME:
-        g.refuse(f"a frame would grow to {index.size} numbers")
+    check_size(g, index.shape)
     flat = np.ascontiguousarray(index.reshape(-1), np.int32)
     if np.array_equal(flat, np.arange(volume(x.shape))):
         y = reshaped(g, x, index.shape, time)
@@ -208,8 +205,7 @@ def expanded(g: Importing, input: Value, target: list[Any]) -> Value:
         full = np.broadcast_shapes(input.shape, tuple(target))
     except ValueError:
         g.refuse(f"{list(input.shape)} cannot be broadcast to {target}")
-    if volume(full) > LARGEST_FRAME:
-        g.refuse(f"a frame would grow to {volume(full)} numbers")
+    check_size(g, full)
     return taken(g, input, np.broadcast_to(places(input), full), time)
 
 
@@ -223,9 +219,7 @@ def tile(g: Importing, input: Value, repeats: Value) -> Value:
     spread = [axis for axis, n in enumerate(target) if not isinstance(n, int) and axis != input.time]
     if spread or (input.time is not None and counts[input.time] != 1):
         return expanded(g, input, target)
-    size = volume(input.shape) * volume(tuple(counts))
-    if size > LARGEST_FRAME:
-        g.refuse(f"a frame would grow to {size} numbers")
+    check_size(g, (*input.shape, *counts))
     return taken(g, input, np.tile(places(input), counts), input.time)
 
 
@@ -262,11 +256,8 @@ def pad(
     if data.time is not None and (before.get(data.time) or after.get(data.time)):
         g.refuse("pads the time axis, which shifts or lengthens the sequence", "pad the recording, not in the graph")
     sides = [(before.get(axis, 0), after.get(axis, 0)) for axis in range(rank)]
-    if any(max(side) > LARGEST_FRAME for side in sides):
-        g.refuse(f"pads={widths}: too large")
     cut = tuple(slice(max(0, -low), n - max(0, -high)) for n, (low, high) in zip(data.shape, sides, strict=True))
     grow = [(max(0, low), max(0, high)) for low, high in sides]
     grown = [n + low + high for n, (low, high) in zip(places(data)[cut].shape, grow, strict=True)]
-    if volume(tuple(grown)) > LARGEST_FRAME:
-        g.refuse(f"a frame would grow to {volume(tuple(grown))} numbers")
+    check_size(g, tuple(grown))
     return taken(g, data, PAD_MODES[mode](places(data)[cut], grow), data.time, fill)

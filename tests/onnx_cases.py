@@ -1,25 +1,17 @@
-"""ONNX graphs for tests: builders that give an onnx.ModelProto, and the tables of graphs that tests walk.
-
-`CELLS` are recurrent nodes with every attribute; `SURROUNDINGS` are small graphs from `x` to `y` of everything else, to
-which `beside_a_cell` adds a recurrent layer, since a graph without one is no stream.
-"""
+"""ONNX graphs for tests: builders that give an onnx.ModelProto, and `CELLS`, recurrent nodes with every attribute."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
 GATES = {"RNN": 1, "GRU": 3, "LSTM": 4}
-TYPES = {
-    np.dtype(np.float32): TensorProto.FLOAT,
-    np.dtype(np.int64): TensorProto.INT64,
-    np.dtype(np.int32): TensorProto.INT32,
-}
 
 Dims = Sequence[int | str | None]
 Constants = Mapping[str, Any]
@@ -41,7 +33,7 @@ def graph(
     opset: int = 17,
     integers: Sequence[str] = (),
 ) -> onnx.ModelProto:
-    """A model with float inputs (`integers` names the exceptions) of these dimensions, and constants as initializers."""
+    """A model with float inputs (`integers` names the others) of these dimensions, and constants as initializers."""
     held = [numpy_helper.from_array(np.asarray(value), name) for name, value in (constants or {}).items()]
     kinds = {name: TensorProto.INT64 if name in integers else TensorProto.FLOAT for name in inputs}
     made = helper.make_graph(
@@ -55,9 +47,9 @@ def graph(
 
 
 def weights(kind: str, n_in: int, hidden: int, seed: int = 0, scale: float = 1.0) -> dict[str, np.ndarray]:
-    """W, R, B and P of a cell: float32, uniform, some of them large enough to reach clips and bends."""
+    """W, R and B of a cell: float32, uniform within -scale..scale."""
     rng, rows = np.random.default_rng(seed), GATES[kind] * hidden
-    shapes = {"W": (1, rows, n_in), "R": (1, rows, hidden), "B": (1, 2 * rows), "P": (1, 3 * hidden)}
+    shapes = {"W": (1, rows, n_in), "R": (1, rows, hidden), "B": (1, 2 * rows)}
     return {name: rng.uniform(-scale, scale, shape).astype(np.float32) for name, shape in shapes.items()}
 
 
@@ -76,9 +68,9 @@ class Cell:
     def constants(self) -> dict[str, np.ndarray]:
         """The constants that the node reads, by name."""
         held = weights(self.kind, self.n_in, self.hidden, scale=self.scale)
-        shape = (1, 1, self.hidden)
         rng = np.random.default_rng(9)
-        held |= {name: rng.uniform(-1, 1, shape).astype(np.float32) for name in "HC"}
+        for name, shape in (("H", (1, 1, self.hidden)), ("C", (1, 1, self.hidden)), ("P", (1, 3 * self.hidden))):
+            held[name] = rng.uniform(-1, 1, shape).astype(np.float32)
         known = self.inputs if self.kind == "LSTM" else self.inputs.replace("C", "")
         return {name: value for name, value in held.items() if name in "WR" or name in known}
 
@@ -102,7 +94,10 @@ CELLS: dict[str, Cell] = {
     **{f"{kind.lower()}-clip": Cell(kind, {"clip": 0.4}, scale=2) for kind in GATES},
     **{f"{kind.lower()}-clip-no-bias": Cell(kind, {"clip": 0.4}, inputs="", scale=2) for kind in GATES},
     **{f"{kind.lower()}-layout-1": Cell(kind, {"layout": 1}, inputs="BHC") for kind in GATES},
-    **{f"rnn-{name.lower()}": Cell("RNN", {"activations": [name]}, scale=0.5) for name in ("Relu", "Sigmoid", "Softsign", "Softplus")},
+    **{
+        f"rnn-{name.lower()}": Cell("RNN", {"activations": [name]}, scale=0.5)
+        for name in ("Relu", "Sigmoid", "Softplus")
+    },
     **{
         f"rnn-{name.lower()}": Cell("RNN", {"activations": [name], "activation_alpha": [alpha]}, scale=0.4)
         for name, alpha in ONE_PARAMETER.items()
@@ -110,9 +105,7 @@ CELLS: dict[str, Cell] = {
     "rnn-defaults": Cell("RNN", {"activations": ["LeakyRelu"]}, scale=0.5),
     "rnn-hardsigmoid": Cell("RNN", {"activations": ["HardSigmoid"]}),
     "rnn-elu": Cell("RNN", {"activations": ["Elu"]}, scale=0.4),
-    "rnn-scaledtanh": Cell(
-        "RNN", {"activations": ["ScaledTanh"], "activation_alpha": [1.2], "activation_beta": [0.7]}
-    ),
+    "rnn-scaledtanh": Cell("RNN", {"activations": ["ScaledTanh"], "activation_alpha": [1.2], "activation_beta": [0.7]}),
     "rnn-lower-case": Cell("RNN", {"activations": ["tanh"]}),
     "gru-reset-after": Cell("GRU", {"linear_before_reset": 1}),
     "gru-reset-after-clip": Cell("GRU", {"linear_before_reset": 1, "clip": 0.4}, scale=2),
@@ -136,7 +129,7 @@ CELLS: dict[str, Cell] = {
         },
     ),
     "lstm-one": Cell("LSTM", hidden=1, n_in=1),
-}  # fmt: skip
+}
 
 
 def beside_a_cell(
@@ -146,7 +139,7 @@ def beside_a_cell(
     opset: int = 17,
     outputs: Sequence[str] = ("y",),
 ) -> onnx.ModelProto:
-    """Nodes from x (of these dims, "T" among them) to y, and beside them an RNN over the same x to `r`."""
+    """Nodes from x (of these dims, "T" among them) to y, and beside them, since that makes a stream, an RNN to `r`."""
     size = int(np.prod([n for n in dims if isinstance(n, int)]))
     cell = weights("RNN", size, 2)
     time = list(dims).index("T")
@@ -168,4 +161,20 @@ def beside_a_cell(
     return graph([*nodes, *beside], {"x": dims}, [*outputs, "r"], held, opset)
 
 
-Maker = Callable[[], onnx.ModelProto]
+GRU = weights("GRU", 3, 5)
+
+
+def on_gru(*nodes: onnx.NodeProto, constants: Constants | None = None, **cell: Any) -> onnx.ModelProto:
+    """x (T, 1, 3) through a GRU with these attributes to Y (T, 1, 1, 5) and Y_h (1, 1, 5), then nodes to y."""
+    made = node("GRU", "x W R B", "Y Y_h", **({"hidden_size": 5} | cell))
+    return graph([made, *nodes], {"x": ("T", 1, 3)}, ["y" if nodes else "Y"], {**GRU, **(constants or {})})
+
+
+def onnx_runtime(model: onnx.ModelProto, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """ONNX Runtime's outputs by name."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 4
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(names, dict(inputs)), strict=True))

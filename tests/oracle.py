@@ -1,8 +1,8 @@
 """RNN, GRU and LSTM over whole sequences in float64, written from the ONNX operator specification, gate by gate.
 
 Slow and plain on purpose, and without any code of the package: the oracle for what ONNX Runtime refuses to compute.
-Where the specification leaves it open it does what ONNX Runtime does: `clip` bounds the input of f and g, and in an LSTM
-not that of h.
+Where the specification leaves it open it does what ONNX Runtime does: `clip` bounds the input of f and g, but in an
+LSTM not that of h.
 """
 
 from __future__ import annotations

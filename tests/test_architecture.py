@@ -30,7 +30,7 @@ ROOMS: dict[str, tuple[int, set[str]]] = {
     "edgernn.compiler": (5, {"llvmlite", "numba", "numpy"}),
     "edgernn.stream": (4, {"numpy"}),
     "edgernn.planner": (3, {"numpy"}),
-    "edgernn.importer": (2, {"google", "numpy", "onnx", "onnx_ir"}),
+    "edgernn.importer": (2, {"google", "numpy", "onnx"}),
     "edgernn.quantiser": (2, {"numpy"}),
     "edgernn.modelfile": (2, {"numpy", "safetensors"}),
     "edgernn.kernels": (2, {"numpy"}),
@@ -189,7 +189,7 @@ def test_the_changelog_knows_this_version() -> None:
     assert version and f"## {version[1]}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
-HEAVY = ("numba", "onnx", "onnx_ir", "onnxruntime", "soundfile")
+HEAVY = ("numba", "onnx", "onnxruntime", "soundfile")
 GOLDEN = ROOT / "tests" / "golden" / "small.edgernn"
 QUICK = {
     "import edgernn": "import edgernn",

@@ -9,9 +9,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from make_golden import small_model
 
-from edgernn.layers.base import Int8Matrix
+from edgernn.layers.base import Int8Matrix, Layer
+from edgernn.layers.dense import Affine
 from edgernn.layers.embedding import Embedding
 from edgernn.layers.model import Model, Node, Port
+from edgernn.layers.pointwise import Combine, Map
+from edgernn.layers.reshape import Reshape
 from edgernn.quantiser import FORMATS, quantise
 from edgernn.quantiser.drift import drift
 from edgernn.quantiser.int8 import int8_matrix
@@ -54,6 +57,24 @@ def test_only_quantisable_matrices_change() -> None:
     assert made.hash != model.hash and made.origin == model.origin and made.shapes == model.shapes
     assert quantise(made, "int8").hash == made.hash
     assert quantise(model, "none").hash == model.hash
+
+
+@pytest.mark.parametrize(
+    ("square", "kept"), [(Combine("mul"), True), (Map("pow", 2.0), True), (Combine("add"), False), (Map("abs"), False)]
+)
+def test_what_multiplies_squares_stays_in_float(square: Layer, kept: bool) -> None:
+    inputs = ("x", "x") if isinstance(square, Combine) else ("x",)
+    nodes = (
+        Node("square", square, inputs, ("s",)),
+        Node("turn", Reshape((1, 3)), ("s",), ("t",)),
+        Node("sum", Combine("add"), ("t", "t"), ("power",)),
+        Node("bands", Affine(np.ones((3, 3), np.float32)), ("power",), ("b",)),
+        Node("log", Map("log"), ("b",), ("l",)),
+        Node("out", Affine(np.ones((2, 3), np.float32)), ("l",), ("y",)),
+    )
+    made = quantise(Model((Port("x", "x", 3),), (Port("y", "y", 2),), (), nodes), "int8")
+    stored = {node.name: type(weight) for node in made.nodes for _, weight in node.layer.weights()}
+    assert stored == {"bands": np.ndarray if kept else Int8Matrix, "out": Int8Matrix}
 
 
 def test_an_embedding_table_gets_a_scale_a_row() -> None:

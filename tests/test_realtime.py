@@ -15,6 +15,8 @@ from cases import SIZES, frames
 from edgernn.quantiser import quantise
 from edgernn.stream import Stream
 
+STEPS = 2000
+
 
 @pytest.mark.parametrize("precision", ["none", "int8"])
 def test_step_allocates_nothing_but_its_answer(precision: str) -> None:
@@ -26,14 +28,14 @@ def test_step_allocates_nothing_but_its_answer(precision: str) -> None:
     tracemalloc.start()
     try:
         before = tracemalloc.get_traced_memory()[0]
-        for _ in range(500):
+        for _ in range(STEPS):
             stream.step(x)
             stream.step(x, out)
         after, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
-    assert after - before < 512
-    assert peak - before < 4096
+    assert after - before < 8 * STEPS  # no object is that small; the test runner's threads allocate a little too
+    assert peak - before < 4096 + 8 * STEPS
 
 
 def test_streams_do_not_leak() -> None:

@@ -165,6 +165,17 @@ def test_frames_come_in_any_layout_and_number_type() -> None:
         same(Stream(model).step(form), expected)
 
 
+@pytest.mark.parametrize("precision", ["none", "int8"])
+@pytest.mark.parametrize("case", ["LSTM-3-5", "GRU-3-5", "RNN-3-5", "rnn-relu", "gru-clip", "lstm-peepholes"])
+def test_states_stay_finite_whatever_comes(case: str, precision: str) -> None:
+    model = quantise(CASES[case](), precision)
+    rng = np.random.default_rng(2)
+    x = (frames(model, 300) * 10.0 ** rng.uniform(-30, 38, (300, 1))).clip(-3e38, 3e38).astype(np.float32)
+    stream = Stream(model)
+    stream.run(x)
+    assert np.isfinite(stream._runner.states()).all()
+
+
 def test_out_receives_the_answer() -> None:
     model = MODELS["GRU-3-5-none"]
     x = frames(model, 8)

@@ -1,10 +1,10 @@
 """Microseconds a step, edgernn beside ONNX Runtime (and a hand-written limit), one thread, batch 1, state carried.
 
-    python tools/bench.py [--sizes ABCDEFGH] [--chunks 40] [--limit FOLDER] [--json FILE]
+    python tools/bench.py [--sizes ABCDEFGH] [--chunks 40] [--limit FOLDER] [--json FILE] [--readme]
 
 Every contender steps the same model in chunks of 250 frames, taking turns, so that all of them meet the same noise; the
 figure is the median over chunks. Contenders that are not installed are named and left out. Run it on a quiet machine,
-pinned: `taskset -c 1 python tools/bench.py`.
+pinned: `taskset -c 1 python tools/bench.py`. --readme writes the table into README.md.
 """
 
 from __future__ import annotations
@@ -91,6 +91,48 @@ def table(results: dict[str, dict[str, float]]) -> Table:
     return shown
 
 
+MODELS = {
+    "A": "LSTM 20, 1 in",
+    "B": "GRU 64, 40 in",
+    "C": "2 x LSTM 128",
+    "D": "GRU 154",
+    "E": "LSTM 256",
+    "F": "3 x GRU 512",
+    "G": "RNN 32",
+    "H": "Embedding, LSTM 64, 2 Dense",
+}
+START, END = "<!-- made by tools/bench.py -->", "<!-- end -->"
+
+
+def markdown(results: dict[str, dict[str, float]]) -> str:
+    """The table as it stands in the README."""
+    import llvmlite.binding
+    import onnxruntime
+
+    from edgernn.kernels import library
+
+    backend = library.load().backend.name
+    where = f"one core of {llvmlite.binding.get_host_cpu_name()} ({backend}), ONNX Runtime {onnxruntime.__version__}"
+    rows = [
+        f"| microseconds a frame | {' | '.join(MODELS[size] for size in results)} |",
+        "|---" * (len(results) + 1) + "|",
+    ]
+    for name in dict.fromkeys(name for figures in results.values() for name in figures):
+        if not name.startswith("limit"):
+            rows.append(f"| {name} | {' | '.join(f'{figures[name]:.2f}' for figures in results.values())} |")
+    return "\n".join(
+        [START, f"Measured on {where}; one thread, one stream, state carried, called from Python.", "", *rows, END]
+    )
+
+
+def into_readme(text: str) -> None:
+    """Replace the table in the README."""
+    path = Path(__file__).parent.parent / "README.md"
+    readme = path.read_text()
+    before, rest = readme.split(START)
+    path.write_text(before + text + rest.split(END)[1])
+
+
 def main() -> None:
     """Measure, print, and write the figures where asked."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -98,6 +140,7 @@ def main() -> None:
     parser.add_argument("--chunks", type=int, default=40)
     parser.add_argument("--limit", help="folder with limit.py, hand-written kernels to hold against")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--readme", action="store_true")
     given = parser.parse_args()
     limit = limit_module(given.limit) if given.limit else None
     missing: set[str] = set()
@@ -106,6 +149,8 @@ def main() -> None:
     Console(width=150).print(table(results))
     for line in sorted(missing):
         print(line)
+    if given.readme:
+        into_readme(markdown(results))
     if given.json:
         given.json.write_text(json.dumps(results, indent=1) + "\n")
 

@@ -1,5 +1,6 @@
 """Train and measure the voice-activity model that `edgernn demo` runs.
 
+    python tools/make_demo_sound.py         first: the sound whose frames and answers go into io.npz
     python tools/train_vad.py               train, then write models/vad-raw/model.onnx and io.npz
     python tools/train_vad.py --evaluate    measure the stored model.onnx with ONNX Runtime on voices it never heard
 
@@ -55,6 +56,7 @@ class Vad(nn.Module):
     """Raw frames (T, 1, FRAME) to the probability of speech (T, 1, 1)."""
 
     def __init__(self) -> None:
+        """Lay out the fixed front end and the layers that learn."""
         super().__init__()
         self.dft = nn.Buffer(dft_weights())
         self.bank = nn.Buffer(band_weights())
@@ -148,16 +150,64 @@ def fit(model: Vad, bands: Tensor, labels: Tensor) -> None:
         print(f"epoch {epoch + 1:2d}  loss {np.mean(losses):.4f}", flush=True)
 
 
+def update_gate_first(rows: Tensor) -> Floats:
+    """PyTorch's gate order (reset, update, new) to that of ONNX (update, reset, new)."""
+    reset, update, new = rows.detach().chunk(3)
+    return torch.cat([update, reset, new]).numpy()
+
+
+def weights(model: Vad) -> dict[str, Floats]:
+    """The initializers of the ONNX file."""
+    gru, dense, head = model.gru, model.dense, model.head
+    return {
+        "dft": model.dft.numpy(),  # (FRAME, 2 K)
+        "bank": model.bank.numpy(),  # (2 K, BANDS)
+        "floor": np.float32(1e-6),
+        "mean": model.mean.numpy(),
+        "scale": model.scale.numpy(),
+        "dense_weight": dense.weight.detach().T.numpy(),
+        "dense_bias": dense.bias.detach().numpy(),
+        "gru_W": update_gate_first(gru.weight_ih_l0)[None],  # (1, 3 HIDDEN, BANDS)
+        "gru_R": update_gate_first(gru.weight_hh_l0)[None],  # (1, 3 HIDDEN, HIDDEN)
+        "gru_B": np.concatenate([update_gate_first(gru.bias_ih_l0), update_gate_first(gru.bias_hh_l0)])[None],
+        "axis": np.array([1]),
+        "head_weight": head.weight.detach().T.numpy(),
+        "head_bias": head.bias.detach().numpy(),
+    }
+
+
 def export(model: Vad, path: Path) -> None:
-    """Write the ONNX file, with a free number of frames and a batch of 1."""
+    """Write the ONNX file, with a free number of frames and a batch of 1.
+
+    Node by node, for PyTorch's exporter would add shape arithmetic for the zero state.
+    """
+    node = onnx.helper.make_node
+    nodes = [
+        node("MatMul", ["x", "dft"], ["parts"], "dft"),
+        node("Mul", ["parts", "parts"], ["power"], "power"),
+        node("MatMul", ["power", "bank"], ["bands"], "bank"),
+        node("Max", ["bands", "floor"], ["floored"], "floor"),
+        node("Log", ["floored"], ["logs"], "log"),
+        node("Sub", ["logs", "mean"], ["centred"], "centre"),
+        node("Mul", ["centred", "scale"], ["normal"], "normalise"),
+        node("MatMul", ["normal", "dense_weight"], ["product"], "dense"),
+        node("Add", ["product", "dense_bias"], ["sum"], "dense_bias"),
+        node("Relu", ["sum"], ["z"], "relu"),
+        node("GRU", ["z", "gru_W", "gru_R", "gru_B"], ["Y"], "gru", hidden_size=HIDDEN, linear_before_reset=1),
+        node("Squeeze", ["Y", "axis"], ["h"], "squeeze"),
+        node("MatMul", ["h", "head_weight"], ["score"], "head"),
+        node("Add", ["score", "head_bias"], ["odds"], "head_bias"),
+        node("Sigmoid", ["odds"], ["y"], "probability"),
+    ]
+    ports = [onnx.helper.make_tensor_value_info(name, 1, ["T", 1, size]) for name, size in (("x", vs.FRAME), ("y", 1))]
+    tensors = [onnx.numpy_helper.from_array(np.ascontiguousarray(w), name) for name, w in weights(model).items()]
+    graph = onnx.helper.make_graph(nodes, "vad-raw", ports[:1], ports[1:], tensors)
+    file = onnx.helper.make_model(
+        graph, producer_name="train_vad.py", ir_version=8, opset_imports=[onnx.helper.make_opsetid("", 17)]
+    )
+    onnx.checker.check_model(file, full_check=True)
     path.parent.mkdir(parents=True, exist_ok=True)
-    axes = {"x": {0: "T"}, "y": {0: "T"}}
-    example = torch.zeros(7, 1, vs.FRAME)
-    torch.onnx.export(
-        model.eval(), (example,), path, input_names=["x"], output_names=["y"], dynamic_axes=axes, opset_version=17,
-        dynamo=False,
-    )  # fmt: skip
-    onnx.checker.check_model(onnx.load(path), full_check=True)
+    onnx.save(file, path)
 
 
 def run_model(x: Floats) -> Floats:
@@ -227,10 +277,12 @@ def main() -> None:
     print(f"scenes ready after {time.monotonic() - start:.0f} s; speech in {labels.mean():.0%} of frames", flush=True)
     fit(model, bands, labels)
     export(model, MODEL)
-    print(f"{MODEL}: {MODEL.stat().st_size} bytes, {time.monotonic() - start:.0f} s")
-    if SPEECH.exists():
-        x = frames(vs.read_sound(SPEECH))
-        np.savez_compressed(MODEL.with_name("io.npz"), x=x, y=run_model(x))
+    x = frames(vs.read_sound(SPEECH))
+    y = run_model(x)
+    with torch.no_grad():
+        difference = np.abs(model(torch.from_numpy(x)[:, None])[:, 0].numpy() - y).max()
+    np.savez_compressed(MODEL.with_name("io.npz"), x=x, y=y)
+    print(f"{MODEL.stat().st_size} bytes, {difference:.1e} from PyTorch, {time.monotonic() - start:.0f} s")
 
 
 if __name__ == "__main__":

@@ -201,25 +201,27 @@ def tones(rng: np.random.Generator, n: int) -> Sound:
 def babble(speech: Sequence[Sound]) -> Noise:
     """A noise that mixes six to twelve of the given voices."""
 
-    def mix(rng: np.random.Generator, n: int) -> Sound:
+    def make(rng: np.random.Generator, n: int) -> Sound:
+        """Add the voices up."""
         x = np.zeros(n)
         for _ in range(rng.integers(6, 13)):
             voice = np.concatenate([speech[i] for i in rng.integers(0, len(speech), 12)])
             x += np.resize(np.roll(voice, rng.integers(len(voice))), n) / voice.std() * rng.uniform(0.5, 1)
         return x
 
-    return mix
+    return make
 
 
 def recorded(sounds: Sequence[Sound]) -> Noise:
     """A noise that cuts a random piece out of one of the recordings."""
 
-    def cut(rng: np.random.Generator, n: int) -> Sound:
+    def make(rng: np.random.Generator, n: int) -> Sound:
+        """Cut the piece out."""
         sound = sounds[rng.integers(len(sounds))]
         start = rng.integers(len(sound) - n)
         return sound[start : start + n]
 
-    return cut
+    return make
 
 
 def vary_channel(rng: np.random.Generator, x: Sound) -> Sound:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import click
+from typing import TYPE_CHECKING
 
 from edgernn.errors import BadInput
 
@@ -18,25 +16,6 @@ if TYPE_CHECKING:
 
 FLOAT_LIMIT = 1e-5  # largest error, of the largest answer or of 1 where that is smaller
 INT8_LIMIT = 30.0  # least signal-to-noise ratio, dB
-
-Pairs = tuple[str, ...]
-
-
-def states(ctx: click.Context, parameter: click.Parameter, given: Pairs) -> dict[str, str]:
-    """("h=hn", ...) as {"h": "hn"}."""
-    found = dict(text.partition("=")[::2] for text in given)
-    if not all(name and output for name, output in found.items()) or len(found) < len(given):
-        raise click.BadParameter("IN=OUT expected, each input once")
-    return found
-
-
-state_option: Callable[[Any], Any] = click.option(
-    "--state",
-    multiple=True,
-    callback=states,
-    metavar="IN=OUT",
-    help="A state input of the graph and the output that replaces it; may be repeated.",
-)
 
 
 def recording(path: Path, model: Model) -> dict[str, Array]:

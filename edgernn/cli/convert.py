@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgernn.cli.checking import state_option
 from edgernn.cli.console import as_json
 
 if TYPE_CHECKING:
@@ -37,7 +36,13 @@ NOISE = "Noise may be nothing like what the model was made for: name real frames
     type=click.Path(path_type=Path),
     help="Frames to compare on, instead of noise: .wav, .csv, .npy or .jsonl.",
 )
-@state_option
+@click.option(
+    "--state",
+    multiple=True,
+    callback=lambda ctx, parameter, given: states(given),
+    metavar="IN=OUT",
+    help="A state input of the graph and the output that replaces it; may be repeated.",
+)
 @as_json
 def command(
     source: Path, output: Path, quantize: str, calibrate: Path | None, state: dict[str, str], as_json: bool
@@ -52,7 +57,9 @@ def command(
 
     with console.working(f"reading {source}"):
         model = convert(source, quantize=quantize, state=state)
-    model, found, verdict = checked(model, source, calibrate, state)
+    for note in model.origin["notes"]:
+        console.say(f"note: {note}")
+    model, found, verdict = checked(model, source, calibrate)
     model.save(output)
     if as_json:
         from edgernn.cli.checking import figures
@@ -66,9 +73,15 @@ def command(
     )
 
 
-def checked(
-    model: Model, source: Path, calibrate: Path | None, state: dict[str, str]
-) -> tuple[Model, dict[str, Drift], str]:
+def states(given: tuple[str, ...]) -> dict[str, str]:
+    """("h=hn", ...) as {"h": "hn"}."""
+    found = dict(text.partition("=")[::2] for text in given)
+    if not all(name and output for name, output in found.items()) or len(found) < len(given):
+        raise click.BadParameter("IN=OUT expected, each input once")
+    return found
+
+
+def checked(model: Model, source: Path, calibrate: Path | None) -> tuple[Model, dict[str, Drift], str]:
     """(the model with its figures, the figures, a sentence): compared with ONNX Runtime where that can be done."""
     from edgernn.cli import console
     from edgernn.cli.checking import recordings, sentence, within
@@ -80,7 +93,7 @@ def checked(
     model.stream()  # compiles the kernels where need be, which shows its own progress
     try:
         with console.working("comparing with ONNX Runtime"):
-            found = parity(model, source, frames, state=state)
+            found = parity(model, source, frames)
     except BackendUnavailable as error:
         return model, {}, f"Not compared with ONNX Runtime: {error}"
     if not all(within(model, drift, None) for drift in found.values()):

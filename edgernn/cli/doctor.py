@@ -15,7 +15,6 @@ PARTS = {
     "numba": "",
     "llvmlite": "",
     "onnx": "convert",
-    "onnx-ir": "convert",
     "onnxruntime": "convert",
     "soundfile": "audio",
 }

@@ -105,9 +105,16 @@ def flat(origin: Any, before: str = "") -> list[tuple[str, str]]:
     for name, value in origin.items():
         if isinstance(value, dict):
             rows += flat(value, f"{before}{name}.")
-        else:
-            rows.append((f"{before}{name}", f"{value:.4g}" if isinstance(value, float) else str(value)))
+        elif value != []:
+            rows.append((f"{before}{name}", text(value)))
     return rows
+
+
+def text(value: Any) -> str:
+    """A value of the origin in a line."""
+    if isinstance(value, list):
+        return "; ".join(map(text, value))
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def findings(report: Report) -> dict[str, Any]:
@@ -116,6 +123,7 @@ def findings(report: Report) -> dict[str, Any]:
         "converts": report.model is not None,
         "problems": [asdict(problem) for problem in report.problems],
         "time": report.time,
+        "time_axes": dict(report.time_axes),
         "state_pairs": [list(pair) for pair in report.states],
         "notes": list(report.notes),
     }

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from edgernn.cli.checking import state_option
 from edgernn.cli.console import as_json
 
 
@@ -26,7 +25,6 @@ from edgernn.cli.console import as_json
 @click.option(
     "--limit", type=float, help="float32: the largest error (default 1e-5); int8: the least SNR in dB (default 30)."
 )
-@state_option
 @as_json
 def command(
     model: Path,
@@ -34,7 +32,6 @@ def command(
     source: Path | None,
     steps: int,
     limit: float | None,
-    state: dict[str, str],
     as_json: bool,
 ) -> None:
     """Compare MODEL (.edgernn) with ONNX Runtime on IN.onnx, state carried all along; exit status 1 past the limit.
@@ -51,7 +48,7 @@ def command(
     frames = recordings(source, loaded) if source else None
     loaded.stream()  # compiles the kernels where need be, which shows its own progress
     with console.working("comparing with ONNX Runtime"):
-        found = parity(loaded, against, frames, steps, state)
+        found = parity(loaded, against, frames, steps)
     good = all(within(loaded, drift, limit) for drift in found.values())
     if as_json:
         console.print_json({"within_limit": good, "outputs": figures(found)})

@@ -7,10 +7,11 @@ May import: errors, layers, importer, quantiser, stream, NumPy; onnxruntime wher
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgernn.errors import BackendUnavailable
+from edgernn.errors import BackendUnavailable, UnsupportedModel
 from edgernn.layers.model import Model
 from edgernn.quantiser import FORMATS, quantise
 
@@ -32,30 +33,29 @@ def convert(
     quantize: "none" (float32) or "int8". calibration: frames (T, n_in) or a list of such recordings (a mapping from
     port to array each where there are several inputs), on which the model's answers are compared with ONNX Runtime's;
     the figures are kept in `origin["parity"]`. state: pairs of state input and state output, where the graph leaves
-    them open.
+    them open. What should be known of the graph though it stops nothing is in `origin["notes"]`.
 
     Raises UnsupportedModel with every problem at once, BadModelFile for what is no sound ONNX file, ValueError for
     an unknown format, BadInput for calibration that does not fit, and BackendUnavailable where a package is missing.
     """
     if quantize not in FORMATS:
         raise ValueError(f"quantize='{quantize}': one of {', '.join(FORMATS)} expected")
-    model = quantise(_importer().read(source, state=state), quantize)
+    report = analyse(source, state)
+    if report.model is None:
+        raise UnsupportedModel(report.problems)
+    found = {"time": report.time, "states": dict(report.states), "notes": list(report.notes)}
+    model = replace(quantise(report.model, quantize), origin={**report.model.origin, **found})
     if calibration is None:
         return model
     from edgernn.conversion.parity import parity, with_parity
 
-    return with_parity(model, parity(model, source, calibration, state=state))
+    return with_parity(model, parity(model, source, calibration))
 
 
 def analyse(source: str | Path, state: Mapping[str, str] | None = None) -> Report:
     """What an ONNX file would become, or every problem that stops it. Raises BadModelFile and BackendUnavailable."""
-    report: Report = _importer().analyse(source, state)
-    return report
-
-
-def _importer() -> Any:
     try:
         from edgernn import importer
     except ModuleNotFoundError as error:
         raise BackendUnavailable(f"reading ONNX files needs the package {error.name}: {GET}") from None
-    return importer
+    return importer.analyse(source, state)

@@ -1,4 +1,4 @@
-"""Frames to try a model on when there are no others: the same on every machine and in every version."""
+"""Frames to try a model on when there are no others: the same in every run."""
 
 from __future__ import annotations
 

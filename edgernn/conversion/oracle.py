@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -61,18 +60,18 @@ class Feed:
 
 
 class Oracle:
-    """Runs the graph that `model` was converted from; states and time axis are those that the importer finds.
+    """Runs the graph that `model` was converted from, with the states that were paired then.
 
     Raises BackendUnavailable where onnxruntime is not installed or does not run the file, and BadInput where the model
     cannot have come from it.
     """
 
-    def __init__(self, source: str | Path, model: Model, state: Mapping[str, str] | None = None):
+    def __init__(self, source: str | Path, model: Model):
         self.model = model
-        report = analyse(source, state)
+        report = analyse(source, _pairs(model))
         self.pairs = dict(report.states)
         self._session = _session(source)
-        times = time_axes(report.time)
+        times = dict(report.time_axes)
         self._feeds = {given.name: _feed(given, times) for given in self._session.get_inputs()}
         self._outputs = [given.name for given in self._session.get_outputs()]
         self._check_ports(source)
@@ -177,9 +176,10 @@ class Oracle:
                 found[name].append(self._placed(name, outputs[name], 0, length))
 
 
-def time_axes(text: str) -> dict[str, int | None]:
-    """The time axis of each input, out of the importer's words: "'T', axis 0 of 'x', axis 1 of 'z'"."""
-    return {name: int(axis) for axis, name in re.findall(r"axis (\d+) of '([^']*)'", text)}
+def _pairs(model: Model) -> dict[str, str]:
+    """The states in the model's origin, which anybody may have written."""
+    pairs = model.origin.get("states")
+    return {str(name): str(output) for name, output in pairs.items()} if isinstance(pairs, Mapping) else {}
 
 
 def _session(source: str | Path) -> Any:
@@ -201,7 +201,7 @@ def _unable(error: Exception) -> BackendUnavailable:
     return BackendUnavailable(f"ONNX Runtime does not run this file: {first[:200]}")
 
 
-def _feed(given: Any, times: Mapping[str, int | None]) -> Feed:
+def _feed(given: Any, times: Mapping[str, int]) -> Feed:
     time_axis = times.get(given.name)
     shape = tuple(n if isinstance(n, int) and n > 0 else 1 for n in given.shape)
     fixed = given.shape[time_axis] if time_axis is not None else None

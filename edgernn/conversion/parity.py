@@ -25,7 +25,6 @@ def parity(
     source: str | Path,
     frames: Any = None,
     steps: int = STEPS,
-    state: Mapping[str, str] | None = None,
 ) -> dict[str, Drift]:
     """How far the model's answers are from ONNX Runtime's, by output port.
 
@@ -36,7 +35,7 @@ def parity(
     Raises BackendUnavailable where onnxruntime is missing or does not run the file, and BadInput for frames that do not
     fit.
     """
-    oracle = Oracle(source, model, state)
+    oracle = Oracle(source, model)
     recordings = [noise(model.inputs, steps)] if frames is None else _recordings(model, frames)
     pairs: dict[str, list[tuple[Array, Array]]] = {port.name: [] for port in model.outputs}
     for recording in recordings:

@@ -23,14 +23,15 @@ from edgernn.layers.recurrent import OTHER_AXIS, SEVERAL_STEPS
 class Report:
     """What was found in a file: a Model, or the problems that stop it from being one.
 
-    `states`: (input, output) pairs of the ONNX graph that the Model hides. `time`: which axis is time, in words.
-    `notes`: what the reader should know though it stops nothing.
+    `states`: (input, output) pairs of the ONNX graph that the Model hides. `time`: which axis is time, in words, and
+    `time_axes` the same as (input, axis) pairs. `notes`: what the reader should know though it stops nothing.
     """
 
     model: Model | None
     problems: tuple[Problem, ...] = ()
     states: tuple[tuple[str, str], ...] = ()
     time: str = ""
+    time_axes: tuple[tuple[str, int], ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -97,12 +98,13 @@ def _tried(graph: Graph, hypothesis: Hypothesis, given: Mapping[str, str]) -> tu
     model = assembled(build, graph, found.pairs)
     if isinstance(model, list):
         return _Distance.NO_RECURRENCE, _failed(hypothesis, model)
+    axes = tuple((name, axis) for name, axis in hypothesis.times.items() if axis is not None)
     notes = _notes(graph, model, found, restarts)
-    return _Distance.STATES, Report(model, (), tuple(found.pairs.items()), hypothesis.text, notes)
+    return _Distance.STATES, Report(model, (), tuple(found.pairs.items()), hypothesis.text, axes, notes)
 
 
 def _failed(hypothesis: Hypothesis, problems: Sequence[Problem]) -> Report:
-    return Report(None, tuple(problems), (), hypothesis.text)
+    return Report(None, tuple(problems), time=hypothesis.text)
 
 
 def _along_a_free_dimension(graph: Graph) -> list[Problem]:
@@ -119,9 +121,9 @@ def _notes(graph: Graph, model: Model, found: Pairing, restarts: bool) -> tuple[
     unused = [given.name for given in graph.inputs if given.name not in used]
     notes = [f"the input '{name}' has no effect and is left out" for name in unused]
     notes += [f"the state '{name}' starts at zero and is carried inside the stream" for name in found.zeroed]
-    if any(isinstance(node.layer, GRU) and not node.layer.linear_before_reset for node in model.nodes):
-        if graph.origin["producer"].startswith("pytorch"):
-            notes.append(PYTORCH_GRU)
+    of_pytorch = graph.origin["producer"].startswith("pytorch")
+    if of_pytorch and any(isinstance(n.layer, GRU) and not n.layer.linear_before_reset for n in model.nodes):
+        notes.append(PYTORCH_GRU)
     if restarts:
         notes.append("cells with a constant initial state start anew in every frame, as in the graph")
     return tuple(notes)

@@ -12,8 +12,16 @@ from typing import Any
 import numpy as np
 
 
+class Symbol:
+    """Something that stands for a number in object arrays."""
+
+    def positive(self) -> Any:
+        """Whether this is more than 0. Raises ValueError where that depends."""
+        raise ValueError(f"whether {self} is more than 0 depends")
+
+
 @dataclass(frozen=True, eq=False)
-class Time:
+class Time(Symbol):
     """a * T + b, with a != 0 and T any whole number from 1 on."""
 
     a: int = 1
@@ -27,6 +35,8 @@ class Time:
         return hash((self.a, self.b))
 
     def __add__(self, other: Any) -> Any:
+        if isinstance(other, Symbol) and not isinstance(other, Time):
+            return NotImplemented
         a, b = _parts(other)
         return linear(self.a + a, self.b + b)
 
@@ -69,17 +79,25 @@ class Time:
             return False
         raise ValueError(f"whether {self} equals {other} depends on the number of steps T")
 
-    def __lt__(self, other: Any) -> bool:
-        return _positive(other - self)
+    def __lt__(self, other: Any) -> Any:
+        return positive(other - self)
 
-    def __gt__(self, other: Any) -> bool:
-        return _positive(self - other)
+    def __gt__(self, other: Any) -> Any:
+        return positive(self - other)
 
-    def __le__(self, other: Any) -> bool:
-        return not self > other
+    def __le__(self, other: Any) -> Any:
+        return positive(other - self + 1)
 
-    def __ge__(self, other: Any) -> bool:
-        return not self < other
+    def __ge__(self, other: Any) -> Any:
+        return positive(self - other + 1)
+
+    def positive(self) -> bool:
+        """Whether this is more than 0 for every T >= 1."""
+        if self.a > 0 and self.a + self.b > 0:
+            return True
+        if self.a < 0 and self.a + self.b <= 0:
+            return False
+        raise ValueError(f"whether {self} is more than 0 depends on the number of steps T")
 
 
 def linear(a: int, b: int) -> Any:
@@ -96,11 +114,6 @@ def _parts(n: Any) -> tuple[int, int]:
     return 0, whole
 
 
-def _positive(n: Any) -> bool:
-    """Whether n > 0 for every T >= 1."""
-    a, b = _parts(n)
-    if a >= 0 and a + b > 0:
-        return True
-    if a <= 0 and a + b <= 0:
-        return False
-    raise ValueError(f"whether {n} is more than 0 depends on the number of steps T")
+def positive(n: Any) -> Any:
+    """Whether a number or a symbol is more than 0."""
+    return n.positive() if isinstance(n, Symbol) else bool(n > 0)

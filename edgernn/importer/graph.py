@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from edgernn.errors import BadModelFile
@@ -52,7 +52,10 @@ class Graph:
 
 
 def ordered(operators: Iterable[Operator], known: Iterable[str], outputs: Iterable[str]) -> tuple[Operator, ...]:
-    """The operators that the outputs need, each after those that it reads. Raises BadModelFile for cycles."""
+    """The operators that the outputs need, each after those that it reads; what nobody reads has no name.
+
+    Raises BadModelFile for cycles, and for values that are made twice or not at all.
+    """
     makers: dict[str, Operator] = {}
     defined = set(known)
     for operator in operators:
@@ -64,7 +67,8 @@ def ordered(operators: Iterable[Operator], known: Iterable[str], outputs: Iterab
     placed: set[int] = set()
     for output in outputs:
         _place(output, makers, defined, placed, done)
-    return tuple(done)
+    read = {*outputs, *(name for operator in done for name in operator.reads)}
+    return tuple(replace(o, outputs=tuple(name if name in read else "" for name in o.outputs)) for o in done)
 
 
 def _place(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,9 @@ def _graph(data: bytes, folder: Path | None) -> Graph:
         raise UnsupportedModel(
             [Problem(graph.sparse_initializer[0].values.name, "", "sparse weights are not supported")]
         )
+    ends = [*graph.input, *graph.output]
+    dims = [dim.dim_param for value in ends for dim in value.type.tensor_type.shape.dim]
+    _check_text([*dims, *(named.name for named in (*ends, *graph.initializer)), model.producer_name])
     constants = {tensor.name: array_of(tensor) for tensor in graph.initializer}
     if len(constants) != len(graph.initializer):
         raise BadModelFile("two initializers have the same name; export the model again")
@@ -84,6 +88,12 @@ def _graph(data: bytes, folder: Path | None) -> Graph:
         "sha256": hashlib.sha256(data).hexdigest(),
     }
     return Graph(inputs, outputs, operators, constants, opset, origin)
+
+
+def _check_text(names: Iterable[str]) -> None:
+    """Protobuf hands out names that are not UTF-8 as bytes."""
+    if not all(isinstance(name, str) for name in names):
+        raise BadModelFile("a name in the file is not UTF-8; export the model again")
 
 
 def _parsed(data: bytes) -> onnx.ModelProto:
@@ -165,6 +175,8 @@ PLAIN = frozenset(
 
 def operator_of(node: onnx.NodeProto) -> Operator:
     """A node in plain Python."""
+    names = [node.op_type, node.domain, node.name, *node.input, *node.output, *(a.name for a in node.attribute)]
+    _check_text(names)
     domain = "" if node.domain in DEFAULT_DOMAINS else node.domain
     name = node.name or next(filter(None, node.output), node.op_type)
     attributes = {attribute.name: _attribute(attribute) for attribute in node.attribute}

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from edgernn.importer.dims import Time
+from edgernn.importer.dims import Symbol, Time
 from edgernn.layers.base import Array
 
 Attributes = Mapping[str, Any]
@@ -24,7 +24,7 @@ def is_symbolic(x: Array | None) -> bool:
 def settled(x: Any, kind: Any = np.int64) -> Array:
     """An object array as plain integers where no symbol is left."""
     array = np.asarray(x, object)
-    return array if any(isinstance(n, Time) for n in array.reshape(-1)) else array.astype(kind)
+    return array if any(isinstance(n, Symbol) for n in array.reshape(-1)) else array.astype(kind)
 
 
 def evaluate(kind: str, inputs: Inputs, attributes: Attributes) -> list[Array] | None:
@@ -114,6 +114,9 @@ TABLE: dict[str, Callable[[Any, Attributes], Any]] = {
     "LessOrEqual": _elementwise(operator.le),
     "Greater": _elementwise(operator.gt),
     "GreaterOrEqual": _elementwise(operator.ge),
+    "And": _elementwise(operator.and_),
+    "Or": _elementwise(operator.or_),
+    "Not": lambda x, a: np.frompyfunc(operator.not_, 1, 1)(x[0]),
     "Where": lambda x, a: np.where(x[0].astype(bool), x[1], x[2]),
     "Gather": lambda x, a: np.take(x[0], x[1].astype(np.int64), int(a.get("axis", 0))),
     "Concat": lambda x, a: np.concatenate(x, int(a["axis"])),

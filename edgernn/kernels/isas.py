@@ -27,14 +27,17 @@ class Isa:
     offset: int  # added to int8 activations before they are stored: 128 where the dot product wants them unsigned
 
 
-_VNNI = "+avx512f,+avx512bw,+avx512dq,+avx512vl,+avx512cd,+avx512vnni,-prefer-256-bit"
-_VNNI_NEEDS = frozenset({"avx512f", "avx512bw", "avx512dq", "avx512vl", "avx512vnni"})
+_WIDE = "-prefer-256-bit"  # use the registers of 512 bits that the kernels ask for
+_AVX512 = frozenset({"avx512f", "avx512bw", "avx512dq", "avx512vl"})
+_AVX2 = frozenset({"avx2", "fma"})
 # best first
 ISAS = {
     isa.name: isa
     for isa in (
-        Isa("avx512vnni", "x86_64", "cascadelake", _VNNI, _VNNI_NEEDS, 16, 32, True, 128),
-        Isa("avx2", "x86_64", "haswell", "", frozenset({"avx2", "fma"}), 8, 14, True, 0),
+        Isa("avx512vnni", "x86_64", "cascadelake", _WIDE, _AVX512 | {"avx512vnni"}, 16, 32, True, 128),
+        Isa("avxvnni", "x86_64", "haswell", "+avxvnni", _AVX2 | {"avxvnni"}, 8, 14, True, 128),
+        Isa("avx512", "x86_64", "skylake-avx512", _WIDE, _AVX512, 16, 32, True, 0),
+        Isa("avx2", "x86_64", "haswell", "", _AVX2, 8, 14, True, 0),
         Isa("portable", "", "", "", frozenset(), 4, 12, False, 0),
     )
 }

@@ -153,8 +153,8 @@ def _entry(address: int) -> Callable[[int, int], None]:
     return lambda program, control: function(program, control, 0, 0)
 
 
-@functools.cache
 def _target_machine() -> Any:
+    """A new one: an engine takes it over and frees it."""
     import llvmlite.binding as llvm
 
     llvm.initialize_native_target()

@@ -203,7 +203,7 @@ class _Walker:
 
     def rnn(self, h_new: int, from_x: int, from_h: int, hidden: int, relu: int) -> None:
         total = at(from_x, hidden) + at(from_h, hidden)
-        at(h_new, hidden)[:] = maths.MAP["relu" if relu else "tanh"](total, np.array(0), np.array(0))
+        at(h_new, hidden)[:] = maths.bounded_relu(total) if relu else maths.tanh(total)
 
     def gru(self, h_new: int, from_x: int, from_h: int, h: int, hidden: int) -> None:
         x_z, x_r, x_n = np.split(at(from_x, 3 * hidden), 3)

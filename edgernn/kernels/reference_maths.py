@@ -164,6 +164,11 @@ def power(a: F32, b: F32) -> F32:
     return np.where(b == 0, f32(1), value)
 
 
+def bounded_relu(x: F32) -> F32:
+    """max(x, 0), at most the largest finite number; NaN gives 0."""
+    return low(high(x, np.zeros_like(x)), np.full_like(x, np.finfo(np.float32).max))
+
+
 def _bool(mask: NDArray[np.bool_]) -> F32:
     """The mask as 0.0 and 1.0."""
     values: F32 = mask.astype(np.float32)

@@ -45,4 +45,26 @@ LAYERS: dict[str, type[Layer]] = {
     )
 }
 
-__all__ = ["LAYERS", "combine", "functions", "pool"]
+# combine, functions and pool hold rules only: they make layers of other files
+__all__ = [
+    "GRU",
+    "LAYERS",
+    "LSTM",
+    "RNN",
+    "Affine",
+    "Combine",
+    "Constant",
+    "Conv",
+    "Embedding",
+    "Join",
+    "Map",
+    "Normalise",
+    "Reduce",
+    "Reshape",
+    "Select",
+    "Softmax",
+    "Take",
+    "combine",
+    "functions",
+    "pool",
+]

@@ -11,7 +11,6 @@ import numpy as np
 from edgernn.layers.base import Array, Shape, volume
 from edgernn.layers.rules import Importing, Value
 
-
 LARGEST_FRAME = 1 << 24  # numbers: a frame that grows past this is a mistake or an attack
 
 

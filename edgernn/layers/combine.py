@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import reduce
 from typing import Any
 
@@ -28,7 +27,7 @@ def combined(g: Importing, operation: str, a: Value, b: Value, dtype: Any = np.f
     """a operation b, broadcast; by a single constant number it becomes a Map where that gives the same."""
     (left, right), shape, time = broadcast(g, a, b)
     number = right.const if right.const is not None else left.const
-    if number is not None and number.size == 1 and len(number.shape) <= len(shape):
+    if number is not None and number.size == 1 and number.dtype != object:
         mapped = _as_map(operation, float(number.reshape(-1)[0]), number is right.const)
         other = left if number is right.const else right
         if mapped is not None and other.const is None and other.shape == shape:
@@ -119,6 +118,5 @@ def prelu(g: Importing, X: Value, slope: Value) -> Value:
 def where(g: Importing, condition: Value, X: Value, Y: Value) -> Value:
     """ONNX Where."""
     ready, _, time = broadcast(g, condition, X, Y)
-    spread = [replace(v, const=v.const.astype(np.float32)) if v.const is not None else v for v in ready]
-    (y,) = g.add(Select(), *spread, time=time, dtype=X.dtype)
+    (y,) = g.add(Select(), *ready, time=time, dtype=X.dtype)
     return y

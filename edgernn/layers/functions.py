@@ -118,13 +118,10 @@ def dropout(
     *,
     ratio_: float = 0.5,
     seed: int = 0,
-    outputs: int,
 ) -> Value:
     """ONNX Dropout as inference has it: nothing."""
     if training_mode is not None and (training_mode.const is None or bool(training_mode.const.any())):
         g.refuse("training_mode is on", "export with the model in evaluation mode")
-    if outputs > 1:
-        g.refuse("its mask is used", "export with the model in evaluation mode")
     return data
 
 

@@ -113,8 +113,9 @@ class Model:
 
     @property
     def parameters(self) -> int:
-        """How many weights there are."""
-        return sum(volume(w.shape) for node in self.nodes for _, w in node.layer.weights())
+        """How many weights there are; places in a Take are none."""
+        weights = (weight for node in self.nodes for _, weight in node.layer.weights())
+        return sum(volume(w.shape) for w in weights if isinstance(w, Int8Matrix) or w.dtype.kind == "f")
 
     @property
     def macs(self) -> int:

@@ -37,6 +37,8 @@ class RecurrentInputs:
             g.refuse(f"input {name} is computed at run time, not a constant")
         if value.const.shape != shape:
             g.refuse(f"input {name} has shape {list(value.const.shape)}, expected {list(shape)}")
+        if not np.isfinite(value.const).all():
+            g.refuse(f"input {name} holds NaN or infinity", "export the model again, after checking its training")
         return np.ascontiguousarray(value.const[0], np.float32)
 
 
@@ -101,6 +103,8 @@ def _connect(g: Importing, call: RecurrentInputs, layer: Layer, hidden_size: int
     shape = (1, 1, hidden_size)
     states, carried = [], []
     for index, value in enumerate(call.initial):
+        if value is not None and value.time is not None:
+            g.refuse("an initial state depends on time", "feed one initial state for the whole sequence")
         if value is not None and volume(value.shape) != hidden_size:
             g.refuse(f"an initial state has shape {list(value.shape)}, expected {list(shape)}")
         if value is None or value.const is not None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from edgernn.layers.axes import check_size, full_shape, integers, normal, normal_axes, numbers, scalar, surely
 from edgernn.layers.base import Array, Builder, Layer, Ref, Shape, volume
+from edgernn.layers.embedding import embedded
 from edgernn.layers.reshape import reshaped
 from edgernn.layers.rules import Importing, Value, rule
 
@@ -160,8 +161,6 @@ def split(
 @rule("Gather")
 def gather(g: Importing, data: Value, indices: Value, *, axis: int = 0) -> Value:
     """ONNX Gather by constant indices; of the time axis: its last step only. By tokens: see `embedding`."""
-    from edgernn.layers.embedding import embedded
-
     along = normal(g, axis, len(data.shape))
     if indices.const is None:
         return embedded(g, data, indices, along)

@@ -9,7 +9,9 @@ from __future__ import annotations
 from edgernn.kernels.cpu.elementwise import arg, read
 from edgernn.kernels.cpu.functions import function, kernel
 from edgernn.kernels.cpu.maths import ONE, ZERO, decay, gate, signed, tanh
-from edgernn.kernels.cpu.vector import BYTES, F, N, high, load_f, splat_f, store_f
+from edgernn.kernels.cpu.vector import BYTES, F, N, f32, high, load_f, low, splat_f, store_f
+
+LARGEST = f32(3.4028234663852886e38)
 
 
 @function(F, F, F)
@@ -54,13 +56,13 @@ def gru(a, arena, weights, control):
 
 @kernel
 def rnn(a, arena, weights, control):
-    """RNN: tanh or relu of the sum."""
+    """RNN: tanh, or relu that stops at the largest number, of the sum: a state is always finite."""
     h_new, x, h = arena + arg(a, 0), read(a, 1, arena, weights), read(a, 2, arena, weights)
     hidden, relu = arg(a, 3), arg(a, 4)
     for at in range(0, 4 * hidden, BYTES):
         total = summed(x + at, h + at)
         if relu != 0:
-            store_f(h_new + at, high(total, splat_f(ZERO)))
+            store_f(h_new + at, low(high(total, splat_f(ZERO)), splat_f(LARGEST)))
         else:
             store_f(h_new + at, tanh(total))
     return 0

@@ -24,6 +24,20 @@ def _avx512vnni(b: Any, acc: Any, x: Any, w: Any) -> Any:
     return call(b, "llvm.x86.avx512.vpdpbusd.512", acc.type, acc, x, w)
 
 
+def _avxvnni(b: Any, acc: Any, x: Any, w: Any) -> Any:
+    return call(b, "llvm.x86.avx512.vpdpbusd.256", acc.type, acc, x, w)
+
+
+def _avx512(b: Any, acc: Any, x: Any, w: Any) -> Any:
+    """As _avx2; there is no sign instruction of this width, but a masked subtraction."""
+    words = ir.VectorType(I16, acc.type.count * 2)
+    magnitude = call(b, "llvm.abs.v64i8", x.type, x, ir.Constant(ir.IntType(1), 0))
+    signed = b.select(b.icmp_signed("<", x, x.type(None)), b.sub(x.type(None), w), w)
+    pairs = call(b, "llvm.x86.avx512.pmaddubs.w.512", words, magnitude, signed)
+    ones = ir.Constant(words, [1] * words.count)
+    return b.add(acc, call(b, "llvm.x86.avx512.pmaddw.d.512", acc.type, pairs, ones))
+
+
 def _avx2(b: Any, acc: Any, x: Any, w: Any) -> Any:
     """|x| times w with the sign of x: pairs stay within 2 * 127 * 127, below int16's saturation."""
     bytes_, words = x.type, ir.VectorType(I16, acc.type.count * 2)
@@ -48,4 +62,10 @@ def _pairs(b: Any, x: Any) -> Any:
 
 
 # acc[i] + sum over j < 4 of x[4i + j] * w[4i + j]: acc int32, w int8, x int8 (unsigned where the set has an offset)
-dot4 = {"avx512vnni": _avx512vnni, "avx2": _avx2, "portable": _portable}[ISA.name]
+dot4 = {
+    "avx512vnni": _avx512vnni,
+    "avxvnni": _avxvnni,
+    "avx512": _avx512,
+    "avx2": _avx2,
+    "portable": _portable,
+}[ISA.name]

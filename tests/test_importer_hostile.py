@@ -1,0 +1,165 @@
+"""Broken and hostile files end in BadModelFile, which says what is wrong, in bounded time and memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+from onnx_cases import CELLS, GRU, node, on_gru
+from surroundings import OPS
+
+from edgernn import importer
+from edgernn.errors import BadModelFile, UnsupportedModel
+
+
+def cyclic() -> onnx.ModelProto:
+    return on_gru(node("Add", "Y b", "a"), node("Tanh", "a", "b"), node("Add", "a b", "y"))
+
+
+def with_tensor(**changes: Any) -> onnx.ModelProto:
+    """A good model with one weight changed."""
+    model = CELLS["gru"].model()
+    tensor = next(t for t in model.graph.initializer if t.name == "W")
+    for name, value in changes.items():
+        if name == "dims":
+            del tensor.dims[:]
+            tensor.dims.extend(value)
+        else:
+            setattr(tensor, name, value)
+    return model
+
+
+def external(location: str, **fields: str) -> onnx.ModelProto:
+    model = with_tensor(raw_data=b"", data_location=TensorProto.EXTERNAL)
+    tensor = next(t for t in model.graph.initializer if t.name == "W")
+    for key, value in {"location": location, **fields}.items():
+        tensor.external_data.add(key=key, value=value)
+    return model
+
+
+def ring() -> onnx.ModelProto:
+    model = on_gru(helper.make_node("f", ["Y"], ["y"], domain="mine"))
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("mine", 1)]
+    for name, calls in (("f", "g"), ("g", "f")):
+        inner = helper.make_node(calls, ["a"], ["b"], domain="mine")
+        model.functions.append(helper.make_function("mine", name, ["a"], ["b"], [inner], opsets))
+    return model
+
+
+def laughs() -> onnx.ModelProto:
+    """Ten functions that each call the next one ten times."""
+    model = on_gru(helper.make_node("f0", ["Y"], ["y"], domain="mine"))
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("mine", 1)]
+    for level in range(10):
+        kind, domain = (f"f{level + 1}", "mine") if level < 9 else ("Tanh", "")
+        inner = [helper.make_node(kind, [f"v{i}"], [f"v{i + 1}"], domain=domain) for i in range(10)]
+        model.functions.append(helper.make_function("mine", f"f{level}", ["v0"], ["v10"], inner, opsets))
+    return model
+
+
+def twice() -> onnx.ModelProto:
+    return on_gru(node("Tanh", "Y", "y"), node("Sigmoid", "Y", "y"))
+
+
+def no_outputs() -> onnx.ModelProto:
+    model = CELLS["gru"].model()
+    del model.graph.output[:]
+    return model
+
+
+def negative_dim() -> onnx.ModelProto:
+    model = CELLS["gru"].model()
+    model.graph.input[0].type.tensor_type.shape.dim[1].dim_value = -5
+    return model
+
+
+BROKEN: dict[str, tuple[Callable[[], bytes], str]] = {
+    "empty": (lambda: b"", "the file is empty"),
+    "png": (lambda: b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x01", "not an ONNX file"),
+    "text": (lambda: b"hello, this is no model\n", "not an ONNX file"),
+    "zeros": (lambda: bytes(1000), "not an ONNX file"),
+    "truncated": (lambda: CELLS["gru"].model().SerializeToString()[:-40], "truncated"),
+    "cycle": (lambda: cyclic().SerializeToString(), "a cycle through"),
+    "made twice": (lambda: twice().SerializeToString(), "'y' is made twice"),
+    "made by nothing": (
+        lambda: on_gru(node("Tanh", "nowhere", "y")).SerializeToString(),
+        "nothing makes the value 'nowhere'",
+    ),
+    "no outputs": (lambda: no_outputs().SerializeToString(), "no outputs"),
+    "negative input": (lambda: negative_dim().SerializeToString(), "a dimension of -5"),
+    "negative dims": (lambda: with_tensor(dims=[1, -15, 3]).SerializeToString(), "negative dimension"),
+    "huge dims": (lambda: with_tensor(dims=[2**40, 2**40, 3]).SerializeToString(), "needs"),
+    "short data": (lambda: with_tensor(dims=[1, 15, 4]).SerializeToString(), "needs 240 bytes but has 180"),
+    "unknown type": (lambda: with_tensor(data_type=99).SerializeToString(), "malformed"),
+    "ring of functions": (lambda: ring().SerializeToString(), "call each other in a ring"),
+    "billion laughs": (lambda: laughs().SerializeToString(), "unfolds to"),
+    "external data in bytes": (lambda: external("w.bin").SerializeToString(), "give the path of the model"),
+}
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_file_says_what_is_wrong(name: str) -> None:
+    make, says = BROKEN[name]
+    with pytest.raises(BadModelFile, match=says.replace("(", r"\(")):
+        importer.read(make())
+
+
+def test_a_missing_file_and_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(BadModelFile, match="there is no file"):
+        importer.read(tmp_path / "none.onnx")
+    with pytest.raises(BadModelFile, match="is a folder"):
+        importer.read(tmp_path)
+
+
+def test_external_data_beside_the_model_is_read(tmp_path: Path) -> None:
+    held = GRU["W"]
+    (tmp_path / "w.bin").write_bytes(b"1234" + held.tobytes())
+    (tmp_path / "m.onnx").write_bytes(external("w.bin", offset="4", length="180").SerializeToString())
+    assert importer.read(tmp_path / "m.onnx").hash == importer.read(CELLS["gru"].model().SerializeToString()).hash
+
+
+@pytest.mark.parametrize(
+    ("location", "says"),
+    [
+        ("../w.bin", "outside the model's folder"),
+        ("/etc/passwd", "outside the model's folder"),
+        ("sub/../../w.bin", "outside the model's folder"),
+        ("", "outside the model's folder"),
+        ("link.bin", "is a link"),
+        ("linked/w.bin", "is a link"),
+        ("hard.bin", "not a plain file"),
+        ("sub", "not a plain file"),
+        ("none.bin", "not beside the model"),
+        ("short.bin", "does not hold the 180 bytes"),
+    ],
+)
+def test_external_data_elsewhere_are_refused(tmp_path: Path, location: str, says: str) -> None:
+    folder = tmp_path / "model"
+    (folder / "sub").mkdir(parents=True)
+    (tmp_path / "w.bin").write_bytes(bytes(180))
+    (folder / "short.bin").write_bytes(bytes(100))
+    (folder / "link.bin").symlink_to(tmp_path / "w.bin")
+    (folder / "linked").symlink_to(tmp_path)
+    (folder / "hard.bin").hardlink_to(tmp_path / "w.bin")
+    (folder / "m.onnx").write_bytes(external(location).SerializeToString())
+    with pytest.raises(BadModelFile, match=says):
+        importer.read(folder / "m.onnx")
+
+
+def test_any_damage_ends_in_a_named_error() -> None:
+    files = [OPS[name].model().SerializeToString() for name in ("Conv-2d", "Split-18", "Pad", "Expand", "Gather")]
+    rng = np.random.default_rng(0)
+    for turn in range(500):
+        good = files[turn % len(files)]
+        data = bytearray(good)
+        for _ in range(rng.integers(1, 6)):
+            data[rng.integers(len(data))] = rng.integers(256)
+        try:
+            importer.read(bytes(data[: rng.integers(1, len(data) + 1)] if rng.random() < 0.3 else data))
+        except (BadModelFile, UnsupportedModel):
+            continue

@@ -1,0 +1,177 @@
+"""What the importer refuses: by node, attribute and reason, everything at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper
+from onnx_cases import GRU, beside_a_cell, graph, node, on_gru
+from surroundings import ints, number, some
+
+from edgernn import importer
+from edgernn.errors import UnsupportedModel
+
+GRU_ON_X = node("GRU", "x W R B", "Y Y_h", hidden_size=5)
+
+
+def loop() -> onnx.ModelProto:
+    body = helper.make_graph([node("Identity", "c", "d")], "body", [], [])
+    return on_gru(node("Loop", "n c Y", "y", body=body), constants={"n": np.array(3), "c": np.array(True)})
+
+
+REFUSED: dict[str, tuple[Callable[[], onnx.ModelProto], tuple[str, ...]]] = {
+    "reverse": (lambda: on_gru(direction="reverse"), ("GRU 'GRU_Y'", "direction=reverse", "use direction=forward")),
+    "bidirectional": (lambda: on_gru(direction="bidirectional"), ("direction=bidirectional",)),
+    "unknown activation": (lambda: on_gru(activations=["Tanh", "Wobble"]), ("activations=wobble", "softsign")),
+    "one activation": (lambda: on_gru(activations=["Tanh"]), ("2 are needed",)),
+    "missing alpha": (
+        lambda: on_gru(activations=["Affine", "Tanh"]),
+        ("activations=affine: its alpha is missing", "activation_alpha"),
+    ),
+    "unknown attribute": (lambda: on_gru(bogus=1), ("its attribute bogus=1 is not supported",)),
+    "hidden_size": (lambda: on_gru(hidden_size=7), ("hidden_size=7", "[1, 15, 5]")),
+    "layout": (lambda: on_gru(layout=2), ("layout=2",)),
+    "weights computed at run time": (
+        lambda: graph([node("GRU", "x W R", "Y")], {"x": ("T", 1, 3), "W": (1, 15, 3)}, ["Y"], {"R": GRU["R"]}),
+        ("input W is computed at run time",),
+    ),
+    "NaN": (lambda: on_gru(node("MatMul", "Y w", "y"), constants={"w": np.full((5, 2), np.nan, np.float32)}), ("NaN",)),
+    "loop": (loop, ("Loop 'Loop_y'", "Loop over time is not supported yet")),
+    "if at run time": (
+        lambda: on_gru(node("ReduceMax", "x", "m"), node("Cast", "m", "b", to=9), node("If", "b", "y")),
+        ("its condition is known only at run time",),
+    ),
+    "unknown operator": (lambda: on_gru(node("Det", "Y", "y")), ("Det 'Det_y'", "not supported")),
+    "other domain": (
+        lambda: on_gru(helper.make_node("FusedThing", ["Y"], ["y"], domain="com.microsoft", name="f")),
+        ("FusedThing 'f'", "com.microsoft"),
+    ),
+    "softmax over time": (lambda: on_gru(node("Softmax", "Y", "y", axis=0)), ("over the time axis",)),
+    "norm over time": (
+        lambda: on_gru(node("LayerNormalization", "Y s", "y", axis=0), constants={"s": some(5)}),
+        ("over the time axis",),
+    ),
+    "first step": (
+        lambda: on_gru(node("Gather", "Y i", "y", axis=0), constants={"i": np.array(0)}),
+        ("takes step [0]", "index -1"),
+    ),
+    "middle steps": (
+        lambda: on_gru(node("Slice", "Y s e", "y"), constants={"s": ints(2), "e": ints(5)}),
+        ("takes steps 2:5:1", "index -1"),
+    ),
+    "reversed": (
+        lambda: on_gru(
+            node("Slice", "Y s e a t", "y"), constants={"s": ints(-1), "e": ints(-(2**62)), "a": ints(0), "t": ints(-1)}
+        ),
+        ("takes steps",),
+    ),
+    "padded time": (
+        lambda: on_gru(node("Pad", "Y p", "y"), constants={"p": ints(2, 0, 0, 0, 0, 0, 0, 0)}),
+        ("pads the time axis",),
+    ),
+    "concat over time": (lambda: on_gru(node("Concat", "Y Y", "y", axis=0)), ("joins pieces along time",)),
+    "split time": (lambda: on_gru(node("Split", "Y", "y z", axis=0)), ("splits the time axis",)),
+    "merged time": (
+        lambda: on_gru(node("Reshape", "Y s", "y"), constants={"s": ints(-1)}),
+        ("mixes the time axis with others",),
+    ),
+    "last step against all steps": (
+        lambda: on_gru(node("Sub", "Y Y_h", "y")),
+        ("last step of the sequence with every",),
+    ),
+    "matmul over time": (
+        lambda: on_gru(
+            node("Transpose", "Y", "t", perm=[1, 2, 3, 0]), node("MatMul", "t w", "y"), constants={"w": some(4, 2)}
+        ),
+        ("sums over the time axis",),
+    ),
+    "conv over time": (
+        lambda: beside_a_cell([node("Conv", "x w", "y")], (1, 4, "T"), {"w": some(2, 4, 3)}),
+        ("a window over time is not supported yet",),
+    ),
+    "attention": (
+        lambda: on_gru(node("Transpose", "Y", "t", perm=[0, 1, 3, 2]), node("MatMul", "Y t", "y")),
+        ("both computed at run time",),
+    ),
+    "position code": (
+        lambda: on_gru(
+            node("Shape", "Y", "s"),
+            node("Gather", "s zero", "n"),
+            node("Range", "zero n one", "p"),
+            node("Cast", "p", "q", to=1),
+            node("Add", "Y q", "y"),
+            constants={"zero": np.array(0), "one": np.array(1)},
+        ),
+        ("numbers the steps",),
+    ),
+    "no recurrence": (
+        lambda: graph([node("MatMul", "x w", "y")], {"x": (1, "T", 3)}, ["y"], {"w": some(3, 2)}),
+        ("nothing is carried from frame to frame",),
+    ),
+    "batch": (
+        lambda: graph([GRU_ON_X], {"x": ("T", 4, 3)}, ["Y"], GRU),
+        ("has a batch of 4", "export with a batch of 1"),
+    ),
+    "old opset": (lambda: graph([GRU_ON_X], {"x": ("T", 1, 3)}, ["Y"], GRU, opset=6), ("opset 6 is older than 7",)),
+    "new opset": (lambda: graph([GRU_ON_X], {"x": ("T", 1, 3)}, ["Y"], GRU, opset=99), ("opset 99 is newer",)),
+    "computed start": (
+        lambda: graph(
+            [node("Tanh", "h", "t"), node("GRU", "x W R B - t", "Y hn")],
+            {"x": ("T", 1, 3), "h": (1, 1, 5)},
+            ["Y", "hn"],
+            GRU,
+        ),
+        ("its initial state is computed in the graph",),
+    ),
+    "tokens by arithmetic": (
+        lambda: graph(
+            [
+                node("Mul", "x two", "t"),
+                node("Gather", "e t", "v"),
+                node("Transpose", "v", "u", perm=[1, 0, 2]),
+                node("GRU", "u W R B", "Y"),
+            ],
+            {"x": (1, "T")},
+            ["Y"],
+            GRU | {"e": some(9, 3), "two": np.array(2)},
+            integers=["x"],
+        ),
+        ("computed at run time", "feed the token itself"),
+    ),
+    "constant bomb": (
+        lambda: on_gru(
+            node("ConstantOfShape", "n", "z"),
+            node("ReduceSum", "z", "s", keepdims=0),
+            node("Mul", "Y s", "y"),
+            constants={"n": ints(2**20, 2**20)},
+        ),
+        ("more than is allowed",),
+    ),
+    "frame bomb": (
+        lambda: on_gru(node("Tile", "Y n", "y"), constants={"n": ints(1, 2**15, 2**15, 1)}),
+        ("a frame would grow",),
+    ),
+    "fmod": (lambda: on_gru(node("Mod", "Y n", "y"), constants={"n": number(2)}), ("fmod=0",)),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_graph_that_cannot_stream_is_refused_by_name(name: str) -> None:
+    make, says = REFUSED[name]
+    with pytest.raises(UnsupportedModel) as raised:
+        importer.read(make().SerializeToString())
+    message = str(raised.value)
+    for text in says:
+        assert text in message, message
+
+
+def test_all_problems_come_at_once_and_each_root_once() -> None:
+    model = on_gru(
+        node("Det", "Y", "a"), node("Tanh", "a", "b"), node("Softmax", "Y", "c", axis=0), node("Add", "b c", "y")
+    )
+    with pytest.raises(UnsupportedModel) as raised:
+        importer.read(model.SerializeToString())
+    assert [problem.operator for problem in raised.value.problems] == ["Det", "Softmax"]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from edgernn.importer.dims import Symbol, positive
 
 
@@ -25,6 +27,8 @@ class Now(Symbol):
 
     def __add__(self, other: Any) -> Any:
         if not isinstance(other, Now):
+            if isinstance(other, float) and not other.is_integer():
+                raise ValueError(f"computes with a fraction of a step: {self} + {other}")
             return replace(self, offset=self.offset + other)
         if self.sign == other.sign:
             raise ValueError(f"computes with twice the number of the step: {self} + {other}")
@@ -52,7 +56,9 @@ class Now(Symbol):
         raise ValueError(f"needs the number of the step ({self}): a stream has no first step to count from")
 
     def __eq__(self, other: object) -> bool:
-        difference: Any = self - other
+        if not isinstance(other, (Symbol, int, float, np.number)):
+            return NotImplemented
+        difference = self - other
         if not isinstance(difference, Now):
             return bool(difference == 0)
         if positive(difference) is True or positive(-difference) is True:

@@ -21,15 +21,6 @@ FOLDER = Path(__file__).parent / "exports"
 # what is refused, and the words that say why
 REFUSED = {
     "keras_bidirectional": "direction=bidirectional",
-    "keras_conv_lstm": "pads the time axis",
-    "keras_masked_embedding": "Loop",
-    "deep_gru_keras": "Loop",
-    "deep_rnn_keras": "Loop",
-    "elman_keras": "Loop",
-    "keras_gru_reset_after": "Loop",
-    "keras_gru_reset_before": "Loop",
-    "deep_rnn_dynamo": "nothing is carried",
-    "elman_dynamo": "nothing is carried",
 }
 # their states start from what the file asks for as an input; a stream's states start from zero
 WITH_STATES = {"lstm_state_dynamo", "lstm_state_torchscript"}

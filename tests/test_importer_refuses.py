@@ -39,7 +39,7 @@ REFUSED: dict[str, tuple[Callable[[], onnx.ModelProto], tuple[str, ...]]] = {
         ("input W is computed at run time",),
     ),
     "NaN": (lambda: on_gru(node("MatMul", "Y w", "y"), constants={"w": np.full((5, 2), np.nan, np.float32)}), ("NaN",)),
-    "loop": (loop, ("Loop 'Loop_y'", "Loop over time is not supported yet")),
+    "loop": (loop, ("Loop 'Loop_y'", "its body does not fit its inputs")),
     "if at run time": (
         lambda: on_gru(node("ReduceMax", "x", "m"), node("Cast", "m", "b", to=9), node("If", "b", "y")),
         ("its condition is known only at run time",),
@@ -70,7 +70,7 @@ REFUSED: dict[str, tuple[Callable[[], onnx.ModelProto], tuple[str, ...]]] = {
     ),
     "padded time": (
         lambda: on_gru(node("Pad", "Y p", "y"), constants={"p": ints(2, 0, 0, 0, 0, 0, 0, 0)}),
-        ("pads the time axis",),
+        ("is padded over time",),
     ),
     "concat over time": (lambda: on_gru(node("Concat", "Y Y", "y", axis=0)), ("joins pieces along time",)),
     "split time": (lambda: on_gru(node("Split", "Y", "y z", axis=0)), ("splits the time axis",)),
@@ -90,7 +90,7 @@ REFUSED: dict[str, tuple[Callable[[], onnx.ModelProto], tuple[str, ...]]] = {
     ),
     "conv over time": (
         lambda: beside_a_cell([node("Conv", "x w", "y")], (1, 4, "T"), {"w": some(2, 4, 3)}),
-        ("a window over time is not supported yet",),
+        ("looks at 3 steps with 0 steps of padding", "pad 2 steps of zeros in front"),
     ),
     "attention": (
         lambda: on_gru(node("Transpose", "Y", "t", perm=[0, 1, 3, 2]), node("MatMul", "Y t", "y")),

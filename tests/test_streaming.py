@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import threading
 
 import numpy as np
@@ -63,6 +65,18 @@ def test_step_reset_save_load_and_fork(name: str) -> None:
     same(late.run(x[10:]), part(whole, 10, 30))
     late.load_state(blob)
     assert late.save_state() == blob
+
+
+def test_copies_go_on_by_themselves() -> None:
+    model = MODELS["LSTM-33-47-int8"]
+    x = frames(model, 12)
+    stream = Stream(model)
+    stream.run(x[:6])
+    expected, copies = stream.fork().run(x[6:]), [copy.copy(stream), copy.deepcopy(stream)]
+    copies.append(pickle.loads(pickle.dumps(stream)))
+    stream.run(x)
+    for other in copies:
+        same(other.run(x[6:]), expected)
 
 
 def test_state_moves_between_instruction_sets(isa: str) -> None:

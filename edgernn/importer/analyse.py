@@ -14,7 +14,7 @@ from edgernn.importer.graph import Graph
 from edgernn.importer.read import load
 from edgernn.importer.state import Pairing, pair
 from edgernn.importer.time import Hypothesis, hypotheses
-from edgernn.layers.gru import GRU
+from edgernn.importer.unrolled import UNROLLED
 from edgernn.layers.model import Model
 from edgernn.layers.recurrent import OTHER_AXIS, SEVERAL_STEPS
 
@@ -73,10 +73,11 @@ class _Distance(IntEnum):
     """How far a hypothesis about time was from the truth: the nearest one is reported."""
 
     STATES = 0
-    OPERATORS = 1
-    NO_RECURRENCE = 2
-    OPERATORS_AT_FIXED_LENGTH = 3
-    WRONG_AXIS = 4
+    UNROLLED = 1
+    OPERATORS = 2
+    NO_RECURRENCE = 3
+    OPERATORS_AT_FIXED_LENGTH = 4
+    WRONG_AXIS = 5
 
 
 def _tried(graph: Graph, hypothesis: Hypothesis, given: Mapping[str, str]) -> tuple[_Distance, Report]:
@@ -86,7 +87,9 @@ def _tried(graph: Graph, hypothesis: Hypothesis, given: Mapping[str, str]) -> tu
     if any(problem.what.startswith((OTHER_AXIS, SEVERAL_STEPS)) for problem in problems):
         return _Distance.WRONG_AXIS, _failed(hypothesis, problems)
     if problems:
-        fixed = build.has_time and isinstance(hypothesis.length, int)
+        if any(problem.what.startswith(UNROLLED) for problem in problems):
+            return _Distance.UNROLLED, _failed(hypothesis, problems)
+        fixed = build.has_time and isinstance(hypothesis.length, int) and not build.moments.unrolled
         far = _Distance.OPERATORS_AT_FIXED_LENGTH if fixed else _Distance.OPERATORS
         return far, _failed(hypothesis, problems)
     found = pair(build, graph, given)
@@ -99,7 +102,7 @@ def _tried(graph: Graph, hypothesis: Hypothesis, given: Mapping[str, str]) -> tu
     if isinstance(model, list):
         return _Distance.NO_RECURRENCE, _failed(hypothesis, model)
     axes = tuple((name, axis) for name, axis in hypothesis.times.items() if axis is not None)
-    notes = _notes(graph, model, found, restarts)
+    notes = (*build.notes, *_notes(graph, model, found, restarts))
     return _Distance.STATES, Report(model, (), tuple(found.pairs.items()), hypothesis.text, axes, notes)
 
 
@@ -122,7 +125,7 @@ def _notes(graph: Graph, model: Model, found: Pairing, restarts: bool) -> tuple[
     notes = [f"the input '{name}' has no effect and is left out" for name in unused]
     notes += [f"the state '{name}' starts at zero and is carried inside the stream" for name in found.zeroed]
     of_pytorch = graph.origin["producer"].startswith("pytorch")
-    if of_pytorch and any(isinstance(n.layer, GRU) and not n.layer.linear_before_reset for n in model.nodes):
+    if of_pytorch and any(o.kind == "GRU" and not o.attributes.get("linear_before_reset", 0) for o in graph.operators):
         notes.append(PYTORCH_GRU)
     if restarts:
         notes.append("cells with a constant initial state start anew in every frame, as in the graph")

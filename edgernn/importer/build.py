@@ -14,21 +14,25 @@ from edgernn.importer.binding import apply
 from edgernn.importer.evaluate import Folder
 from edgernn.importer.graph import Graph, Input, Operator, ordered
 from edgernn.importer.known import known
+from edgernn.importer.loop import check_inside, looped
+from edgernn.importer.moments import Moments, picked
+from edgernn.importer.once import Once
 from edgernn.importer.read import array_of, operator_of
 from edgernn.importer.token import token_of
+from edgernn.importer.unrolled import finish, rolled
 from edgernn.layers.base import Array, Layer, Shape, volume
 from edgernn.layers.constant import Constant
 from edgernn.layers.model import Node, State
 from edgernn.layers.reshape import Reshape
 from edgernn.layers.rules import RULES, Value
+from edgernn.layers.take import Take
 
-LATER = {
-    "Loop": "Loop over time is not supported yet",
-    "Scan": "Scan over time is not supported yet",
+REASONS = {
     "If": "its condition is known only at run time; an If in a stream is not supported",
+    "ReverseSequence": "turns the sequence round, which needs its end before its start",
 }
-
-
+# what a sequence may pass with zeros before its first step, or steps after its last
+PADDED = {"Cast", "Conv", "Identity", "Pad", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze"}
 MOST_NUMBERS = 1 << 25  # in all values of a frame
 
 
@@ -77,9 +81,14 @@ class Build:
         self.ports: dict[str, int] = {}  # input -> how many numbers a frame of it has
         self.roots: dict[str, str] = {}  # value that is an input in another shape -> that input
         self.values: dict[str, Value | None] = {}  # None: what makes it has failed
+        self.moments = Moments()
+        self.recurs = False  # whether a state is carried that no recurrent layer holds
+        self.notes: list[str] = []
         self.has_time = any(axis is not None for axis in times.values())
         self._restarts, self._free = restarts, free
         self._folder = Folder(graph.opset)
+        self._once = Once()
+        self._constants: dict[int, str] = {}  # which array of `_once` -> the value that it is
         self._numbers = 0
         self._taken = {given.name for given in graph.inputs}
         self._operator = Operator("graph", "", "", (), ())
@@ -95,6 +104,7 @@ class Build:
             self.values[given.name] = self._read(given, times.get(given.name), given.name in zeroed)
         for operator in graph.operators:
             self._visit(operator)
+        finish(self, [value.name for name in graph.outputs if (value := self.values[name]) is not None])
 
     def _read(self, given: Input, time: int | None, zero: bool) -> Value | None:
         """An input as one frame of it looks."""
@@ -109,7 +119,7 @@ class Build:
             return None
         if zero:
             return Value(given.name, shape, None, np.zeros(shape, np.float32))
-        frame = self._unique(f"{given.name}.frame")
+        frame = self.unique(f"{given.name}.frame")
         self.nodes.append(Node(frame, Reshape(shape), (given.name,), (frame,)))
         self.roots[frame] = given.name
         self.ports[given.name] = volume(shape)
@@ -123,13 +133,20 @@ class Build:
             try:
                 outputs = self._outputs(operator, [self.values[name] if name else None for name in operator.inputs])
             except Refused as refused:
-                self.problems.append(Problem(operator.name, operator.kind, refused.what, refused.remedy))
+                self._fail(operator, refused.what, refused.remedy)
             except (ValueError, TypeError, IndexError, KeyError, AttributeError, ArithmeticError, MemoryError) as error:
                 what = f"does not fit together: {str(error) or type(error).__name__}"
-                self.problems.append(Problem(operator.name, operator.kind, what, self._remedy))
+                self._fail(operator, what, self._remedy)
         for place, name in enumerate(operator.outputs):
             if name:
                 self.values[name] = outputs[place] if place < len(outputs) else None
+
+    def _fail(self, operator: Operator, what: str, remedy: str) -> None:
+        """Note why a node cannot be had; the reason is another one where its input already could not."""
+        read = [value.name for name in operator.reads if (value := self.values[name]) is not None]
+        problem = self.moments.problem(read) or Problem(operator.name, operator.kind, what, remedy)
+        if problem not in self.problems:
+            self.problems.append(problem)
 
     def _outputs(self, operator: Operator, inputs: list[Value | None]) -> Sequence[Value | None]:
         """What a node makes: constants where they can be worked out now, else what its rule says."""
@@ -140,35 +157,50 @@ class Build:
         value = known(self, operator, inputs)
         if value is not None:
             return [value]
+        beyond = any(x is not None and (x.lead or x.trail) for x in inputs)
+        if beyond and operator.kind not in PADDED:
+            self.refuse("takes a sequence that is padded over time", "pad in front of a convolution, nowhere else")
+        special = None if beyond else picked(self, operator, inputs) or rolled(self, operator, inputs)
+        if special is not None:
+            return special
+        if self.moments.inside:
+            check_inside(self, operator, inputs)
+        if operator.kind in ("Loop", "Scan"):
+            return looped(self, operator, inputs)
         if operator.kind == "If" and inputs and inputs[0] is not None and inputs[0].const is not None:
-            return self._branch(operator.attributes["then_branch" if inputs[0].const.all() else "else_branch"])
+            branch = operator.attributes["then_branch" if inputs[0].const.all() else "else_branch"]
+            return self.walk(branch, {}, [value.name for value in branch.output])
         if all(x is None or (x.const is not None and x.time is None) for x in inputs):
             made = self._folder.fold(operator, [None if x is None else x.const for x in inputs])
             if made is not None:
                 arrays = iter(made)
                 return [self.constant(next(arrays)) if name else None for name in operator.outputs]
         if operator.kind not in RULES:
-            self.refuse(LATER.get(operator.kind, "this operator is not supported"))
+            self.refuse(REASONS.get(operator.kind, "this operator is not supported"))
         return apply(RULES[operator.kind], self, operator, inputs)
 
-    def _branch(self, graph: onnx.GraphProto) -> list[Value | None]:
-        """What the branch of an If makes whose condition is constant."""
+    def walk(self, graph: onnx.GraphProto, given: Mapping[str, Value], wanted: Sequence[str]) -> list[Value | None]:
+        """What a subgraph makes under the names `wanted`, from what it is `given` and what stands outside."""
+        outside, place = dict(self.values), self._operator
+        self.values.update(given)
         for tensor in graph.initializer:
             array = array_of(tensor)
             self.values[tensor.name] = Value(tensor.name, array.shape, None, array, array.dtype)
         operators = [operator_of(node) for node in graph.node]
         made = {name for inner in operators for name in inner.outputs}
-        names = [value.name for value in graph.output]
-        for inner in ordered(operators, self.values.keys() - made, names):
+        for inner in ordered(operators, self.values.keys() - made, wanted):
             self._visit(inner)
-        return [self.values[name] for name in names]
+        found = [self.values[name] for name in wanted]
+        self.values, self._operator = outside, place
+        return found
 
     def _has_room(self, shape: Shape) -> bool:
         """Whether the frame may hold this value too."""
         self._numbers += volume(shape)
         return self._numbers <= MOST_NUMBERS
 
-    def _unique(self, base: str) -> str:
+    def unique(self, base: str) -> str:
+        """A name that no value has yet."""
         name, count = base, 1
         while name in self._taken:
             count += 1
@@ -180,23 +212,31 @@ class Build:
         """Add a node; see `layers.rules.Importing`."""
         if any(isinstance(w, np.ndarray) and not np.isfinite(w).all() for _, w in layer.weights()):
             self.refuse("its weights hold NaN or infinity", "export the model again, after checking its training")
+        if self.moments.steps:  # the steps of an unrolled graph share their weights
+            layer = self._once.of(layer)
         named = [self._placed(x) for x in inputs]
         shapes = layer.shapes(*(x.shape for x in named))
         if not all(self._has_room(shape) for shape in shapes):
             self.refuse(f"makes {[list(shape) for shape in shapes]}: too many numbers a frame", "use smaller layers")
         base = next(filter(None, self._operator.outputs), self._operator.name)
-        names = tuple(self._unique(base) for _ in shapes)
+        names = tuple(self.unique(base) for _ in shapes)
         self.nodes.append(Node(names[0], layer, tuple(x.name for x in named), names))
         if isinstance(layer, Reshape) and named[0].name in self.roots:
             self.roots[names[0]] = self.roots[named[0].name]
+        self.moments.follow([x.name for x in named], names)
         final = any(x.final for x in inputs)
-        return tuple(Value(name, shape, time, None, dtype, final) for name, shape in zip(names, shapes, strict=True))
+        # what stands before and after a sequence goes with it where its numbers are only moved
+        ends = (inputs[0].lead, inputs[0].trail) if time is not None and isinstance(layer, (Reshape, Take)) else (0, 0)
+        made = zip(names, shapes, strict=True)
+        return tuple(Value(name, shape, time, None, dtype, final, *ends) for name, shape in made)
 
     def output(self, name: str) -> Value | None:
         """An output of the graph as a value that some layer makes; None where that failed."""
         self._operator = Operator(name, "output", "", (), (name,))
         value = self.values[name]
         try:
+            if value is not None and (value.lead or value.trail):
+                self.refuse("is padded over time", "cut the padding off again")
             return value if value is None else self._placed(value)
         except Refused as refused:
             self.problems.append(Problem(name, "output", refused.what, refused.remedy))
@@ -208,12 +248,14 @@ class Build:
             return x
         if x.const.dtype == object:
             self.refuse("computes with the number of steps", "a stream has no length: export without it")
-        values = np.ascontiguousarray(x.const, np.float32)
+        values = self._once(np.ascontiguousarray(x.const, np.float32))
         if np.isnan(values).any():
             self.refuse("reads a constant that holds NaN", "export the model again, after checking its training")
-        name = self._unique(x.name)
-        self.nodes.append(Node(name, Constant(values), (), (name,)))
-        return replace(x, name=name, const=None)
+        if id(values) not in self._constants:
+            name = self.unique(x.name)
+            self.nodes.append(Node(name, Constant(values), (), (name,)))
+            self._constants[id(values)] = name
+        return replace(x, name=self._constants[id(values)], const=None)
 
     def constant(self, values: Array, time: int | None = None) -> Value:
         """A constant; see `layers.rules.Importing`."""
@@ -222,7 +264,7 @@ class Build:
 
     def carry(self, initial: Array) -> Value:
         """A new state; see `layers.rules.Importing`."""
-        name = self._unique(f"{self._operator.name}.state")
+        name = self.unique(f"{self._operator.name}.state")
         self.states.append(State(name, "", initial))
         return Value(name, initial.shape)
 

@@ -1,16 +1,16 @@
-"""Moments: nodes that pick single steps of a sequence. In a loop the step that it is in, which is this frame; outside
-of loops the last step, which is this frame too, and others, which a stream cannot give.
+"""Moments: nodes that pick single steps of a sequence.
 
-A step that a stream cannot give is not refused at once, since a graph may take no more than its shape, or may hold the
-same computation once for each step (see `unrolled`): it is built as if it were this frame, and what is made of it is
-refused where an output needs it.
+In a loop they pick the step that it is in, which is this frame. Outside of loops the last step is this frame; a stream
+cannot give the others. These are not refused at once, since a graph may take no more than the shape of such a step, or
+may hold the same computation once for each step (see `unrolled`): a step is built as if it were this frame, and what is
+made of it is refused where an output needs it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NoReturn
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -31,12 +31,28 @@ END = 2**31 - 1  # a slice up to here goes to the end
 KEEP_LAST = "a stream can keep every step, or give the last one (index -1)"
 
 
-@dataclass(frozen=True)
-class Picked:
-    """A step of a sequence: its number (counted from the end where negative), and how the node says so."""
+@dataclass
+class Moments:
+    """What is known of single steps while a graph is walked through."""
 
-    step: Any
-    text: str
+    steps: dict[str, int | None] = field(default_factory=dict)  # value -> which step of a sequence of fixed length
+    away: set[str] = field(default_factory=set)  # values that are another step than this frame
+    tainted: dict[str, Problem] = field(default_factory=dict)  # value computed from such a one -> why it can't be had
+    rolls: dict[str, str] = field(default_factory=dict)  # value of the second to last step -> the state that it is
+    unrolled: bool = False  # whether steps were rolled up
+    unlike: str = ""  # why others could not be
+    inside: bool = False  # in the body of a loop
+    reads_now: bool = False  # whether that body has read a sequence
+
+    def problem(self, values: Iterable[str]) -> Problem | None:
+        """Why one of these values cannot be had."""
+        return next((self.tainted[name] for name in values if name in self.tainted), None)
+
+    def follow(self, values: Iterable[str], made: Iterable[str]) -> None:
+        """Note that one value is made of others."""
+        problem = self.problem(values)
+        if problem is not None:
+            self.tainted.update(dict.fromkeys(made, problem))
 
 
 def picked(g: Build, operator: Operator, inputs: Inputs) -> Sequence[Value | None] | None:
@@ -52,11 +68,13 @@ def _gathered(g: Build, operator: Operator, data: Value, inputs: Inputs) -> Sequ
     index = inputs[1] if len(inputs) > 1 else None
     if index is None or index.const is None or index.time is not None or index.const.size != 1:
         return None
-    axis, step = int(operator.attributes.get("axis", 0)), index.const.reshape(-1)[0]
+    axis, step = int(operator.attributes.get("axis", 0)), _plain(index.const.reshape(-1)[0])
     if axis % len(data.shape) != data.time:
-        return _refuse_elsewhere(g, data, step)
+        _check_axis(g, data, step)
+        return None
+    problem = _asked(g, operator, step, f"takes step [{step}]", "a stream can give the last step only (index -1)")
     last = g.constant(np.full(index.const.shape, -1))
-    return [_one(g, operator, Picked(step, f"{step}"), lambda: RULES["Gather"](g, data, last, axis=axis))]
+    return [_noted(g, RULES["Gather"](g, data, last, axis=axis), step, problem)]
 
 
 def _sliced(g: Build, operator: Operator, data: Value, inputs: Inputs) -> Sequence[Value | None] | None:
@@ -66,12 +84,12 @@ def _sliced(g: Build, operator: Operator, data: Value, inputs: Inputs) -> Sequen
         return None
     for cut, (low, high, axis, stride) in enumerate(cuts):
         if axis != data.time:
-            _refuse_elsewhere(g, data, low)
+            _check_axis(g, data, low)
         elif stride == 1 and (step := _only_step(g, low, high)) is not None:
+            problem = _asked(g, operator, step, f"takes steps {low}:{high}:{stride}", KEEP_LAST)
             cuts[cut] = (-1, END, axis, 1)
             columns = [g.constant(symbolic.settled(list(column))) for column in zip(*cuts, strict=True)]
-            what = Picked(step, f"{low}:{high}:{stride}")
-            return [_one(g, operator, what, lambda: RULES["Slice"](g, data, *columns))]
+            return [_noted(g, RULES["Slice"](g, data, *columns), step, problem)]
     return None
 
 
@@ -91,7 +109,7 @@ def _cuts(operator: Operator, inputs: Inputs, rank: int) -> list[tuple[Any, Any,
     if not len(starts) == len(ends) == len(axes) == len(steps):
         return None
     cuts = zip(starts, ends, axes, steps, strict=True)
-    return [tuple(_plain(n) for n in (low, high, int(axis) % rank, step)) for low, high, axis, step in cuts]  # type: ignore[misc]
+    return [(_plain(low), _plain(high), int(axis) % rank, _plain(step)) for low, high, axis, step in cuts]
 
 
 def _plain(n: Any) -> Any:
@@ -117,8 +135,9 @@ def _split(g: Build, operator: Operator, data: Value, inputs: Inputs) -> Sequenc
     if axis != data.time or not surely(g.length, count) or any(int(n) != 1 for n in sizes):
         return None
     cut = [g.constant(np.array([n])) for n in (-1, END, axis)]
+    problems = [_asked(g, operator, step, f"takes step [{step}]", KEEP_LAST) for step in range(count)]
     return [
-        _one(g, operator, Picked(step, f"{step}"), lambda: RULES["Slice"](g, data, *cut)) if name else None
+        _noted(g, RULES["Slice"](g, data, *cut), step, problems[step]) if name else None
         for step, name in enumerate(operator.outputs)
     ]
 
@@ -130,32 +149,35 @@ PICKING: dict[str, Callable[[Any, Operator, Value, Inputs], Sequence[Value | Non
 }
 
 
-def _one(g: Build, operator: Operator, what: Picked, last: Callable[[], Any]) -> Value:
-    """The step that is asked for. `last` makes the last one, which in a stream is this frame."""
-    remedy = KEEP_LAST if operator.kind == "Slice" else "a stream can give the last step only (index -1)"
-    if isinstance(what.step, Now):
-        if not surely(what.step, Now(what.step.length)):
-            g.refuse(f"reads step {what.step} of a sequence while the loop is at step now", "read every step in its turn")
-        g.reads_now = True
-        now: Value = last()
-        return replace(now, final=False)
-    steps = f"takes steps {what.text}" if operator.kind == "Slice" else f"takes step [{what.text}]"
-    problem = Problem(operator.name, operator.kind, f"{steps} of the sequence", remedy)
-    if g.now is not None:
-        g.refuse(problem.what + " in every step of a loop", "read every step in its turn")
-    made: Value = last()
-    step = what.step + g.length if isinstance(what.step, int) and what.step < 0 else what.step
-    is_last = surely(step, g.length - 1)
+def _asked(g: Build, operator: Operator, step: Any, what: str, remedy: str) -> Problem:
+    """Why a stream cannot give this step, should it be none that it can give; refused where that is known by now."""
+    if isinstance(step, Now):
+        if not surely(step, Now(step.length)):
+            g.refuse(f"reads step {step} of a sequence in step now of a loop", "read every step in its turn")
+    elif g.moments.inside:
+        g.refuse(f"{what} of the sequence in every step of a loop", "read every step in its turn")
+    elif isinstance(step, int) and isinstance(g.length, int) and not -g.length <= step < g.length:
+        g.refuse(f"{what} of a sequence of {g.length} steps")
+    return Problem(operator.name, operator.kind, f"{what} of the sequence", remedy)
+
+
+def _noted(g: Build, made: Any, step: Any, problem: Problem) -> Value:
+    """What a rule made of the last step, as the step that it stands for."""
+    frame: Value = made
+    if isinstance(step, Now):
+        g.moments.reads_now = True
+        return replace(frame, final=False)
+    if isinstance(step, int) and step < 0:
+        step = step + g.length
     if isinstance(g.length, int):
-        if not 0 <= step < g.length:
-            g.refuse(f"takes step {step} of a sequence of {g.length} steps")
-        g.moments[made.name] = int(step)
-    if not is_last:
-        g.elsewhere[made.name] = problem
-    return made
+        g.moments.steps[frame.name] = int(step)
+    if not surely(step, g.length - 1):
+        g.moments.away.add(frame.name)
+        g.moments.tainted[frame.name] = problem
+    return frame
 
 
-def _refuse_elsewhere(g: Build, data: Value, step: Any) -> None:
+def _check_axis(g: Build, data: Value, step: Any) -> None:
     """Refuse a loop that walks along another axis than time."""
     if not isinstance(step, Now):
         return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy as np
 from edgernn.layers.base import Array, Shape
 from edgernn.layers.constant import Constant
 from edgernn.layers.dense import Affine
-from edgernn.layers.model import Model, Node
+from edgernn.layers.model import Model, Node, State
 from edgernn.layers.pointwise import Combine, Map
 from edgernn.layers.reshape import Reshape
 
@@ -25,18 +25,26 @@ def simplified(model: Model) -> Model:
 
 def pruned(model: Model) -> Model:
     """Only the nodes and states that an output needs, now or in a later frame."""
-    makers = {name: node for node in model.nodes for name in node.outputs}
-    sources = {state.name: state.source for state in model.states}
+    nodes, states = pruned_parts([port.value for port in model.outputs], model.nodes, model.states)
+    return replace(model, nodes=tuple(nodes), states=tuple(states))
+
+
+def pruned_parts(
+    values: Iterable[str], nodes: Sequence[Node], states: Sequence[State]
+) -> tuple[list[Node], list[State]]:
+    """The nodes and states that these values need, now or in a later frame."""
+    makers = {name: node for node in nodes for name in node.outputs}
+    sources = {state.name: state.source for state in states}
     needed: set[str] = set()
-    waiting = [port.value for port in model.outputs]
+    waiting = list(values)
     while waiting:
         name = waiting.pop()
         if name not in needed:
             needed.add(name)
             waiting.extend(makers[name].inputs if name in makers else ())
             waiting.extend([sources[name]] if name in sources else ())
-    nodes = tuple(node for node in model.nodes if any(name in needed for name in node.outputs))
-    return replace(model, nodes=nodes, states=tuple(state for state in model.states if state.name in needed))
+    kept = [node for node in nodes if any(name in needed for name in node.outputs)]
+    return kept, [state for state in states if state.name in needed]
 
 
 def reshapes_joined(model: Model) -> Model:

@@ -1,7 +1,8 @@
-"""Token: whether a number that the graph computes is just the token of an input port.
+"""Token: what a graph computes from the token of an input port alone.
 
-Keras lets -1 stand for the last row of a table by arithmetic on the token. Such a computation is tried on every token:
-it is none where it picks the row that the token itself picks.
+Keras lets -1 stand for the last row of a table by arithmetic on the token, and masks a frame whose token is 0. Such a
+computation is tried on every token: it is the token itself where it picks the row that the token picks, and a table to
+look up where it is anything else.
 """
 
 from __future__ import annotations
@@ -10,8 +11,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from edgernn.layers.base import Array
+from edgernn.layers.base import Array, Shape, volume
 from edgernn.layers.constant import Constant
+from edgernn.layers.embedding import Embedding
 from edgernn.layers.model import Node
 from edgernn.layers.pointwise import Combine, Map, Select
 from edgernn.layers.reshape import Reshape
@@ -26,19 +28,50 @@ def token_of(nodes: Sequence[Node], ports: Mapping[str, int], value: str, vocabu
     if len(ports_read) != 1 or ports[ports_read[0]] != 1 or vocabulary > LARGEST:
         return None
     tokens = np.arange(-vocabulary, vocabulary, dtype=np.float64)
-    known: dict[str, Array] = {ports_read[0]: tokens}
-    for node in order:
-        if isinstance(node.layer, Reshape):
-            known[node.outputs[0]] = known[node.inputs[0]]
-        elif isinstance(node.layer, Constant) and node.layer.values.size == 1:
+    picked = _on_tokens(order, ports_read[0], tokens).get(value)
+    if picked is None:
+        return None
+    right = (picked >= -vocabulary) & (picked < vocabulary) & ((picked - tokens) % vocabulary == 0)
+    return ports_read[0] if np.broadcast_to(right, tokens.shape).all() else None
+
+
+def looked_up(nodes: Sequence[Node], port: str, vocabulary: int, roots: Mapping[str, str]) -> list[Node]:
+    """The nodes, with tables in the place of what computes numbers from the token of `port` alone.
+
+    `roots`: the values that are an input in another shape. A table has a row for each token 0 .. vocabulary - 1, then
+    for -vocabulary .. -1, so that a negative token finds its own by counting from the end.
+    """
+    tokens = np.concatenate([np.arange(vocabulary), np.arange(-vocabulary, 0)]).astype(np.float64)
+    known = _on_tokens(nodes, port, tokens) if vocabulary <= LARGEST else {}
+    inner = {name for node in nodes if node.outputs[0] in known for name in node.inputs}
+    read = {name for node in nodes if node.outputs[0] not in known for name in node.inputs}
+    shapes: dict[str, Shape] = {port: (1,)}
+    changed: list[Node] = []
+    for node in nodes:
+        name = node.outputs[0]
+        if name in known:
+            shapes[name] = node.layer.shapes(*(shapes[value] for value in node.inputs))[0]
+        if name not in known or known[name].size == 1 or name in roots or name in inner - read:
+            changed.append(node)
+            continue
+        table, row = known[name].astype(np.float32).reshape(-1, 1), f"{name}.row"
+        changed += [Node(row, Embedding(table), (port,), (row,)), Node(name, Reshape(shapes[name]), (row,), (name,))]
+    return changed
+
+
+def _on_tokens(nodes: Sequence[Node], port: str, tokens: Array) -> dict[str, Array]:
+    """What the token of `port`, and each single number that depends on nothing else, is for each of these tokens."""
+    known: dict[str, Array] = {port: tokens}
+    for node in nodes:
+        if isinstance(node.layer, Constant) and node.layer.values.size == 1:
             known[node.outputs[0]] = node.layer.values.reshape(-1)
+        elif not all(name in known for name in node.inputs):
+            continue
+        elif isinstance(node.layer, Reshape) and volume(node.layer.shape) == 1:
+            known[node.outputs[0]] = known[node.inputs[0]]
         elif isinstance(node.layer, (Map, Combine, Select)):
             (known[node.outputs[0]],) = node.layer.step(*(known[name] for name in node.inputs))
-        else:
-            return None
-    picked = np.broadcast_to(known[value], tokens.shape)
-    right = (picked >= -vocabulary) & (picked < vocabulary) & ((picked - tokens) % vocabulary == 0)
-    return ports_read[0] if right.all() else None
+    return known
 
 
 def _needed(makers: Mapping[str, Node], ports: Mapping[str, int], value: str) -> tuple[list[Node], list[str]]:

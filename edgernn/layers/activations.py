@@ -54,6 +54,12 @@ def parse_activations(
     return tuple(parsed)
 
 
+def check_activations(activations: Sequence[Activation], count: int) -> None:
+    """Raises ValueError unless these are `count` activations with known functions."""
+    if len(activations) != count or any(a[0] not in PARAMETERS or len(a) != 3 for a in activations):
+        raise ValueError(f"activations {activations}: {count} of {', '.join(sorted(PARAMETERS))} expected")
+
+
 def activate(activation: Activation, x: Array) -> Array:
     """The activation in NumPy, at the dtype of x."""
     function, alpha, beta = activation

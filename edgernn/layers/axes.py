@@ -80,7 +80,7 @@ def surely(a: Any, b: Any) -> bool:
 
 def full_shape(g: Importing, x: Value) -> list[Any]:
     """The shape over the whole sequence: the time axis has its length."""
-    return [g.length if axis == x.time else n for axis, n in enumerate(x.shape)]
+    return [g.length + x.lead + x.trail if axis == x.time else n for axis, n in enumerate(x.shape)]
 
 
 def same_time(g: Importing, values: Sequence[Value], rank: int) -> int | None:

@@ -97,7 +97,7 @@ class Builder(Protocol):
         """Row `token` of table: (vocabulary, size)."""
 
     def cell(self, kind: str, x: Ref, states: tuple[Ref, ...], W: Matrix, R: Matrix, bias: Array) -> tuple[Ref, ...]:
-        """A recurrent cell in one fused kernel: kind is lstm, gru, rnn_tanh or rnn_relu; states as they enter and leave.
+        """A recurrent cell: kind is lstm, gru, rnn_tanh or rnn_relu; its states as they enter and leave.
 
         W: (gates * H, n_in), R: (gates * H, H), gates in ONNX order; bias: (gates * H,), for gru (4 * H,): the sums for
         z and r, then the input's and the recurrent bias of the candidate (linear_before_reset = 1).
@@ -128,6 +128,11 @@ class Layer:
 
     def macs(self, *inputs: Shape) -> int:
         """Multiply-accumulates a frame."""
+        return 0
+
+    @property
+    def vocabulary(self) -> int:
+        """How many tokens the layer knows; 0 for a layer whose inputs are numbers."""
         return 0
 
     def weights(self) -> Iterator[tuple[str, Matrix]]:

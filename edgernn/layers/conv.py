@@ -1,9 +1,9 @@
-"""Conv: convolution within a frame, over frequency for example; its batch axis may be time."""
+"""Conv: convolution within a frame, over frequency for example, and over time, on a ring of past frames."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy as np
 from edgernn.layers.axes import constant
 from edgernn.layers.base import Array, Builder, Layer, Matrix, Ref, Shape, dense, volume
 from edgernn.layers.matrix import rows
+from edgernn.layers.past import with_past
 from edgernn.layers.rules import Importing, Value, rule
 from edgernn.layers.windows import Window, window
 
@@ -115,7 +116,7 @@ def conv(
     pads: Sequence[int] | None = None,
     strides: Sequence[int] | None = None,
 ) -> Value:
-    """ONNX Conv over any number of spatial axes."""
+    """ONNX Conv over any number of spatial axes, one of which may be time where the kernel looks back only."""
     weight = np.asarray(constant(g, W, "W"), np.float32)
     bias = None if B is None else np.ascontiguousarray(constant(g, B, "B"), np.float32)
     if weight.ndim != len(X.shape) or (kernel_shape is not None and tuple(kernel_shape) != weight.shape[2:]):
@@ -124,6 +125,7 @@ def conv(
         g.refuse(f"group={group}, weight {list(weight.shape)}, input {list(X.shape)} do not fit")
     seen = window(g, X, weight.shape[2:], strides, pads, dilations, auto_pad)
     matrix = np.ascontiguousarray(weight.reshape(len(weight), -1))
+    x, seen, trail = with_past(g, X, seen)
     layer = Conv(matrix, bias, seen.kernel, seen.strides, seen.pads, seen.dilations, group)
-    (y,) = g.add(layer, X, time=X.time)
-    return y
+    (y,) = g.add(layer, x, time=X.time)
+    return replace(y, trail=trail)

@@ -20,6 +20,11 @@ class Embedding(Layer):
 
     quantisable: ClassVar[tuple[str, ...]] = ("table",)
 
+    @property
+    def vocabulary(self) -> int:
+        """How many rows the table has."""
+        return self.table.shape[0]
+
     def shapes(self, *inputs: Shape) -> tuple[Shape, ...]:
         (token,) = inputs
         if volume(token) != 1:

@@ -22,6 +22,7 @@ from edgernn.layers.activations import (
     TANH,
     Activation,
     activate,
+    check_activations,
     clipped,
     lower_activation,
     lower_clip,
@@ -50,7 +51,8 @@ class GRU(Layer):
     gates: ClassVar[int] = 3
 
     def shapes(self, *inputs: Shape) -> tuple[Shape, ...]:
-        return cell_shapes(self, self.gates, inputs, states=1)
+        check_activations(self.activations, 2)
+        return cell_shapes(inputs, 1, self.gates, self.W, self.R, {4: self.bias})
 
     def step(self, *inputs: Array) -> tuple[Array, ...]:
         x, h = (value.reshape(-1) for value in inputs)

@@ -22,6 +22,7 @@ from edgernn.layers.activations import (
     TANH,
     Activation,
     activate,
+    check_activations,
     clipped,
     lower_activation,
     lower_clip,
@@ -50,7 +51,8 @@ class LSTM(Layer):
     gates: ClassVar[int] = 4
 
     def shapes(self, *inputs: Shape) -> tuple[Shape, ...]:
-        return cell_shapes(self, self.gates, inputs, states=2)
+        check_activations(self.activations, 3)
+        return cell_shapes(inputs, 2, self.gates, self.W, self.R, {4: self.bias, 3: self.P})
 
     def step(self, *inputs: Array) -> tuple[Array, ...]:
         x, h, c = (value.reshape(-1) for value in inputs)

@@ -89,6 +89,7 @@ class Model:
             for name, shape in zip(node.outputs, made, strict=True):
                 _define(known, name, shape)
         self._check_ends(known)
+        self._check_tokens()
         return known
 
     def _check_ends(self, known: Mapping[str, Shape]) -> None:
@@ -100,6 +101,25 @@ class Model:
         for state in self.states:
             if state.source not in known or volume(known[state.source]) != volume(state.initial.shape):
                 raise ValueError(f"state '{state.name}' cannot be replaced by '{state.source}': the sizes differ")
+
+    def _check_tokens(self) -> None:
+        """Tokens are read by layers that know all of them, and by nothing else."""
+        tokens = {port.value: port for port in self.inputs if port.dtype == "int64"}
+        ends = [(port.name, port.value) for port in self.outputs] + [(s.name, s.source) for s in self.states]
+        for name, value in ends:
+            if value in tokens:
+                raise ValueError(f"'{name}' is a token of '{tokens[value].name}', not numbers")
+        for node in self.nodes:
+            for name in node.inputs:
+                port, known = tokens.get(name), node.layer.vocabulary
+                if (port is None) != (known == 0):
+                    raise ValueError(f"node '{node.name}' reads '{name}': tokens and numbers are not the same")
+                if port is not None and not -known <= port.low <= port.high < known:
+                    raise ValueError(
+                        f"node '{node.name}' knows {known} tokens, '{port.name}' takes {port.low}..{port.high}"
+                    )
+        if any(port.dtype != "float32" for port in self.outputs):
+            raise ValueError("outputs are float32")
 
     @property
     def hop(self) -> int:

@@ -8,6 +8,7 @@ import numpy as np
 
 from edgernn.layers.base import volume
 from edgernn.layers.combine import combined
+from edgernn.layers.past import looks_over_time
 from edgernn.layers.pointwise import LARGEST
 from edgernn.layers.reduce import reduced, squeezed
 from edgernn.layers.rules import Importing, Value, rule
@@ -34,6 +35,13 @@ def _ceiling(g: Importing, x: Value, seen: Window) -> Window:
     return Window(seen.kernel, seen.strides, tuple(sides), seen.dilations)
 
 
+def _window(g: Importing, x: Value, seen: Window) -> Window:
+    """The window, if it leaves time alone."""
+    if looks_over_time(x, seen):
+        g.refuse("a pooling window over time is not supported yet")
+    return seen
+
+
 @rule("MaxPool")
 def max_pool(
     g: Importing,
@@ -48,7 +56,7 @@ def max_pool(
     strides: Sequence[int] | None = None,
 ) -> Value:
     """ONNX MaxPool, without its indices."""
-    seen = window(g, X, kernel_shape, strides, pads, dilations, auto_pad)
+    seen = _window(g, X, window(g, X, kernel_shape, strides, pads, dilations, auto_pad))
     seen = _ceiling(g, X, seen) if ceil_mode else seen
     x = _seen(g, X, seen, -LARGEST)
     last = len(x.shape) - 1
@@ -69,7 +77,7 @@ def average_pool(
     strides: Sequence[int] | None = None,
 ) -> Value:
     """ONNX AveragePool; padding counts only with count_include_pad."""
-    seen = window(g, X, kernel_shape, strides, pads, dilations, auto_pad)
+    seen = _window(g, X, window(g, X, kernel_shape, strides, pads, dilations, auto_pad))
     if ceil_mode and _ceiling(g, X, seen) != seen:
         g.refuse("ceil_mode=1 with a last window that is cut off", "set ceil_mode=0")
     x = _seen(g, X, seen, 0.0)

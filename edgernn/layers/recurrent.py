@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from edgernn.layers.axes import surely
-from edgernn.layers.base import Array, Layer, Shape, volume
+from edgernn.layers.base import Array, Layer, Matrix, Shape, volume
 from edgernn.layers.reshape import Reshape, reshaped
 from edgernn.layers.rules import Importing, Value
 
@@ -42,12 +42,21 @@ class RecurrentInputs:
         return np.ascontiguousarray(value.const[0], np.float32)
 
 
-def cell_shapes(layer: Layer, gates: int, inputs: tuple[Shape, ...], states: int) -> tuple[Shape, ...]:
-    """The shapes of the new states, after checking that weights, input and states fit."""
-    W, R = (getattr(layer, name) for name in ("W", "R"))
+def cell_shapes(
+    inputs: tuple[Shape, ...], states: int, gates: int, W: Matrix, R: Matrix, vectors: Mapping[int, Array | None]
+) -> tuple[Shape, ...]:
+    """The shapes of the new states, after checking that weights, input and states fit.
+
+    vectors: how many times the hidden size each bias or peephole vector is long.
+    """
+    if len(W.shape) != 2 or len(R.shape) != 2 or len(inputs) != states + 1:
+        raise ValueError(f"weights {W.shape} and {R.shape} with {len(inputs)} inputs do not make a cell")
     rows, hidden_size = R.shape
-    if rows != gates * hidden_size or W.shape[0] != rows or len(inputs) != states + 1:
+    if rows != gates * hidden_size or W.shape[0] != rows:
         raise ValueError(f"weights {W.shape} and {R.shape} do not make a cell of {gates} gates")
+    for times, vector in vectors.items():
+        if vector is not None and vector.shape != (times * hidden_size,):
+            raise ValueError(f"a vector of shape {vector.shape} does not fit {times} x {hidden_size} units")
     if volume(inputs[0]) != W.shape[1] or any(volume(state) != hidden_size for state in inputs[1:]):
         raise ValueError(f"inputs {inputs} do not fit weights {W.shape} and {R.shape}")
     return inputs[1:]

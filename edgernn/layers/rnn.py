@@ -15,6 +15,7 @@ from edgernn.layers.activations import (
     TANH,
     Activation,
     activate,
+    check_activations,
     clipped,
     lower_activation,
     lower_clip,
@@ -41,7 +42,8 @@ class RNN(Layer):
     gates: ClassVar[int] = 1
 
     def shapes(self, *inputs: Shape) -> tuple[Shape, ...]:
-        return cell_shapes(self, self.gates, inputs, states=1)
+        check_activations((self.activation,), 1)
+        return cell_shapes(inputs, 1, self.gates, self.W, self.R, {1: self.bias})
 
     def step(self, *inputs: Array) -> tuple[Array, ...]:
         x, h = (value.reshape(-1) for value in inputs)

@@ -24,7 +24,9 @@ class Value:
     one with a time axis is the same in every frame, one of shape arithmetic may hold symbols (see `Importing.length`).
     A value that is neither constant nor has a time axis is one thing a frame: in a step graph anything, in a sequence
     graph what no longer has time. `final` marks what depends on the last step of a sequence (Y_h, or the last slice):
-    while streaming that is "now", so it must not flow back into values that have a time axis.
+    while streaming that is "now", so it must not flow back into values that have a time axis. `lead`: steps of zeros
+    that stand before the sequence's first, for a convolution to look back on; `trail`: steps after its last, to be cut
+    off again.
     """
 
     name: str
@@ -33,6 +35,8 @@ class Value:
     const: Array | None = None
     dtype: Any = np.float32
     final: bool = False
+    lead: int = 0
+    trail: int = 0
 
 
 class Importing(Protocol):

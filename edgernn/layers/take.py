@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -101,11 +101,14 @@ def slice_(
     last = False
     cut: list[slice] = [slice(None)] * len(data.shape)
     for axis, low, high, step in zip(along, first, end, stride, strict=True):
-        if axis == data.time:
+        if axis == data.time and data.trail:
+            if (low, step) != (0, 1) or not (surely(high, -data.trail) or surely(high, g.length)):
+                g.refuse(f"must cut off the {data.trail} steps after the end, and nothing else")
+        elif axis == data.time:
             last = _slice_of_time(g, low, high, step)
         else:
             cut[axis] = slice(*_bounds(g, data.shape[axis], low, high, step), step)
-    y = taken(g, data, places(data)[tuple(cut)], data.time)
+    y = taken(g, replace(data, trail=0), places(data)[tuple(cut)], data.time)
     return last_step(g, y, keep=True) if last else y
 
 
@@ -242,7 +245,7 @@ def pad(
     pads_: Sequence[int] = (),
     value: float = 0.0,
 ) -> Value:
-    """ONNX Pad within a frame; negative pads crop. Pads and value are attributes before opset 11."""
+    """ONNX Pad; negative pads crop a frame. Over time: zeros before the first step. Attributes before opset 11."""
     widths = list(pads_) if pads is None else numbers(g, pads, "pads")
     fill = value if constant_value is None else scalar(g, constant_value, "constant_value")
     rank = len(data.shape)
@@ -252,11 +255,16 @@ def pad(
     if len(widths) != 2 * len(along):
         g.refuse(f"pads={widths}: {2 * len(along)} numbers expected")
     before, after = dict(zip(along, widths, strict=False)), dict(zip(along, widths[len(along) :], strict=True))
-    if data.time is not None and (before.get(data.time) or after.get(data.time)):
-        g.refuse("pads the time axis, which shifts or lengthens the sequence", "pad the recording, not in the graph")
+    lead = before.pop(data.time, 0) if data.time is not None else 0
+    if data.time is not None and (lead < 0 or after.pop(data.time, 0) or (lead and (mode != "constant" or fill))):
+        g.refuse(
+            "changes the sequence in time by more than zeros before its first step",
+            "pad the recording, not in the graph",
+        )
     sides = [(before.get(axis, 0), after.get(axis, 0)) for axis in range(rank)]
     cut = tuple(slice(max(0, -low), n - max(0, -high)) for n, (low, high) in zip(data.shape, sides, strict=True))
     grow = [(max(0, low), max(0, high)) for low, high in sides]
     grown = [n + low + high for n, (low, high) in zip(places(data)[cut].shape, grow, strict=True)]
     check_size(g, tuple(grown))
-    return taken(g, data, PAD_MODES[mode](places(data)[cut], grow), data.time, fill)
+    padded = taken(g, data, PAD_MODES[mode](places(data)[cut], grow), data.time, fill)
+    return replace(padded, lead=data.lead + lead)

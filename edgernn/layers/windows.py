@@ -63,7 +63,7 @@ def window(
     dilations: Sequence[int] | None,
     auto_pad: str,
 ) -> Window:
-    """The window of an ONNX node on x (N, C, *spatial), after checking that it leaves time alone."""
+    """The window of an ONNX node on x (N, C, *spatial). What it does over time is for the caller to accept."""
     rank = len(x.shape) - 2
     steps, gaps = tuple(strides or [1] * rank), tuple(dilations or [1] * rank)
     if rank < 1 or not len(kernel) == len(steps) == len(gaps) == rank or min(*steps, *gaps, *kernel) < 1:
@@ -80,10 +80,8 @@ def window(
         g.refuse(f"auto_pad={auto_pad}: not one of NOTSET, VALID, SAME_UPPER, SAME_LOWER")
     if x.time == 1:
         g.refuse("has time where the channels are expected", "transpose so that time is not axis 1")
-    if x.time is not None and x.time > 1:
-        along = x.time - 2
-        if kernel[along] != 1 or steps[along] != 1 or sides[along] != (0, 0):
-            g.refuse(f"looks at {kernel[along]} steps at once: a window over time is not supported yet")
+    if x.time is not None and x.time > 1 and auto_pad.startswith("SAME") and kernel[x.time - 2] > 1:
+        g.refuse(f"auto_pad={auto_pad} over time looks ahead", "pad in front only, so that each step sees the past")
     return Window(tuple(kernel), steps, tuple(sides), gaps)
 
 

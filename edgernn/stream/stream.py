@@ -37,9 +37,12 @@ class Stream:
         if device != "cpu":
             raise BackendUnavailable(f"device '{device}' is not available; use device='cpu'")
         loaded = library.load()
+        self._attach(model, Runner(plan_for(model, loaded.backend), loaded))
+
+    def _attach(self, model: Model, runner: Runner) -> None:
         self.model = model
-        self._runner = Runner(plan_for(model, loaded.backend), loaded)
-        self.step = self._runner.fast_step()  # type: ignore[method-assign]
+        self._runner = runner
+        self.step = runner.fast_step()  # type: ignore[method-assign]
 
     @property
     def plan(self) -> Plan:
@@ -74,6 +77,23 @@ class Stream:
 
     def fork(self) -> Stream:
         """A second stream that goes on from this one's state."""
-        twin = Stream(self.model)
+        twin = Stream.__new__(Stream)
+        twin._attach(self.model, Runner(self.plan, self._runner.library))
         twin._runner.set_states(self._runner.states())
         return twin
+
+    def __copy__(self) -> Stream:
+        return self.fork()
+
+    def __deepcopy__(self, memo: Any) -> Stream:
+        return self.fork()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _resumed, (self.model, self.save_state())
+
+
+def _resumed(model: Model, blob: bytes) -> Stream:
+    """A stream that goes on from a saved state: how a stream reaches another process."""
+    stream = Stream(model)
+    stream.load_state(blob)
+    return stream

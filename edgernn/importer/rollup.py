@@ -1,0 +1,235 @@
+"""Roll up: what the last step of an unrolled graph carries becomes states; `Moments.rolls` says which value is which."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edgernn.importer.alike import Steps, Unlike, same_layer
+from edgernn.layers.base import Array, Shape
+from edgernn.layers.dense import Affine
+from edgernn.layers.model import Node
+from edgernn.layers.pointwise import Combine, Map
+from edgernn.layers.reshape import Reshape
+from edgernn.layers.rules import Value
+from edgernn.layers.take import Take
+
+if TYPE_CHECKING:
+    from edgernn.importer.build import Build
+
+FEWEST = 3  # steps: the first one is special, and one must be like another
+Before = list[dict[str, str]]  # for each step: what it carries -> the same one step earlier
+
+
+def roll(g: Build, pieces: Sequence[str], outputs: Sequence[str]) -> None:
+    """Make states of what the last step carries: towards `pieces`, one of each step, or towards `outputs`.
+
+    Raises Unlike where the steps are not the same computation.
+    """
+    if g.length < FEWEST:
+        raise Unlike(f"there are fewer than {FEWEST} steps")
+    steps, last = Steps(g.nodes, g.moments.steps), g.length - 1
+    before = _corresponding(steps, pieces, outputs, last)
+    starts = {name: _start(before, name) for name in before[last]}
+    if starts:
+        _Rolling(g, steps, {b: a for a, b in before[last].items()}).carry(starts)
+
+
+def _corresponding(steps: Steps, pieces: Sequence[str], outputs: Sequence[str], last: int) -> Before:
+    """What each step carries, and what that is one step earlier; for step 1 that is what step 0 starts from."""
+    before: Before = [{} for _ in range(last + 1)]
+
+    def note(step: int, found: dict[str, str]) -> None:
+        for a, b in found.items():
+            if not steps.equal(before[step].setdefault(a, b), b):
+                raise Unlike(f"what step {step} carries as '{a}' is several values in step {step - 1}")
+
+    if pieces:
+        if any(steps.of.get(piece) != step for step, piece in enumerate(pieces)):
+            raise Unlike("the steps are not joined in their order")
+        for step in range(1, last + 1):
+            note(step, steps.matched(pieces[step], pieces[step - 1], step))
+    else:
+        note(last, _guessed(steps, outputs, last))
+    for step in range(last, 1, -1):
+        for a, b in before[step].items():
+            note(step - 1, steps.matched(a, b, step - 1))
+    return before
+
+
+def _guessed(steps: Steps, outputs: Sequence[str], last: int) -> dict[str, str]:
+    """What the last step carries towards the outputs, and the values of an earlier step that are alike."""
+    carried = steps.carried(outputs, last)
+    candidates = steps.carried(carried, last - 1)
+    found: dict[str, str] = {}
+    for a in carried:
+        for b in candidates:
+            try:
+                steps.matched(a, b, last - 1)
+            except Unlike:
+                continue
+            found[a] = b
+            break
+        else:
+            raise Unlike(f"step {last} carries '{a}', and nothing that step {last - 1} carries is like it")
+    if not found:
+        raise Unlike("the last step carries nothing from the step before")
+    return found
+
+
+def _start(before: Before, name: str) -> str:
+    """What a carried value is before step 0."""
+    for step in range(len(before) - 1, 0, -1):
+        if name not in before[step]:
+            raise Unlike(f"step {step} carries '{name}', which is no part of the steps after it")
+        name = before[step][name]
+    return name
+
+
+class _Rolling:
+    """Makes the states of one unrolled part. `later`: value of the second to last step -> the same one step later."""
+
+    def __init__(self, g: Build, steps: Steps, later: dict[str, str]):
+        self.g, self.steps, self.last = g, steps, g.length - 1
+        self.later = later
+        self.copies: dict[str, str] = {}  # value -> the same, computed from a state
+        self.shapes = _shapes(g)
+        self.found: dict[tuple[str, ...], list[Node]] = defaultdict(list)  # inputs -> nodes of the last step
+        for node in g.nodes:
+            if steps.of.get(node.outputs[0]) == self.last:
+                self.found[node.inputs].append(node)
+
+    def carry(self, starts: dict[str, str]) -> None:
+        """A state for each value, from what it starts."""
+        later = {name: self._next(name) for name in starts}
+        for name, start in starts.items():
+            if name in self.g.moments.rolls:
+                continue
+            held = self.steps.constant(start)
+            if held is None:
+                self.g.moments.rolls[name] = start
+                self.g.starts(self._value(start), self._value(later[name]), True)
+            else:
+                initial = self._initial(name, held.values)
+                self.g.moments.rolls[name] = self._computed(name, initial) or self._state(name, initial)
+
+    def _initial(self, name: str, start: Array) -> Array:
+        """What a state starts from, in its shape."""
+        try:
+            return np.broadcast_to(start, self.shapes[name]).astype(np.float32)
+        except ValueError:
+            raise Unlike(f"'{name}' starts from another shape, {list(start.shape)}") from None
+
+    def _value(self, name: str) -> Value:
+        return Value(name, self.shapes[name])
+
+    def _state(self, name: str, initial: Array) -> str:
+        """The state that is this value."""
+        source = self._value(self._next(name))
+        state = self.g.carry(initial)
+        self.g.close(state, source)
+        return state.name
+
+    def _computed(self, name: str, initial: Array) -> str | None:
+        """The value computed from a state further up that starts from zero, such as R h + b from h; None without one.
+
+        Exporters compute from the zeros beforehand, so that step 0 shows only what comes of them.
+        """
+        chain, base = self._chain(name)
+        y = np.zeros(self.shapes[base], np.float32)
+        inputs = {base: y}
+        for node in chain:
+            held = [inputs[value] if value in inputs else self._held(value) for value in node.inputs]
+            (y,) = node.layer.step(*held)
+            inputs[node.outputs[0]] = y
+        if not any(isinstance(node.layer, Affine) for node in chain) or not np.array_equal(y, initial):
+            return None
+        if base not in self.g.moments.rolls:
+            self.g.moments.rolls[base] = self._state(base, np.zeros(self.shapes[base], np.float32))
+        elif not self._is_zero(self.g.moments.rolls[base]):
+            return None
+        for node in chain:
+            self._copy(node)
+        return self.copies[name]
+
+    def _chain(self, name: str) -> tuple[list[Node], str]:
+        """The linear nodes that lead from one value of the same step to this one, and that value."""
+        chain: list[Node] = []
+        while name in self.steps.makers and name not in self.steps.moments:
+            node = self.steps.makers[name]
+            inner = [value for value in node.inputs if value in self.steps.of]
+            linear = isinstance(node.layer, (Affine, Combine, Reshape, Take))
+            linear = linear or (isinstance(node.layer, Map) and node.layer.function == "affine")
+            outside = [value for value in node.inputs if value not in self.steps.of]
+            if not linear or len(inner) != 1 or any(self.steps.constant(value) is None for value in outside):
+                break
+            chain.insert(0, node)
+            (name,) = inner
+        return chain, name
+
+    def _held(self, name: str) -> Array:
+        constant = self.steps.constant(name)
+        return np.zeros(0) if constant is None else constant.values
+
+    def _is_zero(self, name: str) -> bool:
+        return any(state.name == name and not state.initial.any() for state in self.g.states)
+
+    def _copy(self, node: Node) -> None:
+        """The node once more, computing from the state."""
+        (name,) = node.outputs
+        if name in self.copies:
+            return
+        copy = self.g.unique(f"{name}.carried")
+        inputs = tuple(self.copies.get(value, self.g.moments.rolls.get(value, value)) for value in node.inputs)
+        at = next(place for place, other in enumerate(self.g.nodes) if other.outputs[0] == name)
+        self.g.nodes.insert(at + 1, replace(node, name=copy, inputs=inputs, outputs=(copy,)))
+        self.copies[name] = copy
+
+    def _next(self, name: str) -> str:
+        """The value one step later; nodes that the last step lacks, as nothing follows it, are added."""
+        inner = self._inner(name)
+        for node in list(self.g.nodes):
+            if not inner.intersection(node.outputs) or node.outputs[0] in self.later:
+                continue
+            inputs = tuple(self.later.get(value, value) for value in node.inputs)
+            if any(value in self.steps.of and value not in self.later for value in node.inputs):
+                raise Unlike(f"'{node.name}' is not repeated in the last step")
+            there = next((other for other in self.found[inputs] if same_layer(other.layer, node.layer)), None)
+            outputs = self._added(node, inputs) if there is None else there.outputs
+            self.later.update(zip(node.outputs, outputs, strict=True))
+        return self.later[name]
+
+    def _inner(self, name: str) -> set[str]:
+        """The values of the second to last step that this one is computed from."""
+        inner: set[str] = set()
+        waiting: list[str] = [name]
+        while waiting:
+            value = waiting.pop()
+            if value not in inner and self.steps.of.get(value) == self.last - 1:
+                inner.add(value)
+                if value not in self.steps.moments:
+                    waiting.extend(self.steps.makers[value].inputs)
+        return inner
+
+    def _added(self, node: Node, inputs: tuple[str, ...]) -> Iterable[str]:
+        """A new node of the last step."""
+        names = tuple(self.g.unique(f"{name}.next") for name in node.outputs)
+        self.g.nodes.append(replace(node, name=names[0], inputs=inputs, outputs=names))
+        self.shapes.update(zip(names, (self.shapes[name] for name in node.outputs), strict=True))
+        if node.outputs[0] in self.steps.moments:
+            self.g.moments.steps[names[0]] = self.last
+        return names
+
+
+def _shapes(g: Build) -> dict[str, Shape]:
+    """The shape of every value."""
+    shapes: dict[str, Shape] = {name: (size,) for name, size in g.ports.items()}
+    shapes.update((state.name, state.initial.shape) for state in g.states)
+    for node in g.nodes:
+        made = node.layer.shapes(*(shapes[name] for name in node.inputs))
+        shapes.update(zip(node.outputs, made, strict=True))
+    return shapes

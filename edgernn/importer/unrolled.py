@@ -1,0 +1,93 @@
+"""Unrolled: a graph of fixed length that holds the computation of a step once for each step, rolled up again.
+
+The nodes of the last step stay. What they carry from the step before becomes a state: it starts from what stands in its
+place in step 0, and what replaces it is the same value one step later. All steps must be alike, node for node and
+weight for weight, which `alike` proves; otherwise nothing is rolled up, and reading the earlier steps is refused.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from edgernn.errors import Problem
+from edgernn.importer.alike import Steps, Unlike
+from edgernn.importer.graph import Operator
+from edgernn.importer.rollup import FEWEST, roll
+from edgernn.importer.simplify import pruned_parts
+from edgernn.layers.dense import Affine
+from edgernn.layers.model import Node
+from edgernn.layers.reshape import reshaped
+from edgernn.layers.rules import Value
+
+if TYPE_CHECKING:
+    from edgernn.importer.build import Build
+
+UNROLLED = "is unrolled over"
+KEEP = "export with dynamo=False (TorchScript), which keeps the recurrent layer as one node, or export one step"
+
+
+def rolled(g: Build, operator: Operator, inputs: Sequence[Value | None]) -> list[Value | None] | None:
+    """The sequence that a Concat of one value for each step makes; None for every other node."""
+    pieces = [x for x in inputs if x is not None and x.time is None and x.const is None]
+    if operator.kind != "Concat" or not g.moments.steps or not len(pieces) == len(inputs) == g.length:
+        return None
+    axis = int(operator.attributes.get("axis", 0)) % max(1, len(pieces[0].shape))
+    if any(x.shape != pieces[0].shape for x in pieces) or pieces[0].shape[axis : axis + 1] != (1,):
+        return None
+    try:
+        roll(g, [x.name for x in pieces], [])
+    except Unlike as unlike:
+        g.moments.unlike = g.moments.unlike or str(unlike)
+        return None
+    sequence = replace(reshaped(g, pieces[-1], pieces[-1].shape, axis), final=False)
+    g.moments.steps[sequence.name], g.moments.unrolled = None, True
+    g.moments.tainted.pop(sequence.name, None)
+    return [sequence]
+
+
+def finish(g: Build, outputs: Sequence[str]) -> None:
+    """After the walk: roll up what leads to the last step only, and refuse every other step that an output needs."""
+    away = _away(g, outputs)
+    if away and isinstance(g.length, int):
+        try:
+            roll(g, [], outputs)
+            away, g.moments.unrolled = _away(g, outputs), True
+        except Unlike as unlike:
+            g.moments.unlike = g.moments.unlike or str(unlike)
+    if not away and g.moments.unrolled:
+        g.nodes = _rewired(g)
+        g.recurs = g.recurs or bool(g.moments.rolls)
+        g.notes.append(f"unrolled over {g.length} steps in the file: rolled up again")
+    if away and isinstance(g.length, int) and g.length >= FEWEST and _repeats(g):
+        what = f"{UNROLLED} {g.length} steps, and could not be rolled up: {g.moments.unlike}"
+        g.problems.append(Problem("graph", "", what, KEEP))
+    else:
+        g.problems += [problem for name in away if (problem := g.moments.tainted[name]) not in g.problems]
+
+
+def _repeats(g: Build) -> bool:
+    """Whether a matrix stands in the graph once for each step, or for each but the first."""
+    counts = Counter(id(node.layer.weight) for node in g.nodes if isinstance(node.layer, Affine))
+    return max(counts.values(), default=0) >= int(g.length) - 1
+
+
+def _away(g: Build, outputs: Sequence[str]) -> list[str]:
+    """The values that the outputs need and that are a step other than this frame."""
+    nodes, _ = pruned_parts(outputs, _rewired(g), g.states)
+    return [name for node in nodes for name in node.outputs if name in g.moments.away]
+
+
+def _rewired(g: Build) -> list[Node]:
+    """The nodes, where the last step reads states instead of the step before."""
+    if not g.moments.rolls:
+        return g.nodes
+    steps = Steps(g.nodes, g.moments.steps)
+    return [
+        replace(node, inputs=tuple(g.moments.rolls.get(name, name) for name in node.inputs))
+        if any(steps.of.get(name) == g.length - 1 for name in node.outputs)
+        else node
+        for node in g.nodes
+    ]

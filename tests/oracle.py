@@ -1,6 +1,7 @@
 """RNN, GRU and LSTM over whole sequences in float64, written from the ONNX operator specification, gate by gate.
 
 Slow and plain on purpose, and without any code of the package: the oracle for what ONNX Runtime refuses to compute.
+`rnn`, `gru` and `lstm` run forward over whole sequences; `in_any_direction` also backwards, and up to unequal lengths.
 Where the specification leaves it open it does what ONNX Runtime does: `clip` bounds the input of f and g, but in an
 LSTM not that of h.
 """
@@ -105,6 +106,33 @@ def lstm(
         h, c = o * act_h(c_new), c_new
         ys.append(h)
     return sequence(ys, layout), last(h, layout), last(c, layout)
+
+
+CELLS = {"RNN": rnn, "GRU": gru, "LSTM": lstm}
+
+
+def in_any_direction(kind, X, W, R, B=None, *states, P=None, direction="forward", sequence_lens=None, layout=0, **rest):
+    """Y, Y_h and, of an LSTM, Y_c: batch by batch and direction by direction, each up to the length of its sequence.
+
+    `states`: initial_h and, of an LSTM, initial_c. What lies behind the end of a sequence is 0. Functions other than
+    the default ones are for one direction only.
+    """
+    x, ways = steps(X, layout), {"forward": [1], "reverse": [-1], "bidirectional": [1, -1]}[direction]
+    lengths = [len(x)] * x.shape[1] if sequence_lens is None else [int(n) for n in sequence_lens]
+    starts = [None if s is None else (s.swapaxes(0, 1) if layout else s) for s in states]  # (directions, batch, hidden)
+    y = np.zeros((len(x), len(ways), x.shape[1], R.shape[2]))
+    ends = np.zeros((2 if kind == "LSTM" else 1, *y.shape[1:]))
+    for d, way in enumerate(ways):
+        weights = [None if w is None else w[d : d + 1] for w in (W, R, B)]
+        given = {**rest} if P is None else {**rest, "P": P[d]}
+        for b, length in enumerate(lengths):
+            first_states = [None if s is None else s[d : d + 1, b : b + 1] for s in starts]
+            made, *last_states = CELLS[kind](x[:length, b : b + 1][::way], *weights, *first_states, **given)
+            y[:length, d, b] = made[::way, 0, 0]
+            ends[:, d, b] = [state[0, 0] for state in last_states]
+    if layout:
+        return y.transpose(2, 0, 1, 3), *ends.swapaxes(1, 2)
+    return y, *ends
 
 
 def halves(B: Array | None, size: int) -> tuple[Array, Array]:

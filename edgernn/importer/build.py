@@ -55,6 +55,10 @@ class Start:
     over_time: bool
 
 
+def _is_known(condition: Array | None) -> bool:
+    return condition is not None and condition.dtype != object
+
+
 class Build:
     """One walk over the graph; implements `layers.rules.Importing`.
 
@@ -82,6 +86,7 @@ class Build:
         self.roots: dict[str, str] = {}  # value that is an input in another shape -> that input
         self.values: dict[str, Value | None] = {}  # None: what makes it has failed
         self.moments = Moments()
+        self.own: set[str] = set()  # copies of what a loop starts from, which nothing but the loop reads
         self.recurs = False  # whether a state is carried that no recurrent layer holds
         self.notes: list[str] = []
         self.has_time = any(axis is not None for axis in times.values())
@@ -167,7 +172,7 @@ class Build:
             check_inside(self, operator, inputs)
         if operator.kind in ("Loop", "Scan"):
             return looped(self, operator, inputs)
-        if operator.kind == "If" and inputs and inputs[0] is not None and inputs[0].const is not None:
+        if operator.kind == "If" and inputs and inputs[0] is not None and _is_known(inputs[0].const):
             branch = operator.attributes["then_branch" if inputs[0].const.all() else "else_branch"]
             return self.walk(branch, {}, [value.name for value in branch.output])
         if all(x is None or (x.const is not None and x.time is None) for x in inputs):

@@ -74,7 +74,8 @@ class Ends:
         touched = {value for value, ids in self.ids.items() if np.isin(ids, self.ids[name]).any()}
         for node in self.build.nodes:
             starts = node.inputs[1:] if isinstance(node.layer, (RNN, GRU, LSTM)) else ()
-            if not moves_only(node.layer) and any(v in touched and v not in starts for v in node.inputs):
+            allowed = {*starts, *self.build.own}
+            if not moves_only(node.layer) and any(v in touched and v not in allowed for v in node.inputs):
                 return False
         return not any(value.name in touched for value in self.outputs.values())
 

@@ -140,13 +140,14 @@ def _check_start(g: Build, start: Value | None) -> None:
 
 def _check_condition(g: Build, turns: Turns, condition: Value | None, open_end: bool) -> None:
     """The condition to go on must hold until the last step; without a number of turns, it must end there."""
-    if not turns.over_time and not open_end:
-        return
     held = None if condition is None or condition.const is None else condition.const.reshape(-1)
+    if not turns.over_time:
+        if open_end and (held is None or held.any()):
+            g.refuse(f"{SEVERAL_STEPS}, as many as its condition lets it", UNROLL)
+        return
     if held is None or len(held) != 1:
         g.refuse("ends by a condition that is computed at run time: a stream goes on", UNROLL)
-    ends = held[0] is BEFORE_LAST if turns.over_time else not held[0]
-    if not ends and (open_end or held.dtype == object or not held[0]):
+    if held[0] is not BEFORE_LAST and (open_end or held.dtype == object or not held[0]):
         g.refuse("does not end with the sequence", UNROLL)
 
 
@@ -172,7 +173,9 @@ def _carried(g: Build, body: onnx.GraphProto, turns: Turns, initial: Value | Non
     if initial.final:
         g.refuse("starts from what is known at the end of the sequence only", "export as two models")
     if not whole and initial.const is None:
-        return Carried("state", initial, initial)
+        (own,) = g.add(Reshape(initial.shape), initial, dtype=initial.dtype)
+        g.own.add(own.name)
+        return Carried("state", initial, own)
     if initial.const is None:
         g.refuse("carries whole numbers that are computed at run time", UNROLL)
     if whole:
@@ -237,11 +240,10 @@ def _after(g: Build, turns: Turns, carried: Carried, new: Value | None) -> Value
         g.refuse(f"carries a value whose shape changes from {list(initial.shape)} to {list(new.shape)}", UNROLL)
     if new.const is not None:
         (new,) = g.add(Reshape(new.shape), new, dtype=new.dtype)
-    if inside is not initial:
+    if initial.const is None:
+        g.starts(inside, new, turns.over_time)
+    elif inside is not initial:
         g.close(inside, new)
-        g.recurs = True
-    elif initial.const is None:
-        g.starts(initial, new, turns.over_time)
         g.recurs = True
     return replace(new, final=turns.over_time)
 

@@ -1,4 +1,4 @@
-"""Roll up: what the last step of an unrolled graph carries becomes states; `Moments.rolls` says which value is which."""
+"""Roll up: what the last step of an unrolled graph carries becomes states; `Moments.rolls` notes which is which."""
 
 from __future__ import annotations
 
@@ -111,11 +111,23 @@ class _Rolling:
                 continue
             held = self.steps.constant(start)
             if held is None:
-                self.g.moments.rolls[name] = start
-                self.g.starts(self._value(start), self._value(later[name]), True)
+                self.g.moments.rolls[name] = own = self._own(start)
+                self.g.starts(self._value(own), self._value(later[name]), True)
             else:
                 initial = self._initial(name, held.values)
                 self.g.moments.rolls[name] = self._computed(name, initial) or self._state(name, initial)
+
+    def _own(self, start: str) -> str:
+        """A copy of what a state starts from, which nothing but the last step reads."""
+        copy = self.g.unique(f"{start}.start")
+        self.g.nodes.insert(self._after(start), Node(copy, Reshape(self.shapes[start]), (start,), (copy,)))
+        self.shapes[copy] = self.shapes[start]
+        self.g.own.add(copy)
+        return copy
+
+    def _after(self, name: str) -> int:
+        """The place after the node that makes a value."""
+        return next((n for n, node in enumerate(self.g.nodes, 1) if name in node.outputs), 0)
 
     def _initial(self, name: str, start: Array) -> Array:
         """What a state starts from, in its shape."""
@@ -185,8 +197,7 @@ class _Rolling:
             return
         copy = self.g.unique(f"{name}.carried")
         inputs = tuple(self.copies.get(value, self.g.moments.rolls.get(value, value)) for value in node.inputs)
-        at = next(place for place, other in enumerate(self.g.nodes) if other.outputs[0] == name)
-        self.g.nodes.insert(at + 1, replace(node, name=copy, inputs=inputs, outputs=(copy,)))
+        self.g.nodes.insert(self._after(name), replace(node, name=copy, inputs=inputs, outputs=(copy,)))
         self.copies[name] = copy
 
     def _next(self, name: str) -> str:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from edgernn.importer.cells import cells_found
 from edgernn.layers.base import Array, Shape
 from edgernn.layers.constant import Constant
 from edgernn.layers.dense import Affine
@@ -20,7 +21,8 @@ Makers = Mapping[str, Node]
 
 def simplified(model: Model) -> Model:
     """A model that computes the same with fewer layers."""
-    return pruned(reshapes_joined(pruned(biases_joined(pruned(model)))))
+    joined = pruned(reshapes_joined(pruned(biases_joined(pruned(model)))))
+    return pruned(reshapes_joined(pruned(cells_found(joined))))
 
 
 def pruned(model: Model) -> Model:

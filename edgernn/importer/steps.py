@@ -20,7 +20,7 @@ class Now(Symbol):
 
     def __repr__(self) -> str:
         now = "now" if self.sign == 1 else "-now"
-        return now if self.offset == 0 else f"{now} + ({self.offset})"
+        return now if isinstance(self.offset, int) and not self.offset else f"{now} + ({self.offset})"
 
     def __hash__(self) -> int:
         return hash((self.sign, self.offset))

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from edgernn.kernels.contract import ADDRESS, CALLER, FRAMES, PORT_WORDS, PORTS
+from edgernn.kernels.contract import ADDRESS, BUSY, CALLER, FRAMES, PORT_WORDS, PORTS
 
 ARRAY_TYPE, FLOAT32, NEW_ARRAY, TAKES_TOKEN, N_IN, N_OUT, SLOW, INT_TYPE, TOKEN = range(CALLER, CALLER + 9)
 HEADER = object.__basicsize__  # reference count and type, before every object's fields
@@ -52,9 +52,12 @@ declare void @PyEval_RestoreThread(ptr)
 
 define ptr @edgernn_step(ptr %self, ptr %args, i64 %n, ptr %names) {{
 entry:{_field("c", "self", DATA, "ptr")}{_word("fallback", SLOW, "ptr")}
+{_word("busy", BUSY)}
   %single = icmp eq i64 %n, 1
   %unnamed = icmp eq ptr %names, null
-  %simple = and i1 %single, %unnamed
+  %free = icmp eq i64 %busy, 0
+  %alone = and i1 %single, %free
+  %simple = and i1 %alone, %unnamed
   br i1 %simple, label %kind, label %slow
 kind:
   %x = load ptr, ptr %args{_field("type", "x", TYPE, "ptr")}{_word("array_type", ARRAY_TYPE, "ptr")}
@@ -123,7 +126,14 @@ fail:
 
 define ptr @edgernn_call(ptr %self, ptr %args, i64 %n, ptr %names) {{
 entry:
-  %block = load ptr, ptr %args{_field("c", "block", DATA, "ptr")}
+  %block = load ptr, ptr %args{_field("c", "block", DATA, "ptr")}{_word("busy", BUSY)}
+  %free = icmp eq i64 %busy, 0
+  br i1 %free, label %take, label %taken
+taken:
+  %refusal = call ptr @PyLong_FromLong(i64 -1)
+  ret ptr %refusal
+take:
+  store i64 1, ptr %p_busy
   %frames_at = getelementptr ptr, ptr %args, i64 1
   %frames_object = load ptr, ptr %frames_at
   %count = call i64 @PyLong_AsLong(ptr %frames_object)
@@ -131,7 +141,7 @@ entry:
   store i64 %count, ptr %frames
   br label %test
 test:
-  %i = phi i64 [ 2, %entry ], [ %next, %port ]
+  %i = phi i64 [ 2, %take ], [ %next, %port ]
   %more = icmp slt i64 %i, %n
   br i1 %more, label %port, label %go
 port:
@@ -149,6 +159,7 @@ go:
   %thread = call ptr @PyEval_SaveThread()
   %status = call i64 @edgernn_run(i64 %control, i64 0, i64 0, i64 0)
   call void @PyEval_RestoreThread(ptr %thread)
+  store i64 0, ptr %p_busy
   %result = call ptr @PyLong_FromLong(i64 %status)
   ret ptr %result
 }}

@@ -52,6 +52,7 @@ class Opcode(IntEnum):
     RNN = 17
     GRU = 18
     LSTM = 19
+    AFFINE_EXACT = 20
 
 
 OPERANDS: dict[Opcode, tuple[str, ...]] = {
@@ -71,6 +72,9 @@ OPERANDS: dict[Opcode, tuple[str, ...]] = {
     Opcode.LOOKUP_I8: ("w y", "r tokens", "k table", "k scale", "i count", "i cols", "i vocabulary"),
     Opcode.QUANTISE: ("w y", "r x", "i cols", "i count"),
     Opcode.AFFINE_F32: ("w y", "r x", "k panels", "k bias", "i rows", "i cols", "i count"),
+    # the same with each product rounded and added in the order of the columns: what float32 layers of a quantised model
+    # run, whose bits must be the same everywhere
+    Opcode.AFFINE_EXACT: ("w y", "r x", "k panels", "k bias", "i rows", "i cols", "i count"),
     Opcode.AFFINE_I8: ("w y", "r x", "k panels", "k scale", "k offset", "k bias", "i rows", "i cols", "i count"),
     # from_x = W x + b and from_h = R h + b lie gate after gate, in ONNX order
     Opcode.RNN: ("w h_new", "r from_x", "r from_h", "i hidden", "i relu"),
@@ -80,7 +84,7 @@ OPERANDS: dict[Opcode, tuple[str, ...]] = {
 
 # The control block that an entry is called with: int64 words, some for the caller (see builtin), then PORT_WORDS for
 # each port, inputs first
-PROGRAM, WEIGHTS, ARENA, FRAMES, INPUTS, FRAME, CALLER, PORTS = 0, 1, 2, 3, 4, 5, 8, 20
+PROGRAM, WEIGHTS, ARENA, FRAMES, INPUTS, FRAME, BUSY, CALLER, PORTS = 0, 1, 2, 3, 4, 5, 6, 8, 20
 ADDRESS, STRIDE, SIZE, TOKENS, LOW, HIGH, PORT_WORDS = 0, 1, 2, 3, 4, 5, 6
 
 # The numbers of MAP, COMBINE and REDUCE: positions in these lists

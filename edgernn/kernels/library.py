@@ -34,8 +34,14 @@ def cache_folder() -> Path:
 
     Raises BackendUnavailable when somebody else could write to it.
     """
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    folder = Path(os.environ.get("EDGERNN_CACHE") or Path(base) / "edgernn")
+    try:
+        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    except RuntimeError:
+        base = ""
+    named = os.environ.get("EDGERNN_CACHE")
+    if not named and not base:
+        raise BackendUnavailable("there is no home directory for the cache; name a folder in EDGERNN_CACHE")
+    folder = Path(named or Path(base) / "edgernn")
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = folder.stat()
@@ -80,33 +86,41 @@ def read_object(path: Path) -> bytes | None:
 
 def compile_object(isa: Isa, path: Path) -> bytes:
     """Compile in a subprocess, with a progress line on stderr, and put the object in the cache."""
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        output = Path(folder) / "kernels.o"
-        environment = dict(
-            os.environ, PYTHONPATH=os.pathsep.join([str(PACKAGE.parent), os.environ.get("PYTHONPATH", "")])
-        )
-        command = [sys.executable, "-m", "edgernn.compiler", isa.name, str(output)]
-        process = subprocess.Popen(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-        )
-        assert process.stdout is not None and process.stderr is not None
-        _show_progress(isa, process.stdout)
-        problems = process.stderr.read()
-        if process.wait() != 0:
-            last = problems.strip().splitlines()[-1:] or [f"exit status {process.returncode}"]
-            raise BackendUnavailable(
-                f"the kernels for {isa.name} did not compile: {last[0]}; `edgernn doctor` says more"
-            )
-        code = output.read_bytes()
+    try:
+        temporary = tempfile.TemporaryDirectory(dir=path.parent)
+    except OSError as error:
+        what = f"the cache folder {path.parent} cannot be written to ({error.strerror})"
+        raise BackendUnavailable(f"{what}; name another in EDGERNN_CACHE") from None
+    with temporary as folder:
+        code = _compiled(isa, Path(folder))
         sealed = Path(folder) / "sealed"
         sealed.write_bytes(hashlib.sha256(code).digest() + code)
         sealed.replace(path)
     return code
+
+
+def _compiled(isa: Isa, folder: Path) -> bytes:
+    """Run the compiler. It sees the modules that are installed, and none of the working directory."""
+    known = [str(PACKAGE.parent), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    output, said = folder / "kernels.o", folder / "said"
+    command = [sys.executable, "-P", "-m", "edgernn.compiler", isa.name, str(output)]
+    with said.open("w") as problems:
+        process = subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=problems,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            env=dict(os.environ, PYTHONPATH=os.pathsep.join(known)),
+        )
+        assert process.stdout is not None
+        _show_progress(isa, process.stdout)
+    if process.wait() != 0:
+        last = "; ".join(said.read_text().strip().splitlines()[-3:]) or f"exit status {process.returncode}"
+        raise BackendUnavailable(
+            f"the kernels for {isa.name} did not compile, is numba installed whole? It said: {last}"
+        )
+    return output.read_bytes()
 
 
 def _show_progress(isa: Isa, lines: Any) -> None:
@@ -137,7 +151,8 @@ class Library:
         address = self._engine.get_function_address
         self._step = builtin.method(b"step", address("edgernn_step"))
         self._call = builtin.method(b"run", address("edgernn_call"))
-        # run(control, frames, *arrays): all ports' arrays (NumPy's own class, laid out as the block says) -> status
+        # run(control, frames, *arrays): all ports' arrays (NumPy's own class, laid out as the block says) -> status;
+        # -1 while another thread runs in the same block
         self.run: Callable[..., int] = builtin.make(self._call, None, self)
         self.prepare = _entry(address("edgernn_prepare"))
 

@@ -192,6 +192,13 @@ class _Walker:
         weight, values = at(W, rows * cols).reshape(rows, cols), at(x, cols * count).reshape(count, cols)
         at(y, rows * count).reshape(count, rows)[:] = values @ weight.T + at(bias, rows)
 
+    def affine_exact(self, y: int, x: int, W: int, bias: int, rows: int, cols: int, count: int) -> None:
+        weight, values = at(W, rows * cols).reshape(rows, cols), at(x, cols * count).reshape(count, cols)
+        total = np.zeros((count, rows), np.float32)
+        for k in range(cols):
+            total += values[:, k : k + 1] * weight[:, k]
+        at(y, rows * count).reshape(count, rows)[:] = total + at(bias, rows)
+
     def affine_i8(self, y: int, x: int, W: int, scale: int, offset: int, bias: int, *sizes: int) -> None:
         rows, cols, count = sizes
         stride = -(-cols // 4) * 4

@@ -91,17 +91,26 @@ def mod(g: Importing, A: Value, B: Value, *, fmod: int = 0) -> Value:
 
 @rule("Pow")
 def power(g: Importing, X: Value, Y: Value) -> Value:
-    """ONNX Pow; the exponents 0.5, 1, 2 and -1 have cheaper names."""
+    """ONNX Pow; the exponents 0.5, 1, 2 and -1 have cheaper names. The power of a whole number is one, too."""
+    if np.issubdtype(X.dtype, np.integer) and not _keeps_whole(Y):
+        g.refuse("raises whole numbers to a power that may be none", "cast them to float32 before")
     exponent = float(Y.const.reshape(-1)[0]) if Y.const is not None and Y.const.size == 1 else None
     if exponent is None or X.const is not None or len(Y.shape) > len(X.shape):
-        return combined(g, "pow", X, Y)
+        return combined(g, "pow", X, Y, X.dtype)
     if exponent == 1:
         return X
     if exponent == 2:
-        return combined(g, "mul", X, X)
+        return combined(g, "mul", X, X, X.dtype)
     layer = {0.5: Map("sqrt"), -1.0: Map("reciprocal")}.get(exponent, Map("pow", exponent))
-    (y,) = g.add(layer, X, time=X.time)
+    (y,) = g.add(layer, X, time=X.time, dtype=X.dtype)
     return y
+
+
+def _keeps_whole(exponent: Value) -> bool:
+    """Whether a whole number to this power is a whole number."""
+    if exponent.const is None:
+        return np.issubdtype(exponent.dtype, np.integer)
+    return bool((exponent.const >= 0).all() and (exponent.const == np.trunc(exponent.const)).all())
 
 
 @rule("PRelu")

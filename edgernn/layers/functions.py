@@ -130,20 +130,25 @@ CASTS: dict[int, npt.DTypeLike] = {
     2: np.uint8, 3: np.int8, 4: np.uint16, 5: np.int16, 6: np.int32, 7: np.int64, 12: np.uint32, 13: np.uint64,
     9: np.bool_,
 }  # fmt: skip
+NO_TYPE = "a type that does not exist in a stream"
 
 
 @rule("Cast")
 def cast(g: Importing, input: Value, *, to: int, saturate: int = 1, round_mode: str = "up") -> Value:
     """ONNX Cast; a stream computes in float32, so only the cut to whole numbers and to 0 or 1 does something."""
     if to not in CASTS:
-        g.refuse(f"to={to}: a type that does not exist in a stream")
+        g.refuse(f"to={to}: {NO_TYPE}")
     return converted(g, input, np.dtype(CASTS[to]))
 
 
 @rule("CastLike")
 def cast_like(g: Importing, input: Value, target_type: Value, *, saturate: int = 1, round_mode: str = "up") -> Value:
     """ONNX CastLike."""
-    return converted(g, input, np.dtype(target_type.dtype))
+    name = np.dtype(target_type.dtype).name
+    known = {np.dtype(dtype).name: np.dtype(dtype) for dtype in CASTS.values()} | {"bfloat16": np.dtype(np.float32)}
+    if name not in known:
+        g.refuse(f"to {name}: {NO_TYPE}")
+    return converted(g, input, known[name])
 
 
 def converted(g: Importing, x: Value, dtype: np.dtype[Any]) -> Value:

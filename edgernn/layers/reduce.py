@@ -107,6 +107,7 @@ KINDS: dict[str, Callable[[Importing, Value, Sequence[int]], Value]] = {
     "ReduceLogSum": lambda g, x, axes: mapped(g, reduced(g, "sum", x, axes), "log"),
     "ReduceLogSumExp": _log_sum_exp,
 }
+FRACTIONS = ("ReduceMean", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp")  # of whole numbers, too
 
 
 @rule(*KINDS)
@@ -125,6 +126,8 @@ def reduce(
     given = list(axes_ or ()) if axes is None else numbers(g, axes, "axes")
     if not given and noop_with_empty_axes:
         return data
+    if operator in FRACTIONS and np.issubdtype(data.dtype, np.integer):
+        g.refuse("cuts its result to whole numbers, since its input holds such", "cast it to float32 before")
     along = sorted(normal_axes(g, given, rank)) or list(range(rank))
     y = KINDS[operator](g, data, along)
     return y if keepdims else squeezed(g, y, along)
@@ -139,8 +142,9 @@ def squeezed(g: Importing, x: Value, axes: Sequence[int]) -> Value:
 
 @rule("LpNormalization")
 def lp_normalization(g: Importing, input: Value, *, axis: int = -1, p: int = 2) -> Value:
-    """ONNX LpNormalization: x divided by its L1 or L2 norm along an axis."""
+    """ONNX LpNormalization: x divided by its L1 or L2 norm along an axis; 0 where the norm is 0."""
     if p not in (1, 2):
         g.refuse(f"p={p}: 1 or 2 expected")
     along = normal_axes(g, [axis], len(input.shape))
-    return combined(g, "div", input, KINDS["ReduceL1" if p == 1 else "ReduceL2"](g, input, along))
+    norm = KINDS["ReduceL1" if p == 1 else "ReduceL2"](g, input, along)
+    return combined(g, "div", input, combined(g, "add", norm, mapped(g, norm, "not")))  # 0 is divided by 1

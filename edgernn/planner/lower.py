@@ -68,10 +68,11 @@ def aligned(size: int) -> Array:
 
 
 class Lowering:
-    """The planner's `layers.base.Builder`."""
+    """The planner's `layers.base.Builder`. `exact`: float32 products too have the same bits on every backend."""
 
-    def __init__(self, backend: Backend):
+    def __init__(self, backend: Backend, exact: bool = False):
         self.backend = backend
+        self.affine_float = Opcode.AFFINE_EXACT if exact else Opcode.AFFINE_F32
         self.weights = Weights()
         self.code: list[Instruction] = []
         self.buffers: list[int] = []  # bytes of each
@@ -119,7 +120,7 @@ class Lowering:
             self.emit(Opcode.AFFINE_I8, y, self.quantise(x, cols), panels, scale, corrections, *sizes)
         else:
             panels = self.weights.add(self.backend.pack(weight.astype(np.float32)))
-            self.emit(Opcode.AFFINE_F32, y, cast(Place, x), panels, packed_bias, rows, cols, count)
+            self.emit(self.affine_float, y, cast(Place, x), panels, packed_bias, rows, cols, count)
         return y
 
     def map(self, function: str, x: Ref, alpha: float = 0.0, beta: float = 0.0) -> Place:

@@ -98,8 +98,9 @@ class Carried:
         for (of, cols), quantised in list(low.quantised.items()):
             if of == state:
                 self._carry_quantised(source, cols, quantised)
-        alone = source.start == 0 and source.buffer not in self.persistent and source.buffer >= 0
-        if alone and source.item == state.item and can_replace(low.code, state.buffer, source.buffer):
+        alone = source.buffer >= 0 and source.start == 0 and source.buffer not in self.persistent
+        whole = alone and low.buffers[source.buffer] == low.buffers[state.buffer]
+        if whole and can_replace(low.code, state.buffer, source.buffer):
             self._rename(source.buffer, state.buffer)
         else:
             low.emit(Opcode.COPY, state, source, state.size)

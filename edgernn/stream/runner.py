@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from edgernn.errors import BadInput
 from edgernn.kernels.builtin import caller_words
 from edgernn.kernels.contract import (
     ALIGNMENT,
     ARENA,
+    BUSY,
     FRAME,
     HIGH,
     INPUTS,
@@ -35,6 +37,12 @@ Answers = Any  # an array, or a mapping port name -> array where the model has s
 def address(array: Array) -> int:
     """Where the array's data lies."""
     return int(array.__array_interface__["data"][0])
+
+
+def _apart(array: Array, outputs: Sequence[Array]) -> Array:
+    """The input, copied where answers would be written over frames that are still to be read."""
+    shared = any(np.may_share_memory(array, output) for output in outputs)
+    return array.copy() if shared else array
 
 
 class Runner:
@@ -66,7 +74,9 @@ class Runner:
         return np.concatenate([np.empty(0, np.float32), *self._slots()])
 
     def set_states(self, values: Array) -> None:
-        """Replace all states, and what follows from them."""
+        """Replace all states, and what follows from them. Raises BadInput while another thread runs the stream."""
+        if self.control[BUSY]:
+            raise BadInput("another thread runs this stream; its state cannot be set now")
         at = 0
         for slot in self._slots():
             slot[:] = values[at : at + len(slot)]
@@ -81,7 +91,10 @@ class Runner:
         lead = (count,) if several else ()
         wanted = out if isinstance(out, Mapping) or out is None else {plan.outputs[0].name: out}
         outputs = [as_output((wanted or {}).get(p.name), p, (*lead, p.size)) for p in plan.outputs]
+        inputs = [_apart(array, outputs) for array in inputs] if out is not None else inputs
         status = self.library.run(self.control, count, *inputs, *outputs)
+        if status < 0:
+            raise BadInput("another thread runs this stream; give each thread a stream of its own (stream.fork())")
         if status:
             raise bad_value(plan.inputs[status - 1], inputs[status - 1], int(self.control[FRAME]))
         if len(outputs) == 1:

@@ -8,7 +8,15 @@ from __future__ import annotations
 from numba import types
 
 from edgernn.kernels.contract import QUANTISED_HEADER
-from edgernn.kernels.cpu.dots import dot1_f, dot1_i8, dot4_f, dot4_i8, row_max_abs
+from edgernn.kernels.cpu.dots import (
+    dot1_exact,
+    dot1_f,
+    dot1_i8,
+    dot4_exact,
+    dot4_f,
+    dot4_i8,
+    row_max_abs,
+)
 from edgernn.kernels.cpu.elementwise import arg, read
 from edgernn.kernels.cpu.functions import function, kernel
 from edgernn.kernels.cpu.isa import ISA
@@ -73,29 +81,37 @@ def dequantised(total, at, offset, scale, step):
     return to_float(total) * (load_f(scale + at) * step)
 
 
-@kernel
-def affine_f32(a, arena, weights, control):
-    """AFFINE_F32: y[p] = W x[p] + bias."""
-    y, x, panels, bias = arena + arg(a, 0), read(a, 1, arena, weights), weights + arg(a, 2), weights + arg(a, 3)
-    rows, cols, count = arg(a, 4), arg(a, 5), arg(a, 6)
-    blocks = (rows + LANES - 1) // LANES
-    for position in range(count):
-        w, p, q = panels, x + 4 * cols * position, y + 4 * rows * position
-        at = 0
-        for _ in range(blocks >> 2):
-            s0, s1, s2, s3 = dot4_f(w, p, cols)
-            store_f(q + at, s0 + load_f(bias + at))
-            store_f(q + at + BYTES, s1 + load_f(bias + at + BYTES))
-            store_f(q + at + 2 * BYTES, s2 + load_f(bias + at + 2 * BYTES))
-            store_f(q + at + 3 * BYTES, s3 + load_f(bias + at + 3 * BYTES))
-            at += 4 * BYTES
-            w += 4 * BYTES * cols
-        for _ in range(blocks & 3):
-            (s0,) = dot1_f(w, p, cols)
-            store_f(q + at, s0 + load_f(bias + at))
-            at += BYTES
-            w += BYTES * cols
-    return 0
+def _affine(name, dot4, dot1):
+    """The kernel y[p] = W x[p] + bias, with these inner loops."""
+
+    def body(a, arena, weights, control):
+        y, x, panels, bias = arena + arg(a, 0), read(a, 1, arena, weights), weights + arg(a, 2), weights + arg(a, 3)
+        rows, cols, count = arg(a, 4), arg(a, 5), arg(a, 6)
+        blocks = (rows + LANES - 1) // LANES
+        for position in range(count):
+            w, p, q = panels, x + 4 * cols * position, y + 4 * rows * position
+            at = 0
+            for _ in range(blocks >> 2):
+                s0, s1, s2, s3 = dot4(w, p, cols)
+                store_f(q + at, s0 + load_f(bias + at))
+                store_f(q + at + BYTES, s1 + load_f(bias + at + BYTES))
+                store_f(q + at + 2 * BYTES, s2 + load_f(bias + at + 2 * BYTES))
+                store_f(q + at + 3 * BYTES, s3 + load_f(bias + at + 3 * BYTES))
+                at += 4 * BYTES
+                w += 4 * BYTES * cols
+            for _ in range(blocks & 3):
+                (s0,) = dot1(w, p, cols)
+                store_f(q + at, s0 + load_f(bias + at))
+                at += BYTES
+                w += BYTES * cols
+        return 0
+
+    body.__name__ = name
+    return kernel(body)
+
+
+affine_f32 = _affine("affine_f32", dot4_f, dot1_f)
+affine_exact = _affine("affine_exact", dot4_exact, dot1_exact)
 
 
 @kernel

@@ -47,9 +47,8 @@ def _unroll(blocks: int) -> int:
     return max(1, min(free, 8, -(-12 // blocks)))
 
 
-def _panel(blocks: int, vector: Any, bytes_: int, step: Callable[[Any, Any, Any, Any], Any], add: str) -> Any:
-    """Sums of one panel. step(builder, sum, address of x at k, address of the weights) -> sum."""
-    many = _unroll(blocks)
+def _panel(blocks: int, vector: Any, many: int, step: Callable[[Any, Any, Any, Any], Any], add: str) -> Any:
+    """Sums of one panel, `many` steps of k at once. step(builder, sum, x at k, address of the weights) -> sum."""
 
     def emit(b: Any, w: Any, x: Any, k: Any, x_bytes: int) -> list[Any]:
         def steps(sums: list[Any], base: Any, unroll: int) -> list[Any]:
@@ -57,11 +56,11 @@ def _panel(blocks: int, vector: Any, bytes_: int, step: Callable[[Any, Any, Any,
             for u in range(unroll):
                 at = b.add(base, I64(u))
                 x_at = b.add(x, b.mul(at, I64(x_bytes)))
-                w_at = b.add(w, b.mul(at, I64(bytes_ * blocks)))
+                w_at = b.add(w, b.mul(at, I64(BYTES * blocks)))
                 shared = step(b, None, x_at, None)
                 for n in range(blocks):
                     i = u * blocks + n
-                    new[i] = step(b, new[i], shared, b.add(w_at, I64(bytes_ * n)))
+                    new[i] = step(b, new[i], shared, b.add(w_at, I64(BYTES * n)))
             return new
 
         zero = [ir.Constant(vector, None)] * (blocks * many)
@@ -94,8 +93,12 @@ def _step_i8(b: Any, total: Any, x: Any, w: Any) -> Any:
     return dot4(b, total, x, b.load(pointer(b, w, bytes_), align=BYTES))
 
 
-def _dot(blocks: int, kind: Any, vector: Any, step: Any, add: str) -> Any:
-    emit = _panel(blocks, vector, BYTES, step, add)
+def _step_exact(b: Any, total: Any, x: Any, w: Any) -> Any:
+    return _step_f(b, None, x, None) if w is None else b.fadd(total, b.fmul(b.load(pointer(b, w, FV), align=BYTES), x))
+
+
+def _dot(blocks: int, kind: Any, vector: Any, step: Any, add: str, many: int = 0) -> Any:
+    emit = _panel(blocks, vector, many or _unroll(blocks), step, add)
 
     def dot(typingctx: Any, w: Any, x: Any, k: Any) -> Any:
         def codegen(context: Any, b: Any, sig: Any, args: Any) -> Any:
@@ -108,6 +111,8 @@ def _dot(blocks: int, kind: Any, vector: Any, step: Any, add: str) -> Any:
 
 # dot*_f(w, x, k): sums of float32 products; dot*_i8(w, x, k4): sums of int8 products, k4 = k / 4 rounded up
 dot1_f, dot4_f = (_dot(n, F, FV, _step_f, "fadd") for n in (1, 4))
+# the same sums as dot*_f, rounded in one order everywhere
+dot1_exact, dot4_exact = (_dot(n, F, FV, _step_exact, "fadd", many=1) for n in (1, 4))
 dot1_i8, dot4_i8 = (_dot(n, I, IV, _step_i8, "add") for n in (1, 4))
 
 

@@ -1,0 +1,224 @@
+"""Graphs that hold the computation of a step once for each step: rolled up again, or refused with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx_cases import graph, node, onnx_runtime
+from surroundings import ints, some
+from test_exports import FOLDER
+
+from edgernn import importer
+from edgernn.errors import UnsupportedModel
+from edgernn.layers.definition import run
+from edgernn.layers.gru import GRU
+from edgernn.layers.lstm import LSTM
+from edgernn.layers.model import Model
+from edgernn.layers.rnn import RNN
+
+LIMIT = 1e-5  # float32 against float64, values of order 1
+STEPS = 6
+CONSTANTS: dict[str, Any] = {
+    "W": some(3, 5), "R": some(5, 5) / 2, "b": some(5), "Rb": some(1, 5), "h": np.zeros((1, 5), np.float32),
+    "half": np.array(0.5, np.float32), "axis": ints(1), "V": some(5, 2), "other": some(3, 5),
+    "x_before": np.zeros((1, 3), np.float32),
+    **{f"i{t}": np.array(t) for t in range(STEPS)}, **{f"t{t}": ints(t) for t in range(STEPS + 1)},
+    "ones": np.ones(STEPS, np.int64),
+}  # fmt: skip
+CONSTANTS["W4"], CONSTANTS["R4"] = some(3, 20), some(5, 20) / 2
+Nodes = list[onnx.NodeProto]
+
+
+def gathered() -> Nodes:
+    """x_t of x (1, T, 3) by Gather."""
+    return [node("Gather", f"x i{t}", f"x_{t}", axis=1) for t in range(STEPS)]
+
+
+def sliced() -> Nodes:
+    """The same by Slice and Squeeze."""
+    made = [
+        (node("Slice", f"x t{t} t{t + 1} axis", f"s_{t}"), node("Squeeze", f"s_{t} axis", f"x_{t}"))
+        for t in range(STEPS)
+    ]
+    return [one for pair in made for one in pair]
+
+
+def split() -> Nodes:
+    """The same by Split and Squeeze."""
+    parts = " ".join(f"s_{t}" for t in range(STEPS))
+    return [node("Split", "x ones", parts, axis=1), *(node("Squeeze", f"s_{t} axis", f"x_{t}") for t in range(STEPS))]
+
+
+def rnn(t: int, x: str = "x_", h: str = "h", W: str = "W") -> Nodes:
+    """h_t = tanh(W x_t + R h_{t-1} + b); h stands before h_0."""
+    before = f"{h}_{t - 1}" if t else h
+    return [
+        node("MatMul", f"{x}{t} {W}", f"{h}_w{t}"), node("MatMul", f"{before} R", f"{h}_r{t}"),
+        node("Add", f"{h}_r{t} b", f"{h}_b{t}"), node("Add", f"{h}_w{t} {h}_b{t}", f"{h}_a{t}"),
+        node("Tanh", f"{h}_a{t}", f"{h}_{t}"),
+    ]  # fmt: skip
+
+
+def lstm(t: int) -> Nodes:
+    """An LSTM whose gates are i, f, g, o in one product; h_t and c_t."""
+    h, c = (f"h_{t - 1}", f"c_{t - 1}") if t else ("h", "h")
+    return [
+        node("MatMul", f"x_{t} W4", f"w{t}"), node("MatMul", f"{h} R4", f"r{t}"), node("Add", f"w{t} r{t}", f"a{t}"),
+        node("Split", f"a{t}", f"p{t} q{t} u{t} v{t}", axis=1), node("Sigmoid", f"p{t}", f"i_{t}"),
+        node("Sigmoid", f"q{t}", f"f_{t}"), node("Tanh", f"u{t}", f"g_{t}"), node("Sigmoid", f"v{t}", f"o_{t}"),
+        node("Mul", f"f_{t} {c}", f"k{t}"), node("Mul", f"i_{t} g_{t}", f"n{t}"), node("Add", f"k{t} n{t}", f"c_{t}"),
+        node("Tanh", f"c_{t}", f"y{t}"), node("Mul", f"o_{t} y{t}", f"h_{t}"),
+    ]  # fmt: skip
+
+
+def every(step: Callable[[int], Nodes]) -> Nodes:
+    return [one for t in range(STEPS) for one in step(t)]
+
+
+def stacked(h: str = "h", y: str = "y") -> Nodes:
+    """y (1, T, n) of h_0, h_1, ..."""
+    up = [node("Unsqueeze", f"{h}_{t} axis", f"{h}_u{t}") for t in range(STEPS)]
+    return [*up, node("Concat", " ".join(f"{h}_u{t}" for t in range(STEPS)), y, axis=1)]
+
+
+def model(nodes: Nodes, *outputs: str, inputs: Mapping[str, tuple[int | str, ...]] | None = None) -> onnx.ModelProto:
+    given = {"x": (1, STEPS, 3), **(inputs or {})}
+    used = {name for made in nodes for name in made.input}
+    held = {name: value for name, value in CONSTANTS.items() if name in used and name not in given}
+    return graph(nodes, given, outputs, held)  # type: ignore[arg-type]
+
+
+def folded(t: int) -> Nodes:
+    """A plain RNN whose first product with the zero state was computed beforehand."""
+    return (
+        rnn(t) if t else [node("MatMul", "x_0 W", "h_w0"), node("Add", "h_w0 b", "h_a0"), node("Tanh", "h_a0", "h_0")]
+    )
+
+
+def averaged(t: int) -> Nodes:
+    """A plain RNN and, of its states, an exponential average."""
+    mean = f"m_{t - 1}" if t else "h"
+    rest = [node("Add", f"{mean} h_{t}", f"m_a{t}"), node("Mul", f"m_a{t} half", f"m_{t}")]
+    return rnn(t) + rest
+
+
+def differing(t: int) -> Nodes:
+    """A plain RNN of x_t - x_{t-1}."""
+    return [node("Sub", f"x_{t} " + (f"x_{t - 1}" if t else "x_before"), f"d_{t}"), *rnn(t, "d_")]
+
+
+TWO = [*gathered(), *every(rnn), *stacked(y="z"), *[node("Gather", f"z i{t}", f"z_{t}", axis=1) for t in range(STEPS)]]
+ALIKE: dict[str, tuple[Nodes, tuple[str, ...]]] = {
+    "gathered": ([*gathered(), *every(rnn), *stacked()], ("y",)),
+    "sliced": ([*sliced(), *every(rnn), *stacked()], ("y",)),
+    "split": ([*split(), *every(rnn), *stacked()], ("y",)),
+    "folded": ([*gathered(), *every(folded), *stacked()], ("y",)),
+    "two states": ([*gathered(), *every(averaged), *stacked("m")], ("y",)),
+    "two sequences": ([*gathered(), *every(averaged), *stacked("m"), *stacked("h", "z")], ("y", "z")),
+    "lstm": ([*gathered(), *every(lstm), *stacked()], ("y",)),
+    "the frame before": ([*gathered(), *every(differing), *stacked()], ("y",)),
+    "the last step": ([*gathered(), *every(rnn), node("MatMul", f"h_{STEPS - 1} V", "y")], ("y",)),
+    "the last step, folded": ([*gathered(), *every(folded), node("Exp", f"h_{STEPS - 1}", "y")], ("y",)),
+    "the last step of two states": ([*sliced(), *every(lstm), node("Add", f"h_{STEPS - 1} c_{STEPS - 1}", "y")], ("y",)),
+    "a sequence and its last step": ([*gathered(), *every(lstm), *stacked(), node("Exp", f"c_{STEPS - 1}", "z")], ("y", "z")),
+    "two layers": ([*TWO, *every(lambda t: rnn(t, "z_", "g", "R")), *stacked("g")], ("y",)),
+}  # fmt: skip
+CONSTANTS["g"] = CONSTANTS["h"]
+
+
+def imported(made: onnx.ModelProto) -> Model:
+    return importer.read(made.SerializeToString())
+
+
+@pytest.mark.parametrize("name", ALIKE)
+@pytest.mark.parametrize("start", ["zero", "learned"])
+def test_steps_that_are_alike_are_rolled_up(name: str, start: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From a zero state, and from one that the graph holds."""
+    if start == "learned":
+        monkeypatch.setitem(CONSTANTS, "h", some(1, 5))
+    nodes, outputs = ALIKE[name]
+    if start == "learned" and "folded" in name:
+        pytest.skip("what was computed from a state that is not zero does not show it")
+    made = model(nodes, *outputs)
+    x = np.random.default_rng(5).uniform(-1, 1, (1, STEPS, 3)).astype(np.float32)
+    report = importer.analyse(made.SerializeToString())
+    assert report.notes == (f"unrolled over {STEPS} steps in the file: rolled up again",) and report.model is not None
+    found = run(report.model, x[0])
+    answers = found if isinstance(found, dict) else {outputs[0]: found}
+    for output, expected in onnx_runtime(made, {"x": x}).items():
+        wanted = expected.reshape(-1, answers[output].shape[1])
+        assert np.abs(answers[output][-len(wanted) :] - wanted).max() < LIMIT, output
+
+
+def test_a_state_that_no_output_brings_back_starts_at_zero() -> None:
+    made = model([*gathered(), *every(rnn), *stacked()], "y", inputs={"h": (1, 5)})
+    x = np.random.default_rng(5).uniform(-1, 1, (1, STEPS, 3)).astype(np.float32)
+    report = importer.analyse(made.SerializeToString())
+    assert report.model is not None and any("'h' starts at zero" in note for note in report.notes)
+    expected = onnx_runtime(made, {"x": x, "h": np.zeros((1, 5), np.float32)})["y"]
+    assert np.abs(run(report.model, x[0]) - expected[0]).max() < LIMIT
+
+
+def changed(t: int) -> Nodes:
+    return rnn(t, W="other" if t == 3 else "W")
+
+
+def backwards(t: int) -> Nodes:
+    """The last step first."""
+    u = STEPS - 1 - t
+    return [one for one in rnn(t) if one.output[0] != f"h_w{t}"] + [node("MatMul", f"x_{u} W", f"h_w{t}")]
+
+
+def two_before(t: int) -> Nodes:
+    """A recurrence over every other step."""
+    before = f"h_{t - 2}" if t > 1 else "h"
+    return [one for one in rnn(t) if one.output[0] != f"h_r{t}"] + [node("MatMul", f"{before} R", f"h_r{t}")]
+
+
+UNLIKE: dict[str, tuple[Nodes, str]] = {
+    "other weights in one step": ([*gathered(), *every(changed), *stacked()], "is not computed as"),
+    "backwards": ([*gathered(), *every(backwards), *stacked()], "not joined in their order"),
+    "every other step": ([*gathered(), *every(two_before), *stacked()], "of step"),
+    "joined in another order": (
+        [*gathered(), *every(rnn), *stacked()[:-1],
+         node("Concat", " ".join(f"h_u{t}" for t in (1, 0, *range(2, STEPS))), "y", axis=1)],
+        "not joined in their order",
+    ),
+    "other weights, last step": ([*gathered(), *every(changed), node("Exp", f"h_{STEPS - 1}", "y")], "nothing that step"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", UNLIKE)
+def test_steps_that_are_not_alike_are_refused(name: str) -> None:
+    nodes, reason = UNLIKE[name]
+    with pytest.raises(UnsupportedModel) as raised:
+        imported(model(nodes, "y"))
+    for text in (f"is unrolled over {STEPS} steps, and could not be rolled up", reason, "dynamo=False"):
+        assert text in str(raised.value)
+
+
+LAYERS: dict[str, tuple[type, ...]] = {"elman_dynamo": (RNN,), "deep_rnn_dynamo": (RNN, RNN, RNN)}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_the_rnn_of_torch_is_one_layer(name: str) -> None:
+    found = [made.layer for made in importer.read(FOLDER / f"{name}.onnx").nodes]
+    assert tuple(type(layer) for layer in found if isinstance(layer, (RNN, GRU, LSTM))) == LAYERS[name]
+
+
+def test_a_cell_is_one_layer_and_nothing_else_is() -> None:
+    """With a term that no LSTM has, the same arithmetic stays as it is."""
+    (cell,) = [made.layer for made in imported(model([*gathered(), *every(lstm), *stacked()], "y")).nodes]
+    assert isinstance(cell, LSTM)
+
+    def peeping(t: int) -> Nodes:
+        nodes = [one for one in lstm(t) if one.output[0] != f"o_{t}"]
+        peep = [node("Add", f"v{t} c_{t}", f"e{t}"), node("Sigmoid", f"e{t}", f"o_{t}")]
+        return [*nodes[:-1], *peep, nodes[-1]]
+
+    found = imported(model([*gathered(), *every(peeping), *stacked()], "y")).nodes
+    assert not any(isinstance(made.layer, (RNN, GRU, LSTM)) for made in found)

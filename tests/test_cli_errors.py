@@ -156,9 +156,16 @@ def test_what_cannot_be_written_is_said(tmp_path: Path) -> None:
     assert call("convert", SEQUENCE, "-o", tmp_path).exit_code == 2
 
 
+def test_convert_never_writes_over_what_it_reads(tmp_path: Path) -> None:
+    source = write(tmp_path / "m.onnx", Path(SEQUENCE).read_bytes())
+    assert call("convert", source, "-o", source).exit_code == 2
+    assert source.read_bytes() == Path(SEQUENCE).read_bytes()
+    assert call("convert", source, "-o", "/dev/null").exit_code == 2
+
+
 def test_debug_shows_the_traceback() -> None:
     result = call("--debug", "inspect", "missing.edgernn")
-    assert isinstance(result.exception, FileNotFoundError)
+    assert isinstance(result.exception, edgernn.BadModelFile)
 
 
 def test_names_from_files_cannot_steer_the_terminal(tmp_path: Path) -> None:

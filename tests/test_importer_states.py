@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx_cases import GRU, graph, node, onnx_runtime, weights
 from surroundings import ints, some
@@ -191,3 +192,31 @@ def test_a_state_input_that_does_more_than_start_a_cell_over_time_is_refused() -
     ]
     model = graph(nodes, {"x": ("T", 1, 3), "h": (1, 1, 5)}, ["y", "hn"], GRU)
     assert "starts a cell over time and is used otherwise too" in problems(model)
+
+
+@pytest.mark.parametrize("lengths", [("T", "T"), ("Ta", "Tb"), (None, None)])
+def test_inputs_may_name_their_lengths_differently(lengths: tuple[str | None, str | None]) -> None:
+    """Keras gives the length of every input a name of its own; it is one time all the same."""
+    held = {f"{name}{i}": value for i in "ab" for name, value in weights("GRU", 3, 4, seed=ord(i)).items()}
+    nodes = [node("GRU", f"{i} W{i} R{i} B{i}", f"Y{i}", hidden_size=4) for i in "ab"]
+    dims = {name: (length, 1, 3) for name, length in zip("ab", lengths, strict=True)}
+    model = graph([*nodes, node("Add", "Ya Yb", "y")], dims, ["y"], held).SerializeToString()
+    x = np.random.default_rng(0).standard_normal((2, 20, 3)).astype(np.float32)
+    (expected,) = onnxruntime.InferenceSession(model).run(None, {"a": x[0][:, None], "b": x[1][:, None]})
+    answer = run(importer.read(model), {"a": x[0], "b": x[1]})
+    assert np.abs(answer - expected.reshape(20, 4)).max() < 1e-5
+
+
+def test_a_cell_beside_time_must_have_time_itself() -> None:
+    held = {f"{name}{i}": value for i in "ab" for name, value in weights("GRU", 3, 4, seed=ord(i)).items()}
+    nodes = [node("GRU", f"{i} W{i} R{i} B{i}", f"Y{i}", hidden_size=4) for i in "ab"]
+    model = graph(nodes, {"a": ("T", 1, 3), "b": (9, 1, 3)}, ["Ya", "Yb"], held)
+    with pytest.raises(UnsupportedModel, match="an input without time beside one that has it"):
+        importer.read(model.SerializeToString())
+
+
+def test_one_output_cannot_replace_two_states() -> None:
+    nodes = [node("Add", "x a", "p"), node("Tanh", "p", "h"), node("Mul", "h b", "y")]
+    model = graph(nodes, {"x": (1, 4), "a": (1, 4), "b": (1, 4)}, ["y", "h"])
+    with pytest.raises(UnsupportedModel, match="cannot replace two states"):
+        importer.read(model.SerializeToString(), state={"a": "h", "b": "h"})

@@ -87,7 +87,7 @@ def test_round_trip(model: Model) -> None:
 def test_special_files(tmp_path: Path) -> None:
     with pytest.raises(BadModelFile, match="is not a file"):
         load(tmp_path)
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(BadModelFile, match="there is no file"):
         load(tmp_path / "missing.edgernn")
     (tmp_path / "empty.edgernn").touch()
     with pytest.raises(BadModelFile, match=r"empty\.edgernn: .*empty"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,7 @@ CONSTANTS: dict[str, Any] = {
     "half": np.array(0.5, np.float32), "axis": ints(1), "V": some(5, 2), "other": some(3, 5),
     "x_before": np.zeros((1, 3), np.float32),
     **{f"i{t}": np.array(t) for t in range(STEPS)}, **{f"t{t}": ints(t) for t in range(STEPS + 1)},
-    "ones": np.ones(STEPS, np.int64),
+    "ones": np.ones(STEPS, np.int64), "W_rnn": some(1, 5, 3), "R_rnn": some(1, 5, 5),
 }  # fmt: skip
 CONSTANTS["W4"], CONSTANTS["R4"] = some(3, 20), some(5, 20) / 2
 Nodes = list[onnx.NodeProto]
@@ -85,11 +85,11 @@ def stacked(h: str = "h", y: str = "y") -> Nodes:
     return [*up, node("Concat", " ".join(f"{h}_u{t}" for t in range(STEPS)), y, axis=1)]
 
 
-def model(nodes: Nodes, *outputs: str, inputs: Mapping[str, tuple[int | str, ...]] | None = None) -> onnx.ModelProto:
-    given = {"x": (1, STEPS, 3), **(inputs or {})}
+def model(nodes: Nodes, *outputs: str) -> onnx.ModelProto:
+    """The graph; a state called `state` is an input of it."""
     used = {name for made in nodes for name in made.input}
-    held = {name: value for name, value in CONSTANTS.items() if name in used and name not in given}
-    return graph(nodes, given, outputs, held)  # type: ignore[arg-type]
+    given = {name: shape for name, shape in (("x", (1, STEPS, 3)), ("state", (1, 5))) if name in used}
+    return graph(nodes, given, outputs, {name: value for name, value in CONSTANTS.items() if name in used})
 
 
 def folded(t: int) -> Nodes:
@@ -123,8 +123,14 @@ ALIKE: dict[str, tuple[Nodes, tuple[str, ...]]] = {
     "the frame before": ([*gathered(), *every(differing), *stacked()], ("y",)),
     "the last step": ([*gathered(), *every(rnn), node("MatMul", f"h_{STEPS - 1} V", "y")], ("y",)),
     "the last step, folded": ([*gathered(), *every(folded), node("Exp", f"h_{STEPS - 1}", "y")], ("y",)),
-    "the last step of two states": ([*sliced(), *every(lstm), node("Add", f"h_{STEPS - 1} c_{STEPS - 1}", "y")], ("y",)),
-    "a sequence and its last step": ([*gathered(), *every(lstm), *stacked(), node("Exp", f"c_{STEPS - 1}", "z")], ("y", "z")),
+    "the last step of two states": (
+        [*sliced(), *every(lstm), node("Add", f"h_{STEPS - 1} c_{STEPS - 1}", "y")],
+        ("y",),
+    ),
+    "a sequence and its last step": (
+        [*gathered(), *every(lstm), *stacked(), node("Exp", f"c_{STEPS - 1}", "z")],
+        ("y", "z"),
+    ),
     "two layers": ([*TWO, *every(lambda t: rnn(t, "z_", "g", "R")), *stacked("g")], ("y",)),
 }  # fmt: skip
 CONSTANTS["g"] = CONSTANTS["h"]
@@ -154,15 +160,6 @@ def test_steps_that_are_alike_are_rolled_up(name: str, start: str, monkeypatch: 
         assert np.abs(answers[output][-len(wanted) :] - wanted).max() < LIMIT, output
 
 
-def test_a_state_that_no_output_brings_back_starts_at_zero() -> None:
-    made = model([*gathered(), *every(rnn), *stacked()], "y", inputs={"h": (1, 5)})
-    x = np.random.default_rng(5).uniform(-1, 1, (1, STEPS, 3)).astype(np.float32)
-    report = importer.analyse(made.SerializeToString())
-    assert report.model is not None and any("'h' starts at zero" in note for note in report.notes)
-    expected = onnx_runtime(made, {"x": x, "h": np.zeros((1, 5), np.float32)})["y"]
-    assert np.abs(run(report.model, x[0]) - expected[0]).max() < LIMIT
-
-
 def changed(t: int) -> Nodes:
     return rnn(t, W="other" if t == 3 else "W")
 
@@ -179,6 +176,11 @@ def two_before(t: int) -> Nodes:
     return [one for one in rnn(t) if one.output[0] != f"h_r{t}"] + [node("MatMul", f"{before} R", f"h_r{t}")]
 
 
+def with_context(t: int) -> Nodes:
+    """A plain RNN with what another one leaves behind as its bias."""
+    return [one for one in rnn(t) if one.output[0] != f"h_b{t}"] + [node("Add", f"h_r{t} context", f"h_b{t}")]
+
+
 UNLIKE: dict[str, tuple[Nodes, str]] = {
     "other weights in one step": ([*gathered(), *every(changed), *stacked()], "is not computed as"),
     "backwards": ([*gathered(), *every(backwards), *stacked()], "not joined in their order"),
@@ -188,7 +190,16 @@ UNLIKE: dict[str, tuple[Nodes, str]] = {
          node("Concat", " ".join(f"h_u{t}" for t in (1, 0, *range(2, STEPS))), "y", axis=1)],
         "not joined in their order",
     ),
-    "other weights, last step": ([*gathered(), *every(changed), node("Exp", f"h_{STEPS - 1}", "y")], "nothing that step"),
+    "other weights, last step": (
+        [*gathered(), *every(changed), node("Exp", f"h_{STEPS - 1}", "y")],
+        "nothing that step 4 carries is like it",
+    ),
+    "what is known at the end": (
+        [node("Transpose", "x", "xt", perm=[1, 0, 2]), node("RNN", "xt W_rnn R_rnn", "- end", hidden_size=5),
+         node("Squeeze", "end axis", "context"), *gathered(), *every(with_context), *stacked()],
+        "known at the end of the sequence only",
+    ),
+    "from an input": ([*gathered(), *every(lambda t: rnn(t, h="state")), *stacked("state")], "which is no constant"),
 }  # fmt: skip
 
 

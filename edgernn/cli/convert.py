@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,6 +57,7 @@ def command(
     from edgernn.cli import console
     from edgernn.conversion import convert
 
+    check_output(output, [source, *([calibrate] if calibrate else [])])
     with console.working(f"reading {source}"):
         model = convert(source, quantize=quantize, state=state)
     for note in model.origin["notes"]:
@@ -71,6 +74,16 @@ def command(
     click.echo(
         console.plain(f"{output}: {model.parameters:,} weights, {console.size(output.stat().st_size)}.\n{verdict}")
     )
+
+
+def check_output(output: Path, read: list[Path]) -> None:
+    """The file can be written and is none of those that are read; otherwise it is said before any work is done."""
+    if any(output.exists() and other.exists() and output.samefile(other) for other in read):
+        raise click.BadParameter(f"{output} is what is read: name another file", param_hint="-o")
+    if output.exists() and not output.is_file():
+        raise click.BadParameter(f"{output} is not a plain file", param_hint="-o")
+    if not output.resolve().parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(output.parent))
 
 
 def states(given: tuple[str, ...]) -> dict[str, str]:

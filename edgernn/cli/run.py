@@ -33,10 +33,14 @@ def command(model: Path, source: str, as_json: bool) -> None:
     stream = loaded.stream()
     if not as_json:
         sys.stdout.write(header(loaded) + "\n")
+    count = 0
     for chunk in frames:
         answers = stream.run(chunk)
+        count += 1
         sys.stdout.writelines(f"{line}\n" for line in (json_lines if as_json else csv_lines)(loaded, answers))
         sys.stdout.flush()
+    if not count:
+        say(f"{source} holds not one frame")
 
 
 def header(model: Model) -> str:

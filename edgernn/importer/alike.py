@@ -5,7 +5,7 @@ A value belongs to the last step that it reads. What a step reads of the step be
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -31,10 +31,13 @@ def _same(a: Matrix, b: Matrix) -> bool:
 
 
 class Steps:
-    """The nodes of a graph by the step that they belong to; `moments` says of some values which step they are."""
+    """The nodes of a graph by the step that they belong to.
 
-    def __init__(self, nodes: Sequence[Node], moments: Mapping[str, int | None]):
-        self.moments = moments
+    `moments` says of some values which step they are, `late` which are known at the end of the sequence only.
+    """
+
+    def __init__(self, nodes: Sequence[Node], moments: Mapping[str, int | None], late: Container[str]):
+        self.moments, self.late = moments, late
         self.makers = {name: node for node in nodes for name in node.outputs}
         self.of: dict[str, int] = {}  # value -> its step; what belongs to none is not in it
         for node in nodes:
@@ -83,6 +86,8 @@ class Steps:
                 if not self.equal(found.setdefault(*pair), pair[1]):
                     raise Unlike(f"step {step} reads '{pair[0]}' twice where step {step - 1} reads two values")
             elif here is None:
+                if pair[0] in self.late:
+                    raise Unlike(f"step {step} reads '{pair[0]}', which is known at the end of the sequence only")
                 if not self.equal(*pair):
                     raise Unlike(f"step {step} reads '{pair[0]}' where step {step - 1} reads '{pair[1]}'")
             else:

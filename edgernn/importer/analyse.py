@@ -18,6 +18,9 @@ from edgernn.importer.unrolled import UNROLLED
 from edgernn.layers.model import Model
 from edgernn.layers.recurrent import OTHER_AXIS, SEVERAL_STEPS
 
+# ONNX's numbers for float16, bfloat16 and integers of 8 and 16 bits
+NARROW = (10, 16, 2, 3, 4, 5)
+
 
 @dataclass(frozen=True)
 class Report:
@@ -127,6 +130,10 @@ def _notes(graph: Graph, model: Model, found: Pairing, restarts: bool) -> tuple[
     of_pytorch = graph.origin["producer"].startswith("pytorch")
     if of_pytorch and any(o.kind == "GRU" and not o.attributes.get("linear_before_reset", 0) for o in graph.operators):
         notes.append(PYTORCH_GRU)
+    if any(o.kind == "Cast" and o.attributes.get("to") in NARROW for o in graph.operators):
+        notes.append(
+            "what the graph casts to narrow numbers is computed in float32, without their rounding or overflow"
+        )
     if restarts:
         notes.append("cells with a constant initial state start anew in every frame, as in the graph")
     return tuple(notes)

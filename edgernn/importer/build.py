@@ -7,17 +7,16 @@ from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 import numpy as np
-import onnx
 
 from edgernn.errors import Problem
 from edgernn.importer.binding import apply
 from edgernn.importer.evaluate import Folder
-from edgernn.importer.graph import Graph, Input, Operator, ordered
+from edgernn.importer.graph import Graph, Input, Operator
 from edgernn.importer.known import known
 from edgernn.importer.loop import check_inside, looped
 from edgernn.importer.moments import Moments, picked
 from edgernn.importer.once import Once
-from edgernn.importer.read import array_of, operator_of
+from edgernn.importer.subgraph import branched
 from edgernn.importer.token import token_of
 from edgernn.importer.unrolled import finish, rolled
 from edgernn.layers.base import Array, Layer, Shape, volume
@@ -28,7 +27,6 @@ from edgernn.layers.rules import RULES, Value
 from edgernn.layers.take import Take
 
 REASONS = {
-    "If": "its condition is known only at run time; an If in a stream is not supported",
     "ReverseSequence": "turns the sequence round, which needs its end before its start",
 }
 # what a sequence may pass with zeros before its first step, or steps after its last
@@ -53,10 +51,6 @@ class Start:
     initial: str
     last: str
     over_time: bool
-
-
-def _is_known(condition: Array | None) -> bool:
-    return condition is not None and condition.dtype != object
 
 
 class Build:
@@ -89,14 +83,14 @@ class Build:
         self.own: set[str] = set()  # copies of what a loop starts from, which nothing but the loop reads
         self.recurs = False  # whether a state is carried that no recurrent layer holds
         self.notes: list[str] = []
-        self.has_time = any(axis is not None for axis in times.values())
+        self._timed = any(axis is not None for axis in times.values())
         self._restarts, self._free = restarts, free
         self._folder = Folder(graph.opset)
         self._once = Once()
         self._constants: dict[int, str] = {}  # which array of `_once` -> the value that it is
         self._numbers = 0
         self._taken = {given.name for given in graph.inputs}
-        self._operator = Operator("graph", "", "", (), ())
+        self.operator = Operator("graph", "", "", (), ())
         named = {n for given in graph.inputs for n in given.dims or () if isinstance(n, str)}
         self._remedy = (
             f"free dimensions ({', '.join(sorted(named))}) count as 1 where they are not time: export with fixed sizes"
@@ -108,7 +102,7 @@ class Build:
         for given in graph.inputs:
             self.values[given.name] = self._read(given, times.get(given.name), given.name in zeroed)
         for operator in graph.operators:
-            self._visit(operator)
+            self.visit(operator)
         finish(self, [value.name for name in graph.outputs if (value := self.values[name]) is not None])
 
     def _read(self, given: Input, time: int | None, zero: bool) -> Value | None:
@@ -130,9 +124,9 @@ class Build:
         self.ports[given.name] = volume(shape)
         return Value(frame, shape, time, None, given.dtype)
 
-    def _visit(self, operator: Operator) -> None:
+    def visit(self, operator: Operator) -> None:
         """Import one node; what it makes stays unknown where that fails."""
-        self._operator = operator
+        self.operator = operator
         outputs: Sequence[Value | None] = ()
         if all(self.values[name] is not None for name in operator.reads):
             try:
@@ -142,6 +136,7 @@ class Build:
             except (ValueError, TypeError, IndexError, KeyError, AttributeError, ArithmeticError, MemoryError) as error:
                 what = f"does not fit together: {str(error) or type(error).__name__}"
                 self._fail(operator, what, self._remedy)
+        self.moments.late.update(value.name for value in outputs if value is not None and value.final)
         for place, name in enumerate(operator.outputs):
             if name:
                 self.values[name] = outputs[place] if place < len(outputs) else None
@@ -172,9 +167,8 @@ class Build:
             check_inside(self, operator, inputs)
         if operator.kind in ("Loop", "Scan"):
             return looped(self, operator, inputs)
-        if operator.kind == "If" and inputs and inputs[0] is not None and _is_known(inputs[0].const):
-            branch = operator.attributes["then_branch" if inputs[0].const.all() else "else_branch"]
-            return self.walk(branch, {}, [value.name for value in branch.output])
+        if operator.kind == "If":
+            return branched(self, operator, inputs)
         if all(x is None or (x.const is not None and x.time is None) for x in inputs):
             made = self._folder.fold(operator, [None if x is None else x.const for x in inputs])
             if made is not None:
@@ -184,25 +178,15 @@ class Build:
             self.refuse(REASONS.get(operator.kind, "this operator is not supported"))
         return apply(RULES[operator.kind], self, operator, inputs)
 
-    def walk(self, graph: onnx.GraphProto, given: Mapping[str, Value], wanted: Sequence[str]) -> list[Value | None]:
-        """What a subgraph makes under the names `wanted`, from what it is `given` and what stands outside."""
-        outside, place = dict(self.values), self._operator
-        self.values.update(given)
-        for tensor in graph.initializer:
-            array = array_of(tensor)
-            self.values[tensor.name] = Value(tensor.name, array.shape, None, array, array.dtype)
-        operators = [operator_of(node) for node in graph.node]
-        made = {name for inner in operators for name in inner.outputs}
-        for inner in ordered(operators, self.values.keys() - made, wanted):
-            self._visit(inner)
-        found = [self.values[name] for name in wanted]
-        self.values, self._operator = outside, place
-        return found
-
     def _has_room(self, shape: Shape) -> bool:
         """Whether the frame may hold this value too."""
         self._numbers += volume(shape)
         return self._numbers <= MOST_NUMBERS
+
+    @property
+    def has_time(self) -> bool:
+        """Whether time runs through the graph; the body of a loop sees one step."""
+        return self._timed and not self.moments.inside
 
     def unique(self, base: str) -> str:
         """A name that no value has yet."""
@@ -223,7 +207,7 @@ class Build:
         shapes = layer.shapes(*(x.shape for x in named))
         if not all(self._has_room(shape) for shape in shapes):
             self.refuse(f"makes {[list(shape) for shape in shapes]}: too many numbers a frame", "use smaller layers")
-        base = next(filter(None, self._operator.outputs), self._operator.name)
+        base = next(filter(None, self.operator.outputs), self.operator.name)
         names = tuple(self.unique(base) for _ in shapes)
         self.nodes.append(Node(names[0], layer, tuple(x.name for x in named), names))
         if isinstance(layer, Reshape) and named[0].name in self.roots:
@@ -237,7 +221,7 @@ class Build:
 
     def output(self, name: str) -> Value | None:
         """An output of the graph as a value that some layer makes; None where that failed."""
-        self._operator = Operator(name, "output", "", (), (name,))
+        self.operator = Operator(name, "output", "", (), (name,))
         value = self.values[name]
         try:
             if value is not None and (value.lead or value.trail):
@@ -264,12 +248,12 @@ class Build:
 
     def constant(self, values: Array, time: int | None = None) -> Value:
         """A constant; see `layers.rules.Importing`."""
-        name = next(filter(None, self._operator.outputs), self._operator.name)
+        name = next(filter(None, self.operator.outputs), self.operator.name)
         return Value(name, values.shape, time, values, values.dtype)
 
     def carry(self, initial: Array) -> Value:
         """A new state; see `layers.rules.Importing`."""
-        name = self.unique(f"{self._operator.name}.state")
+        name = self.unique(f"{self.operator.name}.state")
         self.states.append(State(name, "", initial))
         return Value(name, initial.shape)
 
@@ -279,11 +263,11 @@ class Build:
 
     def carries(self, x: Value) -> bool:
         """Whether a cell that reads x goes on from frame to frame; see `layers.rules.Importing`."""
-        return x.time is not None or not (self.has_time or self._restarts)
+        return x.time is not None or not (self._timed or self._restarts)
 
     def starts(self, initial: Value, last: Value, over_time: bool) -> None:
         """Note where a cell starts; see `layers.rules.Importing`."""
-        place = self._operator
+        place = self.operator
         self.starting.append(Start(place.name, place.kind, initial.name, last.name, over_time))
 
     def token(self, x: Value, vocabulary: int) -> Value:

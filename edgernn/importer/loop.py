@@ -17,6 +17,7 @@ from edgernn.importer import symbolic
 from edgernn.importer.graph import Operator
 from edgernn.importer.moments import END
 from edgernn.importer.steps import BEFORE_LAST, Now
+from edgernn.importer.subgraph import walked
 from edgernn.layers.axes import surely
 from edgernn.layers.base import Array
 from edgernn.layers.recurrent import OTHER_AXIS, SEVERAL_STEPS
@@ -203,9 +204,10 @@ def _walked(
     wanted = [value.name for value, needed in zip(body.output, read, strict=False) if needed]
     g.moments.inside, g.moments.reads_now = True, operator.kind == "Scan"
     try:
-        made = dict(zip(wanted, g.walk(body, given, wanted), strict=True))
+        made = walked(g, body, given, wanted)
     finally:
         g.moments.inside = False
+        g.operator = operator
     if any(value is None for value in made.values()):
         return None
     if turns.over_time and not g.moments.reads_now:

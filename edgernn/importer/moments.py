@@ -38,6 +38,7 @@ class Moments:
     steps: dict[str, int | None] = field(default_factory=dict)  # value -> which step of a sequence of fixed length
     away: set[str] = field(default_factory=set)  # values that are another step than this frame
     tainted: dict[str, Problem] = field(default_factory=dict)  # value computed from such a one -> why it can't be had
+    late: set[str] = field(default_factory=set)  # values that are known at the end of the sequence only
     rolls: dict[str, str] = field(default_factory=dict)  # value of the second to last step -> the state that it is
     unrolled: bool = False  # whether steps were rolled up
     unlike: str = ""  # why others could not be

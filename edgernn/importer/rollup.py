@@ -32,7 +32,7 @@ def roll(g: Build, pieces: Sequence[str], outputs: Sequence[str]) -> None:
     """
     if g.length < FEWEST:
         raise Unlike(f"there are fewer than {FEWEST} steps")
-    steps, last = Steps(g.nodes, g.moments.steps), g.length - 1
+    steps, last = Steps(g.nodes, g.moments.steps, g.moments.late), g.length - 1
     before = _corresponding(steps, pieces, outputs, last)
     starts = {name: _start(before, name) for name in before[last]}
     if starts:
@@ -105,36 +105,26 @@ class _Rolling:
 
     def carry(self, starts: dict[str, str]) -> None:
         """A state for each value, from what it starts."""
-        later = {name: self._next(name) for name in starts}
-        for name, start in starts.items():
-            if name in self.g.moments.rolls:
-                continue
-            held = self.steps.constant(start)
-            if held is None:
-                self.g.moments.rolls[name] = own = self._own(start)
-                self.g.starts(self._value(own), self._value(later[name]), True)
-            else:
-                initial = self._initial(name, held.values)
+        initials = {name: self._initial(name, start) for name, start in starts.items()}
+        for name in initials:
+            self._next(name)
+        for name, initial in initials.items():
+            if name not in self.g.moments.rolls:
                 self.g.moments.rolls[name] = self._computed(name, initial) or self._state(name, initial)
 
-    def _own(self, start: str) -> str:
-        """A copy of what a state starts from, which nothing but the last step reads."""
-        copy = self.g.unique(f"{start}.start")
-        self.g.nodes.insert(self._after(start), Node(copy, Reshape(self.shapes[start]), (start,), (copy,)))
-        self.shapes[copy] = self.shapes[start]
-        self.g.own.add(copy)
-        return copy
+    def _initial(self, name: str, start: str) -> Array:
+        """What a state starts from, in its shape."""
+        held = self.steps.constant(start)
+        if held is None:
+            raise Unlike(f"'{name}' starts from '{start}', which is no constant")
+        try:
+            return np.broadcast_to(held.values, self.shapes[name]).astype(np.float32)
+        except ValueError:
+            raise Unlike(f"'{name}' starts from another shape, {list(held.values.shape)}") from None
 
     def _after(self, name: str) -> int:
         """The place after the node that makes a value."""
         return next((n for n, node in enumerate(self.g.nodes, 1) if name in node.outputs), 0)
-
-    def _initial(self, name: str, start: Array) -> Array:
-        """What a state starts from, in its shape."""
-        try:
-            return np.broadcast_to(start, self.shapes[name]).astype(np.float32)
-        except ValueError:
-            raise Unlike(f"'{name}' starts from another shape, {list(start.shape)}") from None
 
     def _value(self, name: str) -> Value:
         return Value(name, self.shapes[name])

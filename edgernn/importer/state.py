@@ -37,7 +37,9 @@ def pair(build: Build, graph: Graph, given: Mapping[str, str]) -> Pairing:
     ends = Ends(build, graph)
     found = Pairing()
     for name, output in given.items():
-        problem = ends.misnamed(name, output)
+        twice = list(given.values()).count(output) > 1
+        what = Problem(output, "state", "cannot replace two states", "name one output for each") if twice else None
+        problem = what or ends.misnamed(name, output)
         if problem is None:
             found.pairs[name] = output
         else:

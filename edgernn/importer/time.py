@@ -1,7 +1,8 @@
 """Time: which dimension of the inputs is time. No file says so; each hypothesis is tried by building the graph.
 
-In order: each free dimension by its name, with all other free dimensions taken as 1; no time at all, a step graph; and
-for files exported with a fixed length, each fixed dimension.
+In order: a free axis of several inputs, each with a name of its own for it; each free dimension by its name, with all
+other free dimensions taken as 1; no time at all, a step graph; and for files exported with a fixed length, each fixed
+dimension.
 """
 
 from __future__ import annotations
@@ -28,9 +29,21 @@ class Hypothesis:
 
 def hypotheses(graph: Graph) -> Iterator[Hypothesis]:
     """All readings of the graph's inputs, most likely first."""
+    yield from _free_together(graph)
     yield from _free(graph)
     yield Hypothesis({}, 1, "none: one frame a call (a step graph)")
     yield from itertools.islice(_fixed(graph), MOST)
+
+
+def _free_together(graph: Graph) -> Iterator[Hypothesis]:
+    """One axis of several inputs, where each calls its own length by another name: the second axis, then others."""
+    rank = max((len(given.dims or ()) for given in graph.inputs), default=0)
+    for axis in sorted(range(rank), key=lambda a: (a != 1, a)):
+        named = {g.name: g.dims[axis] for g in graph.inputs if g.dims and axis < len(g.dims) and len(g.dims) > 1}
+        free = {name: n for name, n in named.items() if isinstance(n, str)}
+        if len(free) > 1 and len(set(free.values())) > 1:
+            places = ", ".join(f"axis {axis} of '{name}'" for name in free)
+            yield Hypothesis(dict.fromkeys(free, axis), Time(), f"'{next(iter(free.values()))}', {places}")
 
 
 def _free(graph: Graph) -> Iterator[Hypothesis]:

@@ -84,7 +84,7 @@ def _rewired(g: Build) -> list[Node]:
     """The nodes, where the last step reads states instead of the step before."""
     if not g.moments.rolls:
         return g.nodes
-    steps = Steps(g.nodes, g.moments.steps)
+    steps = Steps(g.nodes, g.moments.steps, g.moments.late)
     return [
         replace(node, inputs=tuple(g.moments.rolls.get(name, name) for name in node.inputs))
         if any(steps.of.get(name) == g.length - 1 for name in node.outputs)

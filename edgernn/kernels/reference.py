@@ -181,11 +181,13 @@ class _Walker:
 
     def quantise(self, y: int, x: int, cols: int, count: int) -> None:
         values = at(x, cols * count)
-        largest = np.maximum(np.abs(values).max(initial=0), f32(1e-20))
+        found = maths.folded(np.abs(values), lambda v: v, maths.high, 0)
+        largest = found if found >= f32(1e-20) else f32(1e-20)
         at(y, 1)[:] = largest / f32(127)
         stride = -(-cols // 4) * 4
         q = at(y + QUANTISED_HEADER, stride * count, np.int8).reshape(count, stride)
-        q[:, :cols] = np.rint(values * (f32(127) / largest)).astype(np.int8).reshape(count, cols)
+        shifted = values * (f32(127) / largest) + maths.MAGIC
+        q[:, :cols] = shifted.view(np.int32).astype(np.int8).reshape(count, cols)
         q[:, cols:] = 0
 
     def affine_f32(self, y: int, x: int, W: int, bias: int, rows: int, cols: int, count: int) -> None:

@@ -72,6 +72,13 @@ def lower_activation(b: Builder, activation: Activation, x: Ref) -> Ref:
     return b.map(function, x, alpha, beta)
 
 
+def checked_clip(g: Importing, clip: float | None) -> float | None:
+    """ONNX's `clip`, a bound above 0; None where the attribute is absent."""
+    if clip is not None and not clip > 0:
+        g.refuse(f"clip={clip:g}: a bound above 0 expected", "export without clip")
+    return clip
+
+
 def clipped(x: Array, clip: float | None) -> Array:
     """ONNX's `clip`: bounds the input of a gate's activation to [-clip, clip]."""
     return x if clip is None else np.clip(x, -clip, clip)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -160,4 +161,4 @@ def converted(g: Importing, x: Value, dtype: np.dtype[Any]) -> Value:
         return mapped(g, x, "trunc", dtype=dtype)
     if came == dtype:
         return x
-    return Value(x.name, x.shape, x.time, x.const, dtype, x.final)
+    return replace(x, dtype=dtype)

@@ -23,6 +23,7 @@ from edgernn.layers.activations import (
     Activation,
     activate,
     check_activations,
+    checked_clip,
     clipped,
     lower_activation,
     lower_clip,
@@ -122,6 +123,6 @@ def gru(
         size = r.shape[1]
         of_w, of_r = b[: 3 * size], b[3 * size :]
         bias = np.concatenate([of_w[: 2 * size] + of_r[: 2 * size], of_w[2 * size :], of_r[2 * size :]])
-        return GRU(w, r, bias, bool(linear_before_reset), functions, clip)
+        return GRU(w, r, bias, bool(linear_before_reset), functions, checked_clip(g, clip))
 
     return import_cell(g, call, GRU.gates, make)

@@ -23,6 +23,7 @@ from edgernn.layers.activations import (
     Activation,
     activate,
     check_activations,
+    checked_clip,
     clipped,
     lower_activation,
     lower_clip,
@@ -123,6 +124,6 @@ def lstm(
         functions = parse_activations(g, activations, activation_alpha, activation_beta, ("Sigmoid", "Tanh", "Tanh"))
         bias = b[: len(w)] + b[len(w) :]
         peepholes = None if P is None else call.constant(g, P, "P", (1, 3 * r.shape[1]))
-        return LSTM(w, r, bias, peepholes, functions, clip, bool(input_forget))
+        return LSTM(w, r, bias, peepholes, functions, checked_clip(g, clip), bool(input_forget))
 
     return import_cell(g, call, LSTM.gates, make)

@@ -119,6 +119,9 @@ def _connect(g: Importing, call: RecurrentInputs, layer: Layer, hidden_size: int
         if value is None or value.const is not None:
             held = np.zeros(shape) if value is None or value.const is None else value.const.reshape(shape)
             value = g.constant(held.astype(np.float32))
+            if call.X.time is None and call.X.const is None and g.has_time and not call.X.final:
+                what = "runs over an input without time beside one that has it"
+                g.refuse(what, "name the time axis alike in both inputs")
             if g.carries(call.X):
                 value = g.carry(held.astype(np.float32))
                 carried.append(index)

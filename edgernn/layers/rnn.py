@@ -16,6 +16,7 @@ from edgernn.layers.activations import (
     Activation,
     activate,
     check_activations,
+    checked_clip,
     clipped,
     lower_activation,
     lower_clip,
@@ -85,6 +86,6 @@ def rnn(
 
     def make(w: Array, r: Array, b: Array) -> Layer:
         (function,) = parse_activations(g, activations, activation_alpha, activation_beta, ("Tanh",))
-        return RNN(w, r, b[: len(w)] + b[len(w) :], function, clip)
+        return RNN(w, r, b[: len(w)] + b[len(w) :], function, checked_clip(g, clip))
 
     return import_cell(g, call, RNN.gates, make)

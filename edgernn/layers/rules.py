@@ -50,6 +50,10 @@ class Importing(Protocol):
     def length(self) -> Any:
         """How long the time axis is: a number, or a symbol that adds, multiplies, divides and compares like one."""
 
+    @property
+    def has_time(self) -> bool:
+        """Whether some input of the graph has a time axis."""
+
     def add(self, layer: Layer, *inputs: Value, time: int | None = None, dtype: Any = np.float32) -> tuple[Value, ...]:
         """Add a node; constants among the inputs become Constant layers. `time` is the time axis of every output."""
 

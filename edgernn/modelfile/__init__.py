@@ -39,10 +39,10 @@ def validate(data: bytes) -> Model:
 
 
 def load(path: str | Path) -> Model:
-    """The model in a file. Raises BadModelFile when it is none, and OSError when it cannot be read."""
+    """The model in a file. Raises BadModelFile when there is none or it is none, and OSError when it cannot be read."""
     path = Path(path)
-    if path.exists() and not path.is_file():
-        raise BadModelFile(f"{path} is not a file")
+    if not path.is_file():
+        raise BadModelFile(f"{path} is not a file" if path.exists() else f"there is no file {path}")
     try:
         return validate(path.read_bytes())
     except BadModelFile as error:

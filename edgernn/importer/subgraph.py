@@ -1,0 +1,44 @@
+"""Subgraph: walks through the body of a loop, or the branch of an If, with the values that stand outside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import onnx
+
+from edgernn.importer.graph import Operator, ordered
+from edgernn.importer.read import array_of, operator_of
+from edgernn.layers.rules import Value
+
+if TYPE_CHECKING:
+    from edgernn.importer.build import Build
+
+
+def walked(
+    g: Build, graph: onnx.GraphProto, given: Mapping[str, Value], wanted: Sequence[str]
+) -> dict[str, Value | None]:
+    """What a subgraph makes under the names `wanted`; its own names hide those outside. None: what has failed."""
+    outside = dict(g.values)
+    g.values.update(given)
+    for tensor in graph.initializer:
+        array = array_of(tensor)
+        g.values[tensor.name] = Value(tensor.name, array.shape, None, array, array.dtype)
+    operators = [operator_of(node) for node in graph.node]
+    made = {name for inner in operators for name in inner.outputs}
+    for inner in ordered(operators, g.values.keys() - made, wanted):
+        g.visit(inner)
+    found = {name: g.values[name] for name in wanted}
+    g.values = outside
+    return found
+
+
+def branched(g: Build, operator: Operator, inputs: Sequence[Value | None]) -> Sequence[Value | None]:
+    """ONNX If whose condition is known: what the branch makes that is taken."""
+    condition = inputs[0] if inputs else None
+    if condition is None or condition.const is None or condition.const.dtype == object:
+        g.refuse("its condition is known only at run time; an If in a stream is not supported")
+    branch = operator.attributes["then_branch" if condition.const.all() else "else_branch"]
+    names = [value.name for value in branch.output]
+    made = walked(g, branch, {}, names)
+    return [made[name] for name in names]

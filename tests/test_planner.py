@@ -6,15 +6,21 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from cases import CASES, SIZES
+from cases import CASES, SIZES, Net, frames
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from edgernn.kernels.contract import OPERANDS, Opcode
 from edgernn.kernels.isas import ISAS
 from edgernn.kernels.panels import CpuBackend
+from edgernn.layers import Combine, Join, Map, Take
+from edgernn.layers.definition import run
+from edgernn.layers.model import Model, State
 from edgernn.planner import Plan, make_plan
 from edgernn.planner.arena import layout, lifetimes
 from edgernn.planner.lower import Instruction, Place
 from edgernn.quantiser import quantise
+from edgernn.stream import Stream
 
 
 def plan(case: str, precision: str, isa: str = "avx2") -> Plan:
@@ -80,3 +86,58 @@ def test_panels_hold_every_weight_once(isa: str, rows: int, dtype: type) -> None
     packed = CpuBackend(ISAS[isa]).pack(weight.astype(dtype)).view(dtype)
     assert len(packed) == -(-rows // lanes) * lanes * (cols if dtype == np.float32 else 8)
     assert np.array_equal(np.sort(packed[packed != 0]), np.sort(weight[weight != 0].astype(dtype)))
+
+
+def test_a_state_that_is_the_front_of_a_larger_value_keeps_its_place() -> None:
+    """The larger value must not be written where the smaller state lies, before another state."""
+    net = Net(4)
+    wide = net.dense(net.add(Join(0), "a", "x"), 12, 200)
+    front = net.add(Take(np.arange(8, dtype=np.int32), (8,)), wide)
+    net.states.append(State("a", front, np.zeros(8, np.float32)))
+    net.states.append(State("b", net.add(Combine("sub"), "b", front), np.ones(8, np.float32)))
+    model = net.model(y=(net.add(Join(0), wide, "b"), 208))
+    x = frames(model, 5)
+    assert np.abs(Stream(model).run(x) - run(model, x)).max() < 1e-4
+
+
+SIZES_OF_VALUES = [1, 3, 16, 40, 70]
+
+
+@st.composite
+def random_models(draw: st.DrawFn) -> Model:
+    """Any graph of maps, products, sums, pieces and joins, whose states become any values of their size."""
+    net = Net(draw(st.sampled_from(SIZES_OF_VALUES)), rng=np.random.default_rng(draw(st.integers(0, 2**16))))
+    states = draw(st.lists(st.sampled_from(SIZES_OF_VALUES), min_size=1, max_size=3))
+    sizes = {"x": net.n_in, **{f"s{i}": size for i, size in enumerate(states)}}
+    for _ in range(draw(st.integers(2, 12))):
+        a = draw(st.sampled_from(sorted(sizes)))
+        match draw(st.integers(0, 4)):
+            case 0:
+                name, size = net.add(Map("tanh"), a), sizes[a]
+            case 1:
+                size = draw(st.sampled_from(SIZES_OF_VALUES))
+                name = net.dense(a, sizes[a], size)
+            case 2:
+                b = draw(st.sampled_from([other for other in sorted(sizes) if sizes[other] == sizes[a]]))
+                name, size = net.add(Combine("sub"), a, b), sizes[a]
+            case 3:
+                size = draw(st.integers(1, sizes[a]))
+                start = draw(st.sampled_from([0, sizes[a] - size]))
+                name = net.add(Take(np.arange(start, start + size, dtype=np.int32), (size,)), a)
+            case _:
+                b = draw(st.sampled_from(sorted(sizes)))
+                name, size = net.add(Join(0), a, b), sizes[a] + sizes[b]
+        sizes[name] = size
+    for i, size in enumerate(states):
+        source = draw(st.sampled_from([name for name in sorted(sizes) if sizes[name] == size]))
+        net.states.append(State(f"s{i}", source, net.rng.standard_normal(size).astype(np.float32)))
+    shown = draw(st.sampled_from(sorted(sizes)))
+    return net.model(y=(shown, sizes[shown]))
+
+
+@settings(max_examples=150, deadline=None)
+@given(random_models())
+def test_any_graph_answers_as_its_layers_say(model: Model) -> None:
+    x = frames(model, 6)
+    expected = run(model, x)
+    assert np.abs(Stream(model).run(x) - expected).max() < 1e-4 * max(1.0, np.abs(expected).max())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import pickle
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -239,6 +240,35 @@ def test_streams_run_side_by_side_in_threads() -> None:
         thread.join()
     for answer in answers.values():
         same(answer, expected)
+
+
+def test_one_stream_is_for_one_thread_at_a_time() -> None:
+    model = SIZES["C"]()
+    x = frames(model, 4000)
+    stream, refused = Stream(model), []
+
+    def disturb() -> None:
+        while thread.is_alive():
+            for call in (lambda: stream.step(x[0]), lambda: stream.run(x[:2]), stream.reset):
+                try:
+                    call()
+                except BadInput as error:
+                    refused.append(str(error))
+
+    thread = threading.Thread(target=lambda: stream.run(x))
+    thread.start()
+    disturb()
+    thread.join()
+    assert all("another thread" in text for text in refused)
+
+
+def test_answers_written_over_frames_are_right() -> None:
+    model = CASES["GRU-16-16"]()
+    model = replace(model, outputs=(replace(model.outputs[0], value="v1", size=16),))
+    memory = frames(model, 21)
+    expected = Stream(model).run(memory[:20])
+    Stream(model).run(memory[:20], out=memory[1:])
+    same(memory[1:], expected)
 
 
 def test_a_step_outlives_its_stream() -> None:

@@ -201,8 +201,7 @@ class Build:
         """Add a node; see `layers.rules.Importing`."""
         if any(isinstance(w, np.ndarray) and not np.isfinite(w).all() for _, w in layer.weights()):
             self.refuse("its weights hold NaN or infinity", "export the model again, after checking its training")
-        if self.moments.steps:  # the steps of an unrolled graph share their weights
-            layer = self._once.of(layer)
+        layer = self._once.of(layer)  # an unrolled graph holds the same weights for every step
         named = [self._placed(x) for x in inputs]
         shapes = layer.shapes(*(x.shape for x in named))
         if not all(self._has_room(shape) for shape in shapes):

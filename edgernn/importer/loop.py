@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from edgernn.importer.build import Build
 
 Inputs = Sequence[Value | None]
-UNROLL = "export the loop as a recurrent layer (RNN, GRU, LSTM), or one step with its state as input and output"
+REMEDY = "export the loop as a recurrent layer (RNN, GRU, LSTM), or one step with its state as input and output"
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def looped(g: Build, operator: Operator, inputs: Inputs) -> Sequence[Value | Non
     if not isinstance(body, onnx.GraphProto):
         g.refuse("has no body")
     if g.moments.inside:
-        g.refuse("is a loop in the body of another loop", UNROLL)
+        g.refuse("is a loop in the body of another loop", REMEDY)
     return _loop(g, operator, body, inputs) if operator.kind == "Loop" else _scan(g, operator, body, inputs)
 
 
@@ -72,7 +72,7 @@ def _loop(g: Build, operator: Operator, body: onnx.GraphProto, inputs: Inputs) -
     states = _entered(g, body, turns, initial, 2, 1)
     inside = [g.constant(turns.number), g.constant(np.array(True)), *(carried.inside for carried in states)]
     given = {value.name: x for value, x in zip(body.input, inside, strict=True)}
-    made = _walked(g, operator, body, turns, given, len(states), 1)
+    made = _one_turn(g, operator, body, turns, given, len(states), 1)
     if made is None:
         return [None] * len(operator.outputs)
     condition, *values = made
@@ -90,14 +90,14 @@ def _scan(g: Build, operator: Operator, body: onnx.GraphProto, inputs: Inputs) -
         g.refuse("its body does not fit its inputs", "check the file with onnx.checker")
     for name in ("scan_input_directions", "scan_output_directions"):
         if any(operator.attributes.get(name, ())):
-            g.refuse(f"{name}={operator.attributes[name]}: needs the end of the sequence before its start", UNROLL)
+            g.refuse(f"{name}={operator.attributes[name]}: needs the end of the sequence before its start", REMEDY)
     axes = operator.attributes.get("scan_input_axes", [0] * sequences)
     frames = [_frame(g, x, axis) for x, axis in zip(inputs[-sequences:], axes, strict=True)]
     turns = _turns(g, g.length)
     states = _entered(g, body, turns, inputs[:-sequences], 0, 0)
     inside = [*(carried.inside for carried in states), *frames]
     given = {value.name: x for value, x in zip(body.input, inside, strict=True)}
-    made = _walked(g, operator, body, turns, given, len(states), 0)
+    made = _one_turn(g, operator, body, turns, given, len(states), 0)
     if made is None:
         return [None] * len(operator.outputs)
     along = operator.attributes.get("scan_output_axes", [0] * stacks)
@@ -116,7 +116,7 @@ def _entered(
 def _number(g: Build, trip: Value | None) -> Any:
     """How often a loop runs."""
     if trip is None or trip.const is None or trip.const.size != 1 or trip.time is not None:
-        g.refuse("how often it runs is computed at run time", UNROLL)
+        g.refuse("how often it runs is computed at run time", REMEDY)
     return trip.const.reshape(-1)[0]
 
 
@@ -134,7 +134,7 @@ def _check_start(g: Build, start: Value | None) -> None:
     if start is None:
         return
     if start.const is None:
-        g.refuse("whether it begins is computed at run time", UNROLL)
+        g.refuse("whether it begins is computed at run time", REMEDY)
     if start.const.dtype == object or not start.const.all():
         g.refuse("its condition to begin does not hold")
 
@@ -144,12 +144,12 @@ def _check_condition(g: Build, turns: Turns, condition: Value | None, open_end: 
     held = None if condition is None or condition.const is None else condition.const.reshape(-1)
     if not turns.over_time:
         if open_end and (held is None or held.any()):
-            g.refuse(f"{SEVERAL_STEPS}, as many as its condition lets it", UNROLL)
+            g.refuse(f"{SEVERAL_STEPS}, as many as its condition lets it", REMEDY)
         return
     if held is None or len(held) != 1:
-        g.refuse("ends by a condition that is computed at run time: a stream goes on", UNROLL)
+        g.refuse("ends by a condition that is computed at run time: a stream goes on", REMEDY)
     if held[0] is not BEFORE_LAST and (open_end or held.dtype == object or not held[0]):
-        g.refuse("does not end with the sequence", UNROLL)
+        g.refuse("does not end with the sequence", REMEDY)
 
 
 def _frame(g: Build, x: Value | None, axis: int) -> Value:
@@ -178,7 +178,7 @@ def _carried(g: Build, body: onnx.GraphProto, turns: Turns, initial: Value | Non
         g.own.add(own.name)
         return Carried("state", initial, own)
     if initial.const is None:
-        g.refuse("carries whole numbers that are computed at run time", UNROLL)
+        g.refuse("carries whole numbers that are computed at run time", REMEDY)
     if whole:
         counted = symbolic.settled(np.asarray(initial.const, object) + turns.number)
         return Carried("count", initial, g.constant(counted))
@@ -196,7 +196,7 @@ def _origin(body: onnx.GraphProto, name: str) -> str:
     return name
 
 
-def _walked(
+def _one_turn(
     g: Build, operator: Operator, body: onnx.GraphProto, turns: Turns, given: dict[str, Value], states: int, first: int
 ) -> list[Value | None] | None:
     """What one turn makes: the condition if any, what is carried, and what is stacked; None where that failed."""
@@ -213,7 +213,7 @@ def _walked(
     if turns.over_time and not g.moments.reads_now:
         g.refuse(OTHER_AXIS, "feed time on the axis that the loop reads along")
     if turns.over_time and not surely(turns.count, g.length):
-        g.refuse(f"runs {turns.count} times, but the sequence has {g.length} steps", UNROLL)
+        g.refuse(f"runs {turns.count} times, but the sequence has {g.length} steps", REMEDY)
     return [made.get(value.name) for value in body.output]
 
 
@@ -239,7 +239,7 @@ def _after(g: Build, turns: Turns, carried: Carried, new: Value | None) -> Value
     if carried.kind == "count":
         return _counted(g, turns, carried, new)
     if new.time is not None or new.shape != initial.shape:
-        g.refuse(f"carries a value whose shape changes from {list(initial.shape)} to {list(new.shape)}", UNROLL)
+        g.refuse(f"carries a value whose shape changes from {list(initial.shape)} to {list(new.shape)}", REMEDY)
     if new.const is not None:
         (new,) = g.add(Reshape(new.shape), new, dtype=new.dtype)
     if initial.const is None:
@@ -256,10 +256,10 @@ def _counted(g: Build, turns: Turns, carried: Carried, new: Value) -> Value:
         return new
     first, inside = carried.initial.const, carried.inside.const
     if first is None or inside is None or new.const is None or new.const.shape != first.shape:
-        g.refuse("carries whole numbers that are computed at run time", UNROLL)
+        g.refuse("carries whole numbers that are computed at run time", REMEDY)
     expected = np.asarray(np.asarray(inside, object) + 1, object).reshape(-1)
     if not all(surely(a, b) for a, b in zip(new.const.reshape(-1), expected, strict=True)):
-        g.refuse("carries whole numbers that do not count the steps one by one", UNROLL)
+        g.refuse("carries whole numbers that do not count the steps one by one", REMEDY)
     return g.constant(symbolic.settled(np.asarray(first, object) + turns.count))
 
 
@@ -268,7 +268,7 @@ def _stacked(g: Build, turns: Turns, y: Value | None, axis: int) -> Value | None
     if y is None:
         return None
     if y.time is not None or (y.const is not None and y.const.dtype == object):
-        g.refuse("gives a whole sequence, or the number of the step, in every step", UNROLL)
+        g.refuse("gives a whole sequence, or the number of the step, in every step", REMEDY)
     along = axis % (len(y.shape) + 1)
     shape, time = (*y.shape[:along], 1, *y.shape[along:]), along if turns.over_time else None
     return reshaped(g, y, shape, time) if y.const is None else g.constant(y.const.reshape(shape), time)

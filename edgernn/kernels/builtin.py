@@ -1,9 +1,10 @@
 """Python callables around the compiled entries, made of LLVM IR: what a C extension module would hold.
 
 `step` takes a float32 vector (or one token), checks its type, shape and layout, makes the answer's array, runs the
-program and returns it, in about 0.2 us all told. Whatever is not the plain case goes to a Python callable with the same
-arguments. It reads NumPy's array struct and C API table, whose layout is part of NumPy's binary interface
-(numpy/arrayobject.h, PyArrayObject_fields; numpy/__multiarray_api.h).
+program and returns it, in about 0.2 us all told; `run` does the same with a matrix of frames, without the interpreter's
+lock. Whatever is not the plain case goes to a Python callable with the same arguments. They read NumPy's array struct
+and C API table, whose layout is part of NumPy's binary interface (numpy/arrayobject.h, PyArrayObject_fields;
+numpy/__multiarray_api.h).
 """
 
 from __future__ import annotations
@@ -16,7 +17,10 @@ import numpy as np
 
 from edgernn.kernels.contract import ADDRESS, BUSY, CALLER, FRAMES, PORT_WORDS, PORTS
 
-ARRAY_TYPE, FLOAT32, NEW_ARRAY, TAKES_TOKEN, N_IN, N_OUT, SLOW, INT_TYPE, TOKEN = range(CALLER, CALLER + 9)
+# T and N_OUT lie side by side: together they are the shape of what `run` answers
+ARRAY_TYPE, FLOAT32, NEW_ARRAY, TAKES_TOKEN, N_IN, T, N_OUT, SLOW, SLOW_RUN, INT_TYPE, TOKEN = range(
+    CALLER, CALLER + 11
+)
 HEADER = object.__basicsize__  # reference count and type, before every object's fields
 TYPE = HEADER - 8
 DATA, ND, DIMENSIONS, DESCR, FLAGS = (HEADER + n for n in (0, 8, 16, 40, 48))
@@ -24,6 +28,7 @@ PLAIN = 0x101  # NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED
 NPY_FLOAT, PYARRAY_NEW = 11, 93  # type number; place in NumPy's C API table
 METH_FASTCALL_KEYWORDS = 0x80 | 0x2
 # type, axes, shape, type number, strides, data, item size, flags, object
+NEW_MATRIX = f"ptr %array_type, i32 2, ptr %t, i32 {NPY_FLOAT}, ptr null, ptr null, i32 0, i32 0, ptr null"
 NEW_FLOATS = f"ptr %array_type, i32 1, ptr %n_out, i32 {NPY_FLOAT}, ptr null, ptr null, i32 0, i32 0, ptr null"
 
 
@@ -124,6 +129,69 @@ fail:
   ret ptr null
 }}
 
+define ptr @edgernn_frames(ptr %self, ptr %args, i64 %n, ptr %names) {{
+entry:{_field("c", "self", DATA, "ptr")}{_word("fallback", SLOW_RUN, "ptr")}{_word("busy", BUSY)}
+  %single = icmp eq i64 %n, 1
+  %unnamed = icmp eq ptr %names, null
+  %free = icmp eq i64 %busy, 0
+  %alone = and i1 %single, %free
+  %simple = and i1 %alone, %unnamed
+  br i1 %simple, label %kind, label %slow
+kind:
+  %x = load ptr, ptr %args{_field("type", "x", TYPE, "ptr")}{_word("array_type", ARRAY_TYPE, "ptr")}
+{_word("takes_token", TAKES_TOKEN)}
+  %is_array = icmp eq ptr %type, %array_type
+  %takes_numbers = icmp eq i64 %takes_token, 0
+  %is_plain_array = and i1 %is_array, %takes_numbers
+  br i1 %is_plain_array, label %shape, label %slow
+shape:{_field("nd", "x", ND, "i32")}{_field("dims", "x", DIMENSIONS, "ptr")}{_field("descr", "x", DESCR, "ptr")}
+{_field("flags", "x", FLAGS, "i32")}{_field("data", "x", DATA, "ptr")}{_word("float32", FLOAT32, "ptr")}
+  %is_matrix = icmp eq i32 %nd, 2
+  %is_float = icmp eq ptr %descr, %float32
+  %plain_bits = and i32 %flags, {PLAIN}
+  %is_plain = icmp eq i32 %plain_bits, {PLAIN}
+  %a1 = and i1 %is_matrix, %is_float
+  %a2 = and i1 %a1, %is_plain
+  br i1 %a2, label %size, label %slow
+size:{_word("n_in", N_IN)}
+  %count = load i64, ptr %dims
+  %length_at = getelementptr i64, ptr %dims, i64 1
+  %length = load i64, ptr %length_at
+  %fits = icmp eq i64 %length, %n_in
+  br i1 %fits, label %ready, label %slow
+ready:
+  %in_at = getelementptr i64, ptr %c, i64 {PORTS + ADDRESS}
+  store ptr %data, ptr %in_at{_word("new_array", NEW_ARRAY, "ptr")}
+  %t = getelementptr i64, ptr %c, i64 {T}
+  store i64 %count, ptr %t
+  %y = call ptr %new_array({NEW_MATRIX})
+  %made = icmp ne ptr %y, null
+  br i1 %made, label %go, label %fail
+go:{_field("answer", "y", DATA, "ptr")}
+  %out_at = getelementptr i64, ptr %c, i64 {PORTS + PORT_WORDS + ADDRESS}
+  store ptr %answer, ptr %out_at
+  %frames = getelementptr i64, ptr %c, i64 {FRAMES}
+  store i64 %count, ptr %frames
+  store i64 1, ptr %p_busy
+  %control = ptrtoint ptr %c to i64
+  %thread = call ptr @PyEval_SaveThread()
+  %status = call i64 @edgernn_run(i64 %control, i64 0, i64 0, i64 0)
+  call void @PyEval_RestoreThread(ptr %thread)
+  store i64 0, ptr %p_busy
+  %ok = icmp eq i64 %status, 0
+  br i1 %ok, label %answered, label %refused
+answered:
+  ret ptr %y
+refused:
+  call void @Py_DecRef(ptr %y)
+  br label %slow
+slow:
+  %result = call ptr @PyObject_Vectorcall(ptr %fallback, ptr %args, i64 %n, ptr %names)
+  ret ptr %result
+fail:
+  ret ptr null
+}}
+
 define ptr @edgernn_call(ptr %self, ptr %args, i64 %n, ptr %names) {{
 entry:
   %block = load ptr, ptr %args{_field("c", "block", DATA, "ptr")}{_word("busy", BUSY)}
@@ -189,8 +257,8 @@ def make(definition: _MethodDef, owner: Any, keeps: Any) -> Callable[..., Any]:
     return function
 
 
-def caller_words(n_in: int, n_out: int, takes_token: bool, slow: Any) -> dict[int, int]:
-    """What `edgernn_step` finds in the control block. `slow` must be kept alive by the caller."""
+def caller_words(n_in: int, n_out: int, takes_token: bool, slow: tuple[Any, Any]) -> dict[int, int]:
+    """What the fast functions find in the control block; `slow`: for step, for run, to be kept alive by the caller."""
     capsule = ctypes.pythonapi.PyCapsule_GetPointer
     capsule.restype, capsule.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
     table = ctypes.cast(capsule(np._core._multiarray_umath._ARRAY_API, None), ctypes.POINTER(ctypes.c_void_p))  # type: ignore[attr-defined]
@@ -201,6 +269,7 @@ def caller_words(n_in: int, n_out: int, takes_token: bool, slow: Any) -> dict[in
         TAKES_TOKEN: int(takes_token),
         N_IN: n_in,
         N_OUT: n_out,
-        SLOW: id(slow),
+        SLOW: id(slow[0]),
+        SLOW_RUN: id(slow[1]),
         INT_TYPE: id(int),
     }

@@ -84,7 +84,7 @@ OPERANDS: dict[Opcode, tuple[str, ...]] = {
 
 # The control block that an entry is called with: int64 words, some for the caller (see builtin), then PORT_WORDS for
 # each port, inputs first
-PROGRAM, WEIGHTS, ARENA, FRAMES, INPUTS, FRAME, BUSY, CALLER, PORTS = 0, 1, 2, 3, 4, 5, 6, 8, 20
+PROGRAM, WEIGHTS, ARENA, FRAMES, INPUTS, FRAME, BUSY, CALLER, PORTS = 0, 1, 2, 3, 4, 5, 6, 8, 24
 ADDRESS, STRIDE, SIZE, TOKENS, LOW, HIGH, PORT_WORDS = 0, 1, 2, 3, 4, 5, 6
 
 # The numbers of MAP, COMBINE and REDUCE: positions in these lists

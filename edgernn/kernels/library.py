@@ -150,15 +150,16 @@ class Library:
         self._engine.finalize_object()
         address = self._engine.get_function_address
         self._step = builtin.method(b"step", address("edgernn_step"))
+        self._frames = builtin.method(b"run", address("edgernn_frames"))
         self._call = builtin.method(b"run", address("edgernn_call"))
         # run(control, frames, *arrays): all ports' arrays (NumPy's own class, laid out as the block says) -> status;
         # -1 while another thread runs in the same block
         self.run: Callable[..., int] = builtin.make(self._call, None, self)
         self.prepare = _entry(address("edgernn_prepare"))
 
-    def step(self, control: Any, slow: Callable[..., Any]) -> Callable[..., Any]:
-        """The fast `step` of a stream with one port in and one out; `slow` takes what it does not."""
-        return builtin.make(self._step, control, (self, slow))
+    def fast(self, control: Any, slow: tuple[Callable[..., Any], Callable[..., Any]]) -> tuple[Callable[..., Any], ...]:
+        """The fast `step` and `run` of a stream with one port in and one out; `slow` are those for all other cases."""
+        return builtin.make(self._step, control, (self, slow)), builtin.make(self._frames, control, (self, slow))
 
 
 def _entry(address: int) -> Callable[[int, int], None]:

@@ -105,16 +105,20 @@ class Runner:
         """One frame: what the compiled `step` leaves to Python."""
         return self.frames(x, out, several=False)
 
-    def fast_step(self) -> Callable[..., Any]:
-        """The compiled `step`, where the model has one port in and one out; else the one above."""
+    def run(self, X: Frames, out: Any = None) -> Answers:
+        """Many frames: what the compiled `run` leaves to Python."""
+        return self.frames(X, out, several=True)
+
+    def fast(self) -> tuple[Callable[..., Any], ...]:
+        """The compiled `step` and `run`, where the model has one port in and one out; else those above."""
         plan = self.plan
+        slow = self.step, self.run
         if len(plan.inputs) != 1 or len(plan.outputs) != 1:
-            return self.step
+            return slow
         (port_in,), (port_out,) = plan.inputs, plan.outputs
         tokens = port_in.dtype == "int64"
         if tokens and port_in.size != 1:
-            return self.step
-        slow = self.step
+            return slow
         for word, value in caller_words(port_in.size, port_out.size, tokens, slow).items():
             self.control[word] = value
-        return self.library.step(self.control, slow)
+        return self.library.fast(self.control, slow)

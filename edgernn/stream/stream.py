@@ -42,7 +42,7 @@ class Stream:
     def _attach(self, model: Model, runner: Runner) -> None:
         self.model = model
         self._runner = runner
-        self.step = runner.fast_step()  # type: ignore[method-assign]
+        self.step, self.run = runner.fast()  # type: ignore[method-assign]
 
     @property
     def plan(self) -> Plan:
@@ -60,7 +60,7 @@ class Stream:
 
     def run(self, X: Frames, out: Any = None) -> Answers:
         """T frames: X (T, n_in) -> Y (T, n_out); the same bits as T calls of `step`. Raises BadInput as `step` does."""
-        return self._runner.frames(X, out, several=True)
+        return self._runner.run(X, out)
 
     def reset(self) -> None:
         """Back to the initial state."""

@@ -44,6 +44,47 @@ def _field(register: str, of: str, offset: int, kind: str) -> str:
   %{register} = load {kind}, ptr %p_{register}"""
 
 
+def _entry(fallback: int) -> str:
+    """One positional argument %x of type %type, in a block %c that nobody else runs in; else on to %slow."""
+    return f"""entry:{_field("c", "self", DATA, "ptr")}{_word("fallback", fallback, "ptr")}{_word("busy", BUSY)}
+  %single = icmp eq i64 %n, 1
+  %unnamed = icmp eq ptr %names, null
+  %free = icmp eq i64 %busy, 0
+  %alone = and i1 %single, %free
+  %simple = and i1 %alone, %unnamed
+  br i1 %simple, label %kind, label %slow
+kind:
+  %x = load ptr, ptr %args{_field("type", "x", TYPE, "ptr")}{_word("array_type", ARRAY_TYPE, "ptr")}"""
+
+
+def _plain(axes: int) -> str:
+    """The array %x is float32, contiguous and of so many axes: its %dims and %data; else on to %slow."""
+    return f"""shape:{_field("nd", "x", ND, "i32")}{_field("dims", "x", DIMENSIONS, "ptr")}
+{_field("descr", "x", DESCR, "ptr")}{_field("flags", "x", FLAGS, "i32")}{_field("data", "x", DATA, "ptr")}
+{_word("float32", FLOAT32, "ptr")}
+  %has_axes = icmp eq i32 %nd, {axes}
+  %is_float = icmp eq ptr %descr, %float32
+  %plain_bits = and i32 %flags, {PLAIN}
+  %is_plain = icmp eq i32 %plain_bits, {PLAIN}
+  %a1 = and i1 %has_axes, %is_float
+  %a2 = and i1 %a1, %is_plain
+  br i1 %a2, label %size, label %slow"""
+
+
+# %y where %status is 0; else, and in all cases that are not plain, what the fallback says
+ANSWER = """  %ok = icmp eq i64 %status, 0
+  br i1 %ok, label %answered, label %refused
+answered:
+  ret ptr %y
+refused:
+  call void @Py_DecRef(ptr %y)
+  br label %slow
+slow:
+  %result = call ptr @PyObject_Vectorcall(ptr %fallback, ptr %args, i64 %n, ptr %names)
+  ret ptr %result
+fail:
+  ret ptr null"""
+
 IR = f"""
 declare i64 @edgernn_run(i64, i64, i64, i64)
 declare ptr @PyObject_Vectorcall(ptr, ptr, i64, ptr)
@@ -56,16 +97,7 @@ declare ptr @PyEval_SaveThread()
 declare void @PyEval_RestoreThread(ptr)
 
 define ptr @edgernn_step(ptr %self, ptr %args, i64 %n, ptr %names) {{
-entry:{_field("c", "self", DATA, "ptr")}{_word("fallback", SLOW, "ptr")}
-{_word("busy", BUSY)}
-  %single = icmp eq i64 %n, 1
-  %unnamed = icmp eq ptr %names, null
-  %free = icmp eq i64 %busy, 0
-  %alone = and i1 %single, %free
-  %simple = and i1 %alone, %unnamed
-  br i1 %simple, label %kind, label %slow
-kind:
-  %x = load ptr, ptr %args{_field("type", "x", TYPE, "ptr")}{_word("array_type", ARRAY_TYPE, "ptr")}
+{_entry(SLOW)}
 {_word("int_type", INT_TYPE, "ptr")}{_word("takes_token", TAKES_TOKEN)}
   %wants_token = icmp ne i64 %takes_token, 0
   br i1 %wants_token, label %token, label %vector
@@ -87,15 +119,7 @@ keep:
 vector:
   %is_array = icmp eq ptr %type, %array_type
   br i1 %is_array, label %shape, label %slow
-shape:{_field("nd", "x", ND, "i32")}{_field("dims", "x", DIMENSIONS, "ptr")}{_field("descr", "x", DESCR, "ptr")}
-{_field("flags", "x", FLAGS, "i32")}{_field("data", "x", DATA, "ptr")}{_word("float32", FLOAT32, "ptr")}
-  %is_vector = icmp eq i32 %nd, 1
-  %is_float = icmp eq ptr %descr, %float32
-  %plain_bits = and i32 %flags, {PLAIN}
-  %is_plain = icmp eq i32 %plain_bits, {PLAIN}
-  %a1 = and i1 %is_vector, %is_float
-  %a2 = and i1 %a1, %is_plain
-  br i1 %a2, label %size, label %slow
+{_plain(1)}
 size:{_word("n_in", N_IN)}
   %length = load i64, ptr %dims
   %fits = icmp eq i64 %length, %n_in
@@ -115,44 +139,17 @@ go:{_field("answer", "y", DATA, "ptr")}
   store i64 1, ptr %frames
   %control = ptrtoint ptr %c to i64
   %status = call i64 @edgernn_run(i64 %control, i64 0, i64 0, i64 0)
-  %ok = icmp eq i64 %status, 0
-  br i1 %ok, label %answered, label %refused
-answered:
-  ret ptr %y
-refused:
-  call void @Py_DecRef(ptr %y)
-  br label %slow
-slow:
-  %result = call ptr @PyObject_Vectorcall(ptr %fallback, ptr %args, i64 %n, ptr %names)
-  ret ptr %result
-fail:
-  ret ptr null
+{ANSWER}
 }}
 
 define ptr @edgernn_frames(ptr %self, ptr %args, i64 %n, ptr %names) {{
-entry:{_field("c", "self", DATA, "ptr")}{_word("fallback", SLOW_RUN, "ptr")}{_word("busy", BUSY)}
-  %single = icmp eq i64 %n, 1
-  %unnamed = icmp eq ptr %names, null
-  %free = icmp eq i64 %busy, 0
-  %alone = and i1 %single, %free
-  %simple = and i1 %alone, %unnamed
-  br i1 %simple, label %kind, label %slow
-kind:
-  %x = load ptr, ptr %args{_field("type", "x", TYPE, "ptr")}{_word("array_type", ARRAY_TYPE, "ptr")}
+{_entry(SLOW_RUN)}
 {_word("takes_token", TAKES_TOKEN)}
   %is_array = icmp eq ptr %type, %array_type
   %takes_numbers = icmp eq i64 %takes_token, 0
   %is_plain_array = and i1 %is_array, %takes_numbers
   br i1 %is_plain_array, label %shape, label %slow
-shape:{_field("nd", "x", ND, "i32")}{_field("dims", "x", DIMENSIONS, "ptr")}{_field("descr", "x", DESCR, "ptr")}
-{_field("flags", "x", FLAGS, "i32")}{_field("data", "x", DATA, "ptr")}{_word("float32", FLOAT32, "ptr")}
-  %is_matrix = icmp eq i32 %nd, 2
-  %is_float = icmp eq ptr %descr, %float32
-  %plain_bits = and i32 %flags, {PLAIN}
-  %is_plain = icmp eq i32 %plain_bits, {PLAIN}
-  %a1 = and i1 %is_matrix, %is_float
-  %a2 = and i1 %a1, %is_plain
-  br i1 %a2, label %size, label %slow
+{_plain(2)}
 size:{_word("n_in", N_IN)}
   %count = load i64, ptr %dims
   %length_at = getelementptr i64, ptr %dims, i64 1
@@ -178,18 +175,7 @@ go:{_field("answer", "y", DATA, "ptr")}
   %status = call i64 @edgernn_run(i64 %control, i64 0, i64 0, i64 0)
   call void @PyEval_RestoreThread(ptr %thread)
   store i64 0, ptr %p_busy
-  %ok = icmp eq i64 %status, 0
-  br i1 %ok, label %answered, label %refused
-answered:
-  ret ptr %y
-refused:
-  call void @Py_DecRef(ptr %y)
-  br label %slow
-slow:
-  %result = call ptr @PyObject_Vectorcall(ptr %fallback, ptr %args, i64 %n, ptr %names)
-  ret ptr %result
-fail:
-  ret ptr null
+{ANSWER}
 }}
 
 define ptr @edgernn_call(ptr %self, ptr %args, i64 %n, ptr %names) {{

@@ -131,6 +131,7 @@ BAD_FRAMES = {
     "nothing": None,
     "names": {"y": np.zeros(3, np.float32)},
     "object": object(),
+    "ragged": [[1.0], [2.0, 3.0]],
 }
 
 
@@ -149,7 +150,9 @@ def test_bad_frames_are_refused_and_leave_the_state(kind: str) -> None:
     assert stream.save_state() == before
 
 
-@pytest.mark.parametrize("token", [50, -51, 2**40, -(2**63), 2**70, 1.5, "a", None])
+@pytest.mark.parametrize(
+    "token", [50, np.uint64(2**64 - 1), np.float32(0.5), -51, 2**40, -(2**63), 2**70, 1.5, "a", None]
+)
 def test_bad_tokens_are_refused(token: object) -> None:
     stream = Stream(MODELS["tokens-none"])
     before = stream.save_state()
@@ -202,7 +205,7 @@ def test_out_receives_the_answer() -> None:
     rest = np.empty((6, 3), np.float32)
     assert stream.run(x[2:], out=rest) is rest
     same(rest, expected[2:])
-    for bad in (np.empty(4, np.float32), np.empty(3), np.empty(6, np.float32)[::2], "out"):
+    for bad in (np.empty(4, np.float32), np.empty(3), np.empty(6, np.float32)[::2], "out", {"z": np.empty(3)}):
         with pytest.raises(BadInput):
             stream.step(x[0], bad)
 

@@ -35,8 +35,11 @@ def command(model: Path, source: str, as_json: bool) -> None:
         sys.stdout.write(header(loaded) + "\n")
     count = 0
     for chunk in frames:
-        answers = stream.run(chunk)
-        count += 1
+        try:
+            answers = stream.run(chunk)
+        except edgernn.BadInput as error:
+            raise edgernn.BadInput(f"{source}, in the frames from number {count} on: {error}") from None
+        count += len(answers if len(loaded.outputs) == 1 else answers[loaded.outputs[0].name])
         sys.stdout.writelines(f"{line}\n" for line in (json_lines if as_json else csv_lines)(loaded, answers))
         sys.stdout.flush()
     if not count:

@@ -42,7 +42,10 @@ def _check_names(given: Mapping[Any, Any], ports: Sequence[Port]) -> None:
 
 
 def _as_array(given: Any, port: Port, several: bool) -> Array:
-    array = np.asarray(given)
+    try:
+        array = np.asarray(given)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise BadInput(f"input '{port.name}' is no array of numbers: {error}") from None
     axes, size = 1 + several, port.size
     if size == 1 and array.ndim == axes - 1:
         array = array[..., None]  # one number a frame needs no axis of its own
@@ -60,7 +63,9 @@ def _converted(array: Array, port: Port, wanted: np.dtype[Any]) -> Array:
     if wanted.kind == "i":
         if array.dtype.kind == "f" and np.isfinite(array).all() and (array == np.trunc(array)).all():
             array = np.clip(array, -(2.0**62), 2.0**62)  # whole numbers, as some exporters' tokens come
-        elif array.dtype.kind not in "iu":
+        elif array.dtype.kind == "u":
+            array = np.minimum(array.astype(np.uint64), np.uint64(2**63 - 1))  # beyond any vocabulary
+        elif array.dtype.kind != "i":
             raise BadInput(f"input '{port.name}' takes token numbers, got {array.dtype}")
         return array.astype(wanted)
     if array.dtype.kind not in "fiu":

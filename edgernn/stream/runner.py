@@ -90,6 +90,9 @@ class Runner:
         count = len(inputs[0])
         lead = (count,) if several else ()
         wanted = out if isinstance(out, Mapping) or out is None else {plan.outputs[0].name: out}
+        unknown = [name for name in wanted or () if name not in {port.name for port in plan.outputs}]
+        if unknown:
+            raise BadInput(f"out names {unknown}; the outputs are {', '.join(port.name for port in plan.outputs)}")
         outputs = [as_output((wanted or {}).get(p.name), p, (*lead, p.size)) for p in plan.outputs]
         inputs = [_apart(array, outputs) for array in inputs] if out is not None else inputs
         status = self.library.run(self.control, count, *inputs, *outputs)

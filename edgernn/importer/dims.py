@@ -13,7 +13,31 @@ import numpy as np
 
 
 class Symbol:
-    """Something that stands for a number in object arrays."""
+    """Something that stands for a number in object arrays. Subclasses add and negate; the rest follows from that."""
+
+    def __add__(self, other: Any) -> Any:
+        raise ValueError(f"{self} cannot be added to")
+
+    def __neg__(self) -> Any:
+        raise ValueError(f"{self} cannot be negated")
+
+    def __sub__(self, other: Any) -> Any:
+        return self + -other
+
+    def __rsub__(self, other: Any) -> Any:
+        return -self + other
+
+    def __lt__(self, other: Any) -> Any:
+        return positive(other - self)
+
+    def __gt__(self, other: Any) -> Any:
+        return positive(self - other)
+
+    def __le__(self, other: Any) -> Any:
+        return positive(other - self + 1)
+
+    def __ge__(self, other: Any) -> Any:
+        return positive(self - other + 1)
 
     def positive(self) -> Any:
         """Whether this is more than 0. Raises ValueError where that depends."""
@@ -60,12 +84,6 @@ class Time(Symbol):
     def __neg__(self) -> Any:
         return linear(-self.a, -self.b)
 
-    def __sub__(self, other: Any) -> Any:
-        return self + -other
-
-    def __rsub__(self, other: Any) -> Any:
-        return -self + other
-
     __radd__ = __add__
     __rmul__ = __mul__
 
@@ -78,18 +96,6 @@ class Time(Symbol):
         if -b % a or -b // a < 1:  # a * T + b is 0 for no T >= 1
             return False
         raise ValueError(f"whether {self} equals {other} depends on the number of steps T")
-
-    def __lt__(self, other: Any) -> Any:
-        return positive(other - self)
-
-    def __gt__(self, other: Any) -> Any:
-        return positive(self - other)
-
-    def __le__(self, other: Any) -> Any:
-        return positive(other - self + 1)
-
-    def __ge__(self, other: Any) -> Any:
-        return positive(self - other + 1)
 
     def positive(self) -> bool:
         """Whether this is more than 0 for every T >= 1."""

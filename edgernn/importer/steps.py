@@ -37,12 +37,6 @@ class Now(Symbol):
     def __neg__(self) -> Now:
         return replace(self, sign=-self.sign, offset=-self.offset)
 
-    def __sub__(self, other: Any) -> Any:
-        return self + -other
-
-    def __rsub__(self, other: Any) -> Any:
-        return -self + other
-
     __radd__ = __add__
 
     def __mul__(self, other: Any) -> Any:
@@ -64,18 +58,6 @@ class Now(Symbol):
         if positive(difference) is True or positive(-difference) is True:
             return False
         raise ValueError(f"whether {self} equals {other} depends on the step")
-
-    def __lt__(self, other: Any) -> Any:
-        return positive(other - self)
-
-    def __gt__(self, other: Any) -> Any:
-        return positive(self - other)
-
-    def __le__(self, other: Any) -> Any:
-        return positive(other - self + 1)
-
-    def __ge__(self, other: Any) -> Any:
-        return positive(self - other + 1)
 
     def positive(self) -> Any:
         """Whether this is more than 0: True, False or BEFORE_LAST. Raises ValueError where it depends on the step."""

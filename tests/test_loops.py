@@ -141,7 +141,7 @@ REFUSED: dict[str, tuple[Over | Scanned, str]] = {
                                            node("Less", "m one_f", "begins")]),
         "whether it begins is computed at run time",
     ),
-    "runs five times": (Over(inputs="five yes h0"), "runs 5 times, but the sequence has T steps"),
+    "runs five times": (Over(inputs="five yes h0"), "runs over 5 steps of a sequence of T"),
     "runs as often as its data says": (
         Over(before=[node("ReduceMax", "x", "m", keepdims=0), node("Cast", "m", "n", to=7)]),
         "how often it runs is computed at run time",

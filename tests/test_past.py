@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import onnxruntime
 import pytest
@@ -9,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx_cases import graph, node, weights
 
+import edgernn
 from edgernn.errors import UnsupportedModel
 from edgernn.importer import read
 from edgernn.stream import Stream
@@ -63,26 +66,47 @@ def test_a_stream_equals_the_whole_sequence(layers: list[Layer], chunks: list[in
     assert np.abs(np.concatenate(parts) - whole.reshape(-1, 3)).max() < 1e-5
 
 
+# how a convolution over time pads, its kernel of 3, and what comes of it: hop, delay, receptive field
+@pytest.mark.parametrize(
+    ("attributes", "rhythm"),
+    [
+        ({"pads": [2, 0]}, (1, 0, 3)),
+        ({"pads": [1, 1]}, (1, 1, 3)),
+        ({}, (1, 2, 3)),
+        ({"auto_pad": "SAME_UPPER", "dilations": [2]}, (1, 2, 5)),
+        ({"pads": [2, 0], "strides": [2]}, (2, 0, 3)),
+        ({"pads": [1, 1], "strides": [2]}, (2, 0, 3)),
+        ({"strides": [2]}, (2, 2, 3)),
+        ({"strides": [4], "pads": [1, 1]}, (4, 0, 3)),
+        ({"pads": [4, 0]}, (1, 0, 3)),
+    ],
+)
+def test_the_rhythm_follows_from_the_padding(
+    attributes: dict[str, object], rhythm: tuple[int, int, int], tmp_path: Path
+) -> None:
+    held = {**weights("GRU", CHANNELS, 3), "w": np.ones((CHANNELS, CHANNELS, 3), np.float32)}
+    tail = [node("Transpose", "c", "turned", perm=[2, 0, 1]), node("GRU", "turned W R B", "Y", hidden_size=3)]
+    nodes = [node("Conv", "x w", "c", **attributes), *tail]
+    model = read(graph(nodes, {"x": (1, CHANNELS, "T")}, ["Y"], held).SerializeToString())
+    model.save(tmp_path / "m.edgernn")
+    for held_model in (model, edgernn.load(tmp_path / "m.edgernn")):
+        assert (held_model.hop, held_model.delay, held_model.receptive_field) == rhythm
+
+
 def refused(*nodes: object, **constants: object) -> str:
     held = {**weights("GRU", CHANNELS, 3), "w": np.ones((CHANNELS, CHANNELS, 3), np.float32), **constants}
-    tail = [node("Transpose", "c", "turned", perm=[2, 0, 1]), node("GRU", "turned W R B", "Y", hidden_size=3)]
+    tail = [node("Transpose", "c", "turned", perm=[2, 0, 1]), node("GRU", "turned W R B", "- Y", hidden_size=3)]
     with pytest.raises(UnsupportedModel) as caught:
         read(graph([*nodes, *tail], {"x": (1, CHANNELS, "T")}, ["Y"], held).SerializeToString())  # type: ignore[list-item]
     return str(caught.value)
 
 
-def test_what_looks_ahead_or_skips_is_refused_with_a_reason() -> None:
-    assert "1 steps of padding before the first -> pad 2 steps" in refused(node("Conv", "x w", "c", pads=[1, 1]))
-    assert "0 steps of padding" in refused(node("Conv", "x w", "c"))
-    assert "several steps for one" in refused(node("Conv", "x w", "c", pads=[2, 0], strides=[2]))
-    assert "looks ahead" in refused(node("Conv", "x w", "c", auto_pad="SAME_UPPER"))
-    long = node("Conv", "x w", "long", pads=[2, 2])
-    assert "padded over time" in refused(long, node("Relu", "long", "c"))
-    ends = {"zero": np.array([0]), "end": np.array([-1]), "axis": np.array([2])}
-    assert "cut off the 2 steps" in refused(long, node("Slice", "long zero end axis", "c"), **ends)
+def test_the_end_of_a_padded_sequence_is_no_last_step() -> None:
+    assert "ends with padding that a stream never sees" in refused(node("Conv", "x w", "c", pads=[1, 1]))
 
 
-@pytest.mark.parametrize("pads", [[0, 0, 0, 0, 0, 2], [0, 0, -1, 0, 0, 0], [0, 0, 2, 0, 0, 1]])
-def test_padding_that_shifts_the_sequence_is_refused(pads: list[int]) -> None:
-    said = refused(node("Pad", "x pads", "p"), node("Conv", "p w", "c"), pads=np.array(pads))
-    assert "by more than zeros before its first step" in said
+@pytest.mark.parametrize(("mode", "value"), [("edge", 0.0), ("reflect", 0.0), ("constant", 1.0)])
+def test_only_zeros_can_stand_before_the_first_step(mode: str, value: float) -> None:
+    pads, held = np.array([0, 0, 2, 0, 0, 0]), np.array(value, np.float32)
+    said = refused(node("Pad", "x pads value", "p", mode=mode), node("Conv", "p w", "c"), pads=pads, value=held)
+    assert f"pads the front of the sequence with {value if mode == 'constant' else mode}" in said

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
 from edgernn.errors import Problem, UnsupportedModel
 from edgernn.importer.assemble import assembled
 from edgernn.importer.build import Build
+from edgernn.importer.dims import Symbol
 from edgernn.importer.graph import Graph
 from edgernn.importer.read import load
+from edgernn.importer.signals import Wider
 from edgernn.importer.state import Pairing, pair
 from edgernn.importer.time import Hypothesis, hypotheses
 from edgernn.importer.unrolled import UNROLLED
@@ -20,6 +22,8 @@ from edgernn.layers.recurrent import OTHER_AXIS, SEVERAL_STEPS
 
 # ONNX's numbers for float16, bfloat16 and integers of 8 and 16 bits
 NARROW = (10, 16, 2, 3, 4, 5)
+MANY = 31  # what a free dimension counts to see what runs along it
+MOST_FRAMES = 4096  # in one evaluation
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,11 @@ class _Distance(IntEnum):
 
 def _tried(graph: Graph, hypothesis: Hypothesis, given: Mapping[str, str]) -> tuple[_Distance, Report]:
     """The graph under one hypothesis about time."""
-    build = Build(graph, hypothesis.length, hypothesis.times)
+    try:
+        build = built(graph, hypothesis)
+    except Wider as wider:
+        what = f"strides over time make one answer of {wider.factor} frames; at most {MOST_FRAMES} are supported"
+        return _Distance.OPERATORS, _failed(hypothesis, [Problem("graph", "", what, "use smaller strides")])
     problems = build.problems if build.has_time else [*_along_a_free_dimension(graph), *build.problems]
     if any(problem.what.startswith((OTHER_AXIS, SEVERAL_STEPS)) for problem in problems):
         return _Distance.WRONG_AXIS, _failed(hypothesis, problems)
@@ -100,13 +108,29 @@ def _tried(graph: Graph, hypothesis: Hypothesis, given: Mapping[str, str]) -> tu
         return _Distance.STATES, _failed(hypothesis, found.problems)
     restarts = bool(found.pairs and build.states) and not build.has_time
     if restarts or found.zeroed:
-        build = Build(graph, hypothesis.length, hypothesis.times, restarts, found.zeroed)
+        build = built(graph, hypothesis, restarts, found.zeroed)
     model = assembled(build, graph, found.pairs)
     if isinstance(model, list):
         return _Distance.NO_RECURRENCE, _failed(hypothesis, model)
     axes = tuple((name, axis) for name, axis in hypothesis.times.items() if axis is not None)
     notes = (*build.notes, *_notes(graph, model, found, restarts))
     return _Distance.STATES, Report(model, (), tuple(found.pairs.items()), hypothesis.text, axes, notes)
+
+
+def built(graph: Graph, hypothesis: Hypothesis, restarts: bool = False, zeroed: Collection[str] = ()) -> Build:
+    """The walk under one hypothesis, with as many frames an evaluation as its strides need.
+
+    Raises Wider where these are more than MOST_FRAMES.
+    """
+    hop = 1
+    while True:
+        length = hypothesis.length * hop if isinstance(hypothesis.length, Symbol) else hypothesis.length
+        try:
+            return Build(graph, length, hypothesis.times, restarts, zeroed, hop=hop)
+        except Wider as wider:
+            hop *= wider.factor
+            if hop > MOST_FRAMES:
+                raise Wider(hop) from None
 
 
 def _failed(hypothesis: Hypothesis, problems: Sequence[Problem]) -> Report:
@@ -117,7 +141,7 @@ def _along_a_free_dimension(graph: Graph) -> list[Problem]:
     """Why a graph is no step graph: a recurrent layer runs along a dimension that is free, and not the batch."""
     if not any(isinstance(n, str) for given in graph.inputs for n in given.dims or ()):
         return []
-    problems = Build(graph, 1, {}, free=3).problems
+    problems = Build(graph, 1, {}, free=MANY).problems
     return [problem for problem in problems if problem.what.startswith(SEVERAL_STEPS)]
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from edgernn.errors import Problem
 from edgernn.importer.build import Build
+from edgernn.importer.dims import Symbol
 from edgernn.importer.graph import Graph
 from edgernn.importer.simplify import pruned_parts, simplified
 from edgernn.importer.token import looked_up
@@ -15,9 +17,11 @@ from edgernn.layers.base import volume
 from edgernn.layers.gru import GRU
 from edgernn.layers.lstm import LSTM
 from edgernn.layers.model import Model, Node, Port, State
-from edgernn.layers.reshape import Reshape
+from edgernn.layers.reshape import Reshape, reshaped
+from edgernn.layers.rhythm import delayed, masked, steps_of
 from edgernn.layers.rnn import RNN
 from edgernn.layers.rules import Value
+from edgernn.layers.take import places, taken
 
 NO_RECURRENCE = Problem(
     "graph",
@@ -33,6 +37,9 @@ def assembled(build: Build, graph: Graph, pairs: Mapping[str, str]) -> Model | l
     values = {name: value for name in graph.outputs if (value := build.output(name)) is not None}
     if build.problems:
         return build.problems
+    delay = max((_frames_late(build, value) for value in values.values()), default=0)
+    sees = [value.past + value.ahead + 1 for value in values.values() if value.time is not None]
+    values = {name: value if name in pairs.values() else _shown(build, value, delay) for name, value in values.items()}
     if not values or not build.ports.keys() - pairs.keys():
         return [NO_INPUT]
     shown = [name for name in graph.outputs if name not in pairs.values()] or list(graph.outputs)
@@ -43,10 +50,31 @@ def assembled(build: Build, graph: Graph, pairs: Mapping[str, str]) -> Model | l
     if not inputs:
         return [NO_INPUT]
     cells = any(isinstance(node.layer, (RNN, GRU, LSTM)) for node in nodes)
-    if not pairs and not cells and not (build.recurs and states):
+    streams = build.recurs or isinstance(build.length, Symbol)
+    if not pairs and not cells and not (streams and states):
         return [NO_RECURRENCE]
     problems = _misused_tokens(build, graph, nodes, outputs)
-    return problems or simplified(Model(inputs, outputs, states, nodes, graph.origin))
+    rhythm = {"hop": build.hop, "window": build.hop, "delay": delay, "receptive_field": max(sees, default=1)}
+    return problems or simplified(Model(inputs, outputs, states, nodes, graph.origin, **rhythm))
+
+
+def _frames_late(build: Build, value: Value) -> int:
+    """How many frames after its own a step of an output comes, in whole evaluations."""
+    return 0 if value.time is None else max(0, -(-value.delay // steps_of(value))) * build.hop
+
+
+def _shown(build: Build, value: Value, delay: int) -> Value:
+    """An output `delay` frames late, one step after the other, and zero before its first."""
+    evaluations = delay // build.hop
+    if value.time is None:
+        (now,) = build.add(Reshape((1, *value.shape)), value)
+        late = delayed(build, replace(now, time=0, length=build.length), evaluations)
+        return replace(reshaped(build, late, value.shape, None), final=value.final)
+    late = masked(build, delayed(build, value, evaluations * steps_of(value) - value.delay), 0.0)
+    if not value.time or steps_of(value) == 1:
+        return late
+    order = np.moveaxis(places(late), value.time, 0)
+    return taken(build, late, order, 0)
 
 
 def _parts(

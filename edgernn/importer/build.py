@@ -10,36 +10,29 @@ import numpy as np
 
 from edgernn.errors import Problem
 from edgernn.importer.binding import apply
+from edgernn.importer.dims import Uneven
 from edgernn.importer.evaluate import Folder
+from edgernn.importer.given import entered
 from edgernn.importer.graph import Graph, Input, Operator
 from edgernn.importer.known import known
 from edgernn.importer.loop import check_inside, looped
 from edgernn.importer.moments import Moments, picked
 from edgernn.importer.once import Once
+from edgernn.importer.signals import REASONS, Refused, Wider
 from edgernn.importer.subgraph import branched
 from edgernn.importer.token import token_of
 from edgernn.importer.unrolled import finish, rolled
 from edgernn.layers.base import Array, Layer, Shape, volume
 from edgernn.layers.constant import Constant
 from edgernn.layers.model import Node, State
+from edgernn.layers.pointwise import Map
 from edgernn.layers.reshape import Reshape
+from edgernn.layers.rhythm import FOREVER, aligned
 from edgernn.layers.rules import RULES, Value
 from edgernn.layers.take import Take
 
-REASONS = {
-    "ReverseSequence": "turns the sequence round, which needs its end before its start",
-}
-# what a sequence may pass with zeros before its first step, or steps after its last
-PADDED = {"Cast", "Conv", "Identity", "Pad", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze"}
+MOVES = (Reshape, Take)  # layers that a sequence may pass while it is ahead by the zeros before its first step
 MOST_NUMBERS = 1 << 25  # in all values of a frame
-
-
-class Refused(Exception):
-    """A rule gave up on its node."""
-
-    def __init__(self, what: str, remedy: str):
-        super().__init__(what)
-        self.what, self.remedy = what, remedy
 
 
 @dataclass(frozen=True)
@@ -54,9 +47,10 @@ class Start:
 
 
 class Build:
-    """One walk over the graph; implements `layers.rules.Importing`.
+    """One walk over the graph; implements `layers.rules.Importing`. Raises Wider.
 
-    `times` says which axis of each input is time, `length` how long that is. `restarts`: a cell that starts from a
+    `times` says which axis of each input is time, `length` how long that is, `hop` how many frames of it an evaluation
+    takes. `restarts`: a cell that starts from a
     constant starts anew in every frame. `zeroed`: inputs that are taken as zero. `free`: how long free dimensions are
     that are not time.
     """
@@ -69,8 +63,9 @@ class Build:
         restarts: bool = False,
         zeroed: Collection[str] = (),
         free: int = 1,
+        hop: int = 1,
     ):
-        self.opset, self.length = graph.opset, length
+        self.opset, self.length, self.hop = graph.opset, length, hop
         self.problems: list[Problem] = []
         self.nodes: list[Node] = []
         self.states: list[State] = []
@@ -89,6 +84,7 @@ class Build:
         self._once = Once()
         self._constants: dict[int, str] = {}  # which array of `_once` -> the value that it is
         self._numbers = 0
+        self._clock: Value | None = None
         self._taken = {given.name for given in graph.inputs}
         self.operator = Operator("graph", "", "", (), ())
         named = {n for given in graph.inputs for n in given.dims or () if isinstance(n, str)}
@@ -100,29 +96,16 @@ class Build:
         for name, array in graph.constants.items():
             self.values[name] = Value(name, array.shape, None, array, array.dtype)
         for given in graph.inputs:
-            self.values[given.name] = self._read(given, times.get(given.name), given.name in zeroed)
+            self.values[given.name] = entered(
+                self, given, times.get(given.name), self._sizes(given), given.name in zeroed
+            )
         for operator in graph.operators:
             self.visit(operator)
         finish(self, [value.name for name in graph.outputs if (value := self.values[name]) is not None])
 
-    def _read(self, given: Input, time: int | None, zero: bool) -> Value | None:
-        """An input as one frame of it looks."""
-        if given.dims is None:
-            self.problems.append(Problem(given.name, "input", "the file does not say its shape", "export with shapes"))
-            return None
-        sizes = [self._free if isinstance(n, str) else n for n in given.dims]
-        shape = tuple(1 if axis == time else n for axis, n in enumerate(sizes))
-        if not self._has_room(shape):
-            what = f"a frame of {list(shape)} is too large for a stream"
-            self.problems.append(Problem(given.name, "input", what, "export with smaller frames"))
-            return None
-        if zero:
-            return Value(given.name, shape, None, np.zeros(shape, np.float32))
-        frame = self.unique(f"{given.name}.frame")
-        self.nodes.append(Node(frame, Reshape(shape), (given.name,), (frame,)))
-        self.roots[frame] = given.name
-        self.ports[given.name] = volume(shape)
-        return Value(frame, shape, time, None, given.dtype)
+    def _sizes(self, given: Input) -> Shape:
+        """The shape of an input where free dimensions have been given a size."""
+        return tuple(self._free if isinstance(n, str) else n for n in given.dims or ())
 
     def visit(self, operator: Operator) -> None:
         """Import one node; what it makes stays unknown where that fails."""
@@ -133,6 +116,8 @@ class Build:
                 outputs = self._outputs(operator, [self.values[name] if name else None for name in operator.inputs])
             except Refused as refused:
                 self._fail(operator, refused.what, refused.remedy)
+            except Uneven as uneven:
+                self.widen(uneven.factor)
             except (ValueError, TypeError, IndexError, KeyError, AttributeError, ArithmeticError, MemoryError) as error:
                 what = f"does not fit together: {str(error) or type(error).__name__}"
                 self._fail(operator, what, self._remedy)
@@ -157,10 +142,7 @@ class Build:
         value = known(self, operator, inputs)
         if value is not None:
             return [value]
-        beyond = any(x is not None and (x.lead or x.trail) for x in inputs)
-        if beyond and operator.kind not in PADDED:
-            self.refuse("takes a sequence that is padded over time", "pad in front of a convolution, nowhere else")
-        special = None if beyond else picked(self, operator, inputs) or rolled(self, operator, inputs)
+        special = picked(self, operator, inputs) or rolled(self, operator, inputs)
         if special is not None:
             return special
         if self.moments.inside:
@@ -178,7 +160,7 @@ class Build:
             self.refuse(REASONS.get(operator.kind, "this operator is not supported"))
         return apply(RULES[operator.kind], self, operator, inputs)
 
-    def _has_room(self, shape: Shape) -> bool:
+    def has_room(self, shape: Shape) -> bool:
         """Whether the frame may hold this value too."""
         self._numbers += volume(shape)
         return self._numbers <= MOST_NUMBERS
@@ -201,10 +183,12 @@ class Build:
         """Add a node; see `layers.rules.Importing`."""
         if any(isinstance(w, np.ndarray) and not np.isfinite(w).all() for _, w in layer.weights()):
             self.refuse("its weights hold NaN or infinity", "export the model again, after checking its training")
+        if time is not None and not isinstance(layer, MOVES):
+            inputs = aligned(self, inputs)
         layer = self._once.of(layer)  # an unrolled graph holds the same weights for every step
         named = [self._placed(x) for x in inputs]
         shapes = layer.shapes(*(x.shape for x in named))
-        if not all(self._has_room(shape) for shape in shapes):
+        if not all(self.has_room(shape) for shape in shapes):
             self.refuse(f"makes {[list(shape) for shape in shapes]}: too many numbers a frame", "use smaller layers")
         base = next(filter(None, self.operator.outputs), self.operator.name)
         names = tuple(self.unique(base) for _ in shapes)
@@ -213,18 +197,21 @@ class Build:
             self.roots[names[0]] = self.roots[named[0].name]
         self.moments.follow([x.name for x in named], names)
         final = any(x.final for x in inputs)
-        # what stands before and after a sequence goes with it where its numbers are only moved
-        ends = (inputs[0].lead, inputs[0].trail) if time is not None and isinstance(layer, (Reshape, Take)) else (0, 0)
+        rhythm = self._rhythm(inputs) if time is not None else Value("", ())
         made = zip(names, shapes, strict=True)
-        return tuple(Value(name, shape, time, None, dtype, final, *ends) for name, shape in made)
+        return tuple(Value(name, shape, time, None, dtype, final).like(rhythm) for name, shape in made)
+
+    def _rhythm(self, inputs: Sequence[Value]) -> Value:
+        """The rhythm of what is made of these, which are aligned: a step sees what any of them sees."""
+        timed = [x for x in inputs if x.time is not None] or [Value("", (), 0, length=self.length)]
+        first = next((x for x in timed if x.const is None), timed[0])
+        return replace(first, past=max(x.past for x in timed), ahead=max(x.ahead for x in timed))
 
     def output(self, name: str) -> Value | None:
         """An output of the graph as a value that some layer makes; None where that failed."""
         self.operator = Operator(name, "output", "", (), (name,))
         value = self.values[name]
         try:
-            if value is not None and (value.lead or value.trail):
-                self.refuse("is padded over time", "cut the padding off again")
             return value if value is None else self._placed(value)
         except Refused as refused:
             self.problems.append(Problem(name, "output", refused.what, refused.remedy))
@@ -245,10 +232,24 @@ class Build:
             self._constants[id(values)] = name
         return replace(x, name=self._constants[id(values)], const=None)
 
-    def constant(self, values: Array, time: int | None = None) -> Value:
+    def constant(self, values: Array, time: int | None = None, length: Any = None) -> Value:
         """A constant; see `layers.rules.Importing`."""
         name = next(filter(None, self.operator.outputs), self.operator.name)
-        return Value(name, values.shape, time, values, values.dtype)
+        steps = None if time is None else self.length if length is None else length
+        return Value(name, values.shape, time, values, values.dtype, length=steps)
+
+    def clock(self) -> Value:
+        """How many evaluations there have been; see `layers.rules.Importing`."""
+        if self._clock is None:
+            self._clock = self.carry(np.zeros(1, np.float32))
+            (later,) = self.add(Map("affine", 1.0, 1.0), self._clock)
+            (kept,) = self.add(Map("clip", 0.0, FOREVER), later)
+            self.close(self._clock, kept)
+        return self._clock
+
+    def widen(self, factor: int) -> NoReturn:
+        """Begin again; see `layers.rules.Importing`."""
+        raise Wider(factor)
 
     def carry(self, initial: Array) -> Value:
         """A new state; see `layers.rules.Importing`."""
@@ -276,6 +277,11 @@ class Build:
             self.refuse("picks by a number that is computed at run time", "feed the token itself as an input")
         self.tokens[root] = min(vocabulary, self.tokens.get(root, vocabulary))
         return replace(x, name=root, shape=(1,), time=None)
+
+    def taint(self, x: Value, what: str, remedy: str = "") -> None:
+        """x cannot be had, should anybody need it; see `layers.rules.Importing`."""
+        self.moments.away.add(x.name)
+        self.moments.tainted[x.name] = Problem(self.operator.name, self.operator.kind, what, remedy)
 
     def refuse(self, what: str, remedy: str = "") -> NoReturn:
         """Give up on this node; see `layers.rules.Importing`."""

@@ -6,6 +6,7 @@ same for every T >= 1. Everything else raises ValueError.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,9 @@ class Symbol:
 
     def __neg__(self) -> Any:
         raise ValueError(f"{self} cannot be negated")
+
+    def __mul__(self, other: Any) -> Any:
+        raise ValueError(f"{self} cannot be multiplied")
 
     def __sub__(self, other: Any) -> Any:
         return self + -other
@@ -42,6 +46,14 @@ class Symbol:
     def positive(self) -> Any:
         """Whether this is more than 0. Raises ValueError where that depends."""
         raise ValueError(f"whether {self} is more than 0 depends")
+
+
+class Uneven(ValueError):
+    """A quotient that is linear in T only if T grows by `factor` at a time."""
+
+    def __init__(self, what: str, factor: int):
+        super().__init__(what)
+        self.factor = factor
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,8 +86,10 @@ class Time(Symbol):
         a, b = _parts(other)
         if a and self.a % a == 0 and self.b == b * (self.a // a):
             return self.a // a
-        if a or not b or self.a % b or self.b % b:
-            raise ValueError(f"{self} / {other} is not a whole number for every number of steps T")
+        if a or not b:
+            raise ValueError(f"{self} // {other} is not linear in the number of steps T")
+        if self.a % b:
+            raise Uneven(f"{self} // {other} is not linear in the number of steps T", abs(b) // math.gcd(self.a, b))
         return linear(self.a // b, self.b // b)
 
     def __rfloordiv__(self, other: Any) -> Any:

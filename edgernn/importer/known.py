@@ -43,7 +43,7 @@ def known(g: Importing, operator: Operator, inputs: Sequence[Value | None]) -> V
 def _repeated(g: Importing, x: Array, target: list[Any]) -> Value:
     """A constant of a shape with the number of steps in it: the same in every frame."""
     along = [axis for axis, n in enumerate(target) if not isinstance(n, int)]
-    if len(along) != 1 or target[along[0]] != g.length:
+    if len(along) != 1:
         g.refuse(f"makes a constant of shape {target}: that is not one frame after the other")
     time = along[0]
     frame = tuple(1 if axis == time else int(n) for axis, n in enumerate(target))
@@ -52,7 +52,7 @@ def _repeated(g: Importing, x: Array, target: list[Any]) -> Value:
     if x.ndim >= depth and x.shape[-depth] != 1:
         g.refuse("repeats a constant along time that already has several entries there")
     full = np.broadcast_shapes(x.shape, frame)
-    return g.constant(np.ascontiguousarray(np.broadcast_to(x, full)), len(full) - depth)
+    return g.constant(np.ascontiguousarray(np.broadcast_to(x, full)), len(full) - depth, target[time])
 
 
 def _held(g: Importing, attributes: Mapping[str, Any]) -> Array:

@@ -22,6 +22,7 @@ from edgernn.layers.axes import surely
 from edgernn.layers.base import Array
 from edgernn.layers.recurrent import OTHER_AXIS, SEVERAL_STEPS
 from edgernn.layers.reshape import Reshape, reshaped
+from edgernn.layers.rhythm import remembered
 from edgernn.layers.rules import Value
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ def _loop(g: Build, operator: Operator, body: onnx.GraphProto, inputs: Inputs) -
     if len(inputs) < 2 or len(body.input) != len(inputs) or len(body.output) < len(inputs) - 1:
         g.refuse("its body does not fit its inputs", "check the file with onnx.checker")
     trip, start, *initial = inputs
+    g.moments.now = None
     _check_start(g, start)
     open_end = trip is None or (
         trip.const is not None and trip.const.dtype != object and bool(np.all(trip.const >= END))
@@ -92,8 +94,9 @@ def _scan(g: Build, operator: Operator, body: onnx.GraphProto, inputs: Inputs) -
         if any(operator.attributes.get(name, ())):
             g.refuse(f"{name}={operator.attributes[name]}: needs the end of the sequence before its start", REMEDY)
     axes = operator.attributes.get("scan_input_axes", [0] * sequences)
+    g.moments.now = None
     frames = [_frame(g, x, axis) for x, axis in zip(inputs[-sequences:], axes, strict=True)]
-    turns = _turns(g, g.length)
+    turns = _turns(g, g.length if g.moments.now is None else g.moments.now.length)
     states = _entered(g, body, turns, inputs[:-sequences], 0, 0)
     inside = [*(carried.inside for carried in states), *frames]
     given = {value.name: x for value, x in zip(body.input, inside, strict=True)}
@@ -159,6 +162,7 @@ def _frame(g: Build, x: Value | None, axis: int) -> Value:
     along = axis % len(x.shape)
     if x.time != along and (g.has_time or x.shape[along] != 1):
         g.refuse(OTHER_AXIS if g.has_time else f"{SEVERAL_STEPS}: {x.shape[along]}", "feed time on the scanned axis")
+    x = g.moments.read(g, x) if x.time is not None else x
     return reshaped(g, x, [n for place, n in enumerate(x.shape) if place != along], None)
 
 
@@ -202,7 +206,7 @@ def _one_turn(
     """What one turn makes: the condition if any, what is carried, and what is stacked; None where that failed."""
     read = [True] * (first + states) + [bool(name) for name in operator.outputs[states:]]
     wanted = [value.name for value, needed in zip(body.output, read, strict=False) if needed]
-    g.moments.inside, g.moments.reads_now = True, operator.kind == "Scan"
+    g.moments.inside = True
     try:
         made = walked(g, body, given, wanted)
     finally:
@@ -210,10 +214,12 @@ def _one_turn(
         g.operator = operator
     if any(value is None for value in made.values()):
         return None
-    if turns.over_time and not g.moments.reads_now:
+    if not turns.over_time:
+        return [made.get(value.name) for value in body.output]
+    if g.moments.now is None:
         g.refuse(OTHER_AXIS, "feed time on the axis that the loop reads along")
-    if turns.over_time and not surely(turns.count, g.length):
-        g.refuse(f"runs {turns.count} times, but the sequence has {g.length} steps", REMEDY)
+    if not surely(turns.count, g.moments.now.length):
+        g.refuse(f"runs {turns.count} times, but the sequence has {g.moments.now.length} steps", REMEDY)
     return [made.get(value.name) for value in body.output]
 
 
@@ -242,10 +248,13 @@ def _after(g: Build, turns: Turns, carried: Carried, new: Value | None) -> Value
         g.refuse(f"carries a value whose shape changes from {list(initial.shape)} to {list(new.shape)}", REMEDY)
     if new.const is not None:
         (new,) = g.add(Reshape(new.shape), new, dtype=new.dtype)
+    over = g.moments.now if turns.over_time else None
     if initial.const is None:
+        if over is not None and over.delay:
+            g.refuse("starts from a state that is computed, over a sequence that comes later", REMEDY)
         g.starts(inside, new, turns.over_time)
     elif inside is not initial:
-        g.close(inside, new)
+        g.close(inside, new if over is None else remembered(g, new, initial.const, over))
         g.recurs = True
     return replace(new, final=turns.over_time)
 
@@ -271,4 +280,7 @@ def _stacked(g: Build, turns: Turns, y: Value | None, axis: int) -> Value | None
         g.refuse("gives a whole sequence, or the number of the step, in every step", REMEDY)
     along = axis % (len(y.shape) + 1)
     shape, time = (*y.shape[:along], 1, *y.shape[along:]), along if turns.over_time else None
-    return reshaped(g, y, shape, time) if y.const is None else g.constant(y.const.reshape(shape), time)
+    if y.const is not None:
+        return g.constant(y.const.reshape(shape), time)
+    stack = reshaped(g, y, shape, time)
+    return stack if time is None or g.moments.now is None else stack.like(g.moments.now)

@@ -21,6 +21,7 @@ from edgernn.importer.graph import Operator
 from edgernn.importer.steps import Now
 from edgernn.layers.axes import surely
 from edgernn.layers.recurrent import OTHER_AXIS
+from edgernn.layers.rhythm import delayed, settled, steps_of
 from edgernn.layers.rules import RULES, Value
 
 if TYPE_CHECKING:
@@ -43,7 +44,17 @@ class Moments:
     unrolled: bool = False  # whether steps were rolled up
     unlike: str = ""  # why others could not be
     inside: bool = False  # in the body of a loop
-    reads_now: bool = False  # whether that body has read a sequence
+    now: Value | None = None  # the first sequence that the body has read
+
+    def read(self, g: Build, x: Value) -> Value:
+        """A sequence as the body of a loop reads it: all of them have one delay."""
+        if steps_of(x) > 1:
+            g.refuse(f"reads a sequence of which {steps_of(x)} steps come at once", "stride or pool after the loop")
+        x = settled(g, x) if self.now is None else delayed(g, x, max(0, self.now.delay - x.delay))
+        self.now = self.now or x
+        if self.now.delay != x.delay:
+            g.refuse("reads sequences that come with different delays", "give them one padding")
+        return x
 
     def problem(self, values: Iterable[str]) -> Problem | None:
         """Why one of these values cannot be had."""
@@ -73,9 +84,9 @@ def _gathered(g: Build, operator: Operator, data: Value, inputs: Inputs) -> Sequ
     if axis % len(data.shape) != data.time:
         _check_axis(g, data, step)
         return None
-    problem = _asked(g, operator, step, f"takes step [{step}]", "a stream can give the last step only (index -1)")
+    problem = _asked(g, operator, data, step, f"takes step [{step}]", "a stream can give the last step only (index -1)")
     last = g.constant(np.full(index.const.shape, -1))
-    return [_noted(g, RULES["Gather"](g, data, last, axis=axis), step, problem)]
+    return [_noted(g, RULES["Gather"](g, _now(g, data, step), last, axis=axis), data, step, problem)]
 
 
 def _sliced(g: Build, operator: Operator, data: Value, inputs: Inputs) -> Sequence[Value | None] | None:
@@ -86,11 +97,11 @@ def _sliced(g: Build, operator: Operator, data: Value, inputs: Inputs) -> Sequen
     for cut, (low, high, axis, stride) in enumerate(cuts):
         if axis != data.time:
             _check_axis(g, data, low)
-        elif stride == 1 and (step := _only_step(g, low, high)) is not None:
-            problem = _asked(g, operator, step, f"takes steps {low}:{high}:{stride}", KEEP_LAST)
+        elif stride == 1 and (step := _only_step(data, low, high)) is not None:
+            problem = _asked(g, operator, data, step, f"takes steps {low}:{high}:{stride}", KEEP_LAST)
             cuts[cut] = (-1, END, axis, 1)
             columns = [g.constant(symbolic.settled(list(column))) for column in zip(*cuts, strict=True)]
-            return [_noted(g, RULES["Slice"](g, data, *columns), step, problem)]
+            return [_noted(g, RULES["Slice"](g, _now(g, data, step), *columns), data, step, problem)]
     return None
 
 
@@ -117,13 +128,13 @@ def _plain(n: Any) -> Any:
     return n if isinstance(n, Symbol) else int(n)
 
 
-def _only_step(g: Build, low: Any, high: Any) -> Any:
+def _only_step(x: Value, low: Any, high: Any) -> Any:
     """The step that low:high takes out of a sequence; None where that may be none or several."""
     if isinstance(low, Now) or isinstance(high, Now):
         return low if surely(high - low, 1) else None
-    if surely(low, -1) and (surely(high, g.length) or surely(min(high, END), END)):
+    if surely(low, -1) and (surely(high, x.length) or surely(min(high, END), END)):
         return -1
-    if not surely(high - low, 1) and not (surely(g.length - low, 1) and not isinstance(high, Symbol) and high >= END):
+    if not surely(high - low, 1) and not (surely(x.length - low, 1) and not isinstance(high, Symbol) and high >= END):
         return None
     return low
 
@@ -133,12 +144,12 @@ def _split(g: Build, operator: Operator, data: Value, inputs: Inputs) -> Sequenc
     axis, count = int(operator.attributes.get("axis", 0)) % len(data.shape), len(operator.outputs)
     given = inputs[1] if len(inputs) > 1 else None
     sizes = operator.attributes.get("split", [1] * count) if given is None or given.const is None else given.const
-    if axis != data.time or not surely(g.length, count) or any(int(n) != 1 for n in sizes):
+    if axis != data.time or not surely(data.length, count) or any(int(n) != 1 for n in sizes):
         return None
     cut = [g.constant(np.array([n])) for n in (-1, END, axis)]
-    problems = [_asked(g, operator, step, f"takes step [{step}]", KEEP_LAST) for step in range(count)]
+    problems = [_asked(g, operator, data, step, f"takes step [{step}]", KEEP_LAST) for step in range(count)]
     return [
-        _noted(g, RULES["Slice"](g, data, *cut), step, problems[step]) if name else None
+        _noted(g, RULES["Slice"](g, data, *cut), data, step, problems[step]) if name else None
         for step, name in enumerate(operator.outputs)
     ]
 
@@ -150,29 +161,37 @@ PICKING: dict[str, Callable[[Any, Operator, Value, Inputs], Sequence[Value | Non
 }
 
 
-def _asked(g: Build, operator: Operator, step: Any, what: str, remedy: str) -> Problem:
+def _asked(g: Build, operator: Operator, data: Value, step: Any, what: str, remedy: str) -> Problem:
     """Why a stream cannot give this step, should it be none that it can give; refused where that is known by now."""
     if isinstance(step, Now):
         if not surely(step, Now(step.length)):
             g.refuse(f"reads step {step} of a sequence in step now of a loop", "read every step in its turn")
     elif g.moments.inside:
         g.refuse(f"{what} of the sequence in every step of a loop", "read every step in its turn")
-    elif isinstance(step, int) and isinstance(g.length, int) and not -g.length <= step < g.length:
-        g.refuse(f"{what} of a sequence of {g.length} steps")
+    elif isinstance(step, int) and isinstance(data.length, int) and not -data.length <= step < data.length:
+        g.refuse(f"{what} of a sequence of {data.length} steps")
     return Problem(operator.name, operator.kind, f"{what} of the sequence", remedy)
 
 
-def _noted(g: Build, made: Any, step: Any, problem: Problem) -> Value:
+def _now(g: Build, data: Value, step: Any) -> Value:
+    """The sequence of which the newest step is taken: in a loop, the step that it is in, which need not be the last."""
+    if not isinstance(step, Now):
+        return data
+    if not surely(step.length, data.length):
+        g.refuse(f"runs over {step.length} steps of a sequence of {data.length}", "loop over the whole sequence")
+    return replace(g.moments.read(g, data), delay=0, length=g.length // g.hop)
+
+
+def _noted(g: Build, made: Any, data: Value, step: Any, problem: Problem) -> Value:
     """What a rule made of the last step, as the step that it stands for."""
     frame: Value = made
     if isinstance(step, Now):
-        g.moments.reads_now = True
         return replace(frame, final=False)
     if isinstance(step, int) and step < 0:
-        step = step + g.length
-    if isinstance(g.length, int):
+        step = step + data.length
+    if isinstance(g.length, int) and data.length == g.length and data.delay == 0:
         g.moments.steps[frame.name] = int(step)
-    if not surely(step, g.length - 1):
+    if not surely(step, data.length - 1):
         g.moments.away.add(frame.name)
         g.moments.tainted[frame.name] = problem
     return frame

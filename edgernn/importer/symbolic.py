@@ -94,6 +94,8 @@ def _split(inputs: Inputs, attributes: Attributes) -> list[Array]:
 
 def _quotient(a: Any, b: Any) -> Any:
     """Integer division cut towards zero, as ONNX has it."""
+    if isinstance(a, Time) and a.a < 0:
+        return -(-a // b)
     if isinstance(a, Time) or isinstance(b, Time):
         return a // b
     return int(a / b) if isinstance(a, float) else abs(a) // abs(b) * (1 if (a < 0) == (b < 0) else -1)

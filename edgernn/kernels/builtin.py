@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from edgernn.kernels.contract import ADDRESS, BUSY, CALLER, FRAMES, PORT_WORDS, PORTS
+from edgernn.kernels.contract import ADDRESS, ANSWER, BUSY, CALLER, FRAMES, PORT_WORDS, PORTS
 
 # T and N_OUT lie side by side: together they are the shape of what `run` answers
 ARRAY_TYPE, FLOAT32, NEW_ARRAY, TAKES_TOKEN, N_IN, T, N_OUT, SLOW, SLOW_RUN, INT_TYPE, TOKEN = range(
@@ -72,8 +72,7 @@ def _plain(axes: int) -> str:
 
 
 # %y where %status is 0; else, and in all cases that are not plain, what the fallback says
-ANSWER = """  %ok = icmp eq i64 %status, 0
-  br i1 %ok, label %answered, label %refused
+ENDING = """
 answered:
   ret ptr %y
 refused:
@@ -84,11 +83,25 @@ slow:
   ret ptr %result
 fail:
   ret ptr null"""
+ANSWERS = f"""  %ok = icmp eq i64 %status, 0
+  br i1 %ok, label %answered, label %refused{ENDING}"""
+# None where no answer is due yet
+ANSWER_OR_NONE = f"""  %ok = icmp eq i64 %status, 0
+  br i1 %ok, label %finished, label %refused
+finished:{_word("answers", ANSWER)}
+  %due = icmp ne i64 %answers, 0
+  br i1 %due, label %answered, label %none
+none:
+  call void @Py_DecRef(ptr %y)
+  call void @Py_IncRef(ptr @_Py_NoneStruct)
+  ret ptr @_Py_NoneStruct{ENDING}"""
 
 IR = f"""
 declare i64 @edgernn_run(i64, i64, i64, i64)
 declare ptr @PyObject_Vectorcall(ptr, ptr, i64, ptr)
+@_Py_NoneStruct = external global i8
 declare void @Py_DecRef(ptr)
+declare void @Py_IncRef(ptr)
 declare i64 @PyLong_AsLong(ptr)
 declare ptr @PyLong_FromLong(i64)
 declare ptr @PyErr_Occurred()
@@ -139,7 +152,7 @@ go:{_field("answer", "y", DATA, "ptr")}
   store i64 1, ptr %frames
   %control = ptrtoint ptr %c to i64
   %status = call i64 @edgernn_run(i64 %control, i64 0, i64 0, i64 0)
-{ANSWER}
+{ANSWER_OR_NONE}
 }}
 
 define ptr @edgernn_frames(ptr %self, ptr %args, i64 %n, ptr %names) {{
@@ -175,7 +188,7 @@ go:{_field("answer", "y", DATA, "ptr")}
   %status = call i64 @edgernn_run(i64 %control, i64 0, i64 0, i64 0)
   call void @PyEval_RestoreThread(ptr %thread)
   store i64 0, ptr %p_busy
-{ANSWER}
+{ANSWERS}
 }}
 
 define ptr @edgernn_call(ptr %self, ptr %args, i64 %n, ptr %names) {{

@@ -30,8 +30,13 @@ QUANTISED_HEADER = 64
 
 
 class Opcode(IntEnum):
-    """What an instruction does. `rows`, `cols`, `count` and `size` count numbers, not bytes."""
+    """What an instruction does. `rows`, `cols`, `count` and `size` count numbers, not bytes.
 
+    PUSH and PUSH_TOKENS shift `count` frames by one and put the new one behind them, as float32; TOKENS gives such
+    frames as tokens. GATE counts `wait` down and ends the pass unless it reaches 0; there it starts again from `hop`.
+    """
+
+    GATE = -1
     STOP = 0
     LOAD = 1
     LOAD_TOKENS = 2
@@ -53,10 +58,17 @@ class Opcode(IntEnum):
     GRU = 18
     LSTM = 19
     AFFINE_EXACT = 20
+    PUSH = 21
+    PUSH_TOKENS = 22
+    TOKENS = 23
 
 
 OPERANDS: dict[Opcode, tuple[str, ...]] = {
     Opcode.STOP: (),
+    Opcode.GATE: ("w wait", "i hop"),
+    Opcode.PUSH: ("w y", "i port", "i size", "i count"),
+    Opcode.PUSH_TOKENS: ("w y", "i port", "i size", "i count"),
+    Opcode.TOKENS: ("w y", "r x", "i size", "i low", "i high"),
     Opcode.LOAD: ("w y", "i port", "i size"),
     Opcode.LOAD_TOKENS: ("w y", "i port", "i size"),
     Opcode.STORE: ("r x", "i port", "i size"),
@@ -83,8 +95,8 @@ OPERANDS: dict[Opcode, tuple[str, ...]] = {
 }
 
 # The control block that an entry is called with: int64 words, some for the caller (see builtin), then PORT_WORDS for
-# each port, inputs first
-PROGRAM, WEIGHTS, ARENA, FRAMES, INPUTS, FRAME, BUSY, CALLER, PORTS = 0, 1, 2, 3, 4, 5, 6, 8, 24
+# each port, inputs first. FRAME counts the frames of a call, ANSWER the answers given in it so far
+PROGRAM, WEIGHTS, ARENA, FRAMES, INPUTS, FRAME, BUSY, ANSWER, CALLER, PORTS = 0, 1, 2, 3, 4, 5, 6, 7, 8, 24
 ADDRESS, STRIDE, SIZE, TOKENS, LOW, HIGH, PORT_WORDS = 0, 1, 2, 3, 4, 5, 6
 
 # The numbers of MAP, COMBINE and REDUCE: positions in these lists

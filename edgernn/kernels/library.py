@@ -158,7 +158,10 @@ class Library:
         self.prepare = _entry(address("edgernn_prepare"))
 
     def fast(self, control: Any, slow: tuple[Callable[..., Any], Callable[..., Any]]) -> tuple[Callable[..., Any], ...]:
-        """The fast `step` and `run` of a stream with one port in and one out; `slow` are those for all other cases."""
+        """The fast `step` and `run` of a stream with one port in and one out; `slow` are those for all other cases.
+
+        This `run` is for streams that answer every frame.
+        """
         return builtin.make(self._step, control, (self, slow)), builtin.make(self._frames, control, (self, slow))
 
 

@@ -69,9 +69,10 @@ class ReferenceLibrary:
                 words[c.FRAME] = bad
                 return 1 + port
         walker = _Walker(control, int(words[c.ARENA]), int(words[c.WEIGHTS]))
+        words[c.ANSWER] = 0
         for frame in range(int(words[c.FRAMES])):
             words[c.FRAME] = frame
-            walker.walk(int(words[c.PROGRAM]))
+            words[c.ANSWER] += walker.walk(int(words[c.PROGRAM]))
         return 0
 
     def fast(
@@ -98,14 +99,19 @@ class _Walker:
     def __init__(self, control: int, arena: int, weights: int):
         self.control, self.arena, self.weights = control, arena, weights
 
-    def walk(self, program: int) -> None:
+    def walk(self, program: int) -> bool:
         with np.errstate(all="ignore"):
             while True:
                 words = [int(w) for w in at(program, WORDS, np.int64)]
                 opcode = Opcode(words[0])
                 if opcode == Opcode.STOP:
-                    return
-                getattr(self, opcode.name.lower())(*self._operands(opcode, words[1:]))
+                    return True
+                operands = self._operands(opcode, words[1:])
+                if opcode == Opcode.GATE:
+                    if not self._opened(*operands):
+                        return False
+                else:
+                    getattr(self, opcode.name.lower())(*operands)
                 program += 8 * WORDS
 
     def _operands(self, opcode: Opcode, words: list[int]) -> list[Any]:
@@ -120,10 +126,28 @@ class _Walker:
             return self.weights + word
         return self.arena + word if word >= 0 else self.weights - 1 - word
 
-    def _frame(self, port: int, size: int, kind: Any) -> Array:
+    def _frame(self, port: int, size: int, kind: Any, counter: int = c.FRAME) -> Array:
         words = _port(self.control, port)
-        frame = int(at(self.control, c.PORTS, np.int64)[c.FRAME])
+        frame = int(at(self.control, c.PORTS, np.int64)[counter])
         return at(int(words[c.ADDRESS]) + frame * int(words[c.STRIDE]), size, kind)
+
+    def _opened(self, wait: int, hop: int) -> bool:
+        left = at(wait, 1)[0] - f32(1)
+        at(wait, 1)[:] = left if left > 0 else hop
+        return bool(left <= 0)
+
+    def _push(self, y: int, count: int, frame: Array) -> None:
+        frames = at(y, len(frame) * count)
+        frames[:] = np.append(frames[len(frame) :], frame)
+
+    def push(self, y: int, port: int, size: int, count: int) -> None:
+        self._push(y, count, self._frame(port, size, np.float32))
+
+    def push_tokens(self, y: int, port: int, size: int, count: int) -> None:
+        self._push(y, count, self._frame(port, size, np.int64))
+
+    def tokens(self, y: int, x: int, size: int, low: int, high: int) -> None:
+        at(y, size, np.int64)[:] = np.clip(at(x, size), low, high)
 
     def load(self, y: int, port: int, size: int) -> None:
         at(y, size)[:] = self._frame(port, size, np.float32)
@@ -132,7 +156,7 @@ class _Walker:
         at(y, size, np.int64)[:] = self._frame(port, size, np.int64)
 
     def store(self, x: int, port: int, size: int) -> None:
-        self._frame(port, size, np.float32)[:] = at(x, size)
+        self._frame(port, size, np.float32, c.ANSWER)[:] = at(x, size)
 
     def copy(self, y: int, x: int, size: int) -> None:
         at(y, size)[:] = at(x, size)

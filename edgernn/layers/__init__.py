@@ -6,7 +6,7 @@ May import: errors; NumPy only.
 
 from __future__ import annotations
 
-from edgernn.layers import combine, functions, pool
+from edgernn.layers import combine, functions, pieces, pool, stacking
 from edgernn.layers.base import Layer
 from edgernn.layers.constant import Constant
 from edgernn.layers.conv import Conv
@@ -45,7 +45,7 @@ LAYERS: dict[str, type[Layer]] = {
     )
 }
 
-# combine, functions and pool hold rules only: they make layers of other files
+# these hold rules only, which make layers of other files: combine, functions, pieces, pool, stacking
 __all__ = [
     "GRU",
     "LAYERS",
@@ -66,5 +66,7 @@ __all__ = [
     "Take",
     "combine",
     "functions",
+    "pieces",
     "pool",
+    "stacking",
 ]

@@ -78,9 +78,17 @@ def surely(a: Any, b: Any) -> bool:
         return False
 
 
+def steps_in(g: Importing, length: Any) -> int:
+    """How many steps of a sequence of this length an evaluation holds."""
+    if isinstance(length, int):
+        return max(1, round(length * g.hop / g.length)) if isinstance(g.length, int) else 1
+    counts = (n for n in range(1, g.hop + 1) if isinstance(length * g.hop - g.length * n, int))
+    return next(counts, 1)
+
+
 def full_shape(g: Importing, x: Value) -> list[Any]:
     """The shape over the whole sequence: the time axis has its length."""
-    return [g.length + x.lead + x.trail if axis == x.time else n for axis, n in enumerate(x.shape)]
+    return [x.length if axis == x.time else n for axis, n in enumerate(x.shape)]
 
 
 def same_time(g: Importing, values: Sequence[Value], rank: int) -> int | None:
@@ -102,7 +110,8 @@ def broadcast_time(g: Importing, values: Sequence[Value]) -> tuple[list[Value], 
     time = same_time(g, values, rank)
     if time is None:
         return list(values), None
-    return [_one_step(g, v, time - (rank - len(v.shape))) for v in values], time
+    length = next(v.length for v in values if v.time is not None)
+    return [_one_step(g, v, time - (rank - len(v.shape)), length) for v in values], time
 
 
 def broadcast(g: Importing, *values: Value) -> tuple[list[Value], Shape, int | None]:
@@ -116,14 +125,14 @@ def broadcast(g: Importing, *values: Value) -> tuple[list[Value], Shape, int | N
     return [_spread(v, shape) for v in ready], tuple(shape), time
 
 
-def _one_step(g: Importing, x: Value, axis: int) -> Value:
-    """What one step sees of an operand that has no time axis, where the result has time on `axis` of it."""
+def _one_step(g: Importing, x: Value, axis: int, length: Any) -> Value:
+    """What one step sees of an operand that has no time axis, where the result has `length` steps on `axis` of it."""
     if axis < 0 or x.time is not None or x.shape[axis] == 1:
         return x
     if x.const is None:
         g.refuse(f"an operand without a time axis has {x.shape[axis]} entries where the other has time")
     first = x.const.take([0], axis)
-    if not surely(x.shape[axis], g.length) or not np.array_equal(np.broadcast_to(first, x.shape), x.const):
+    if not surely(x.shape[axis], length) or not np.array_equal(np.broadcast_to(first, x.shape), x.const):
         g.refuse(
             "reads a constant that differs from step to step (a position code, or a mask over the sequence)",
             "export without it: a stream has no first step",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -116,7 +116,7 @@ def conv(
     pads: Sequence[int] | None = None,
     strides: Sequence[int] | None = None,
 ) -> Value:
-    """ONNX Conv over any number of spatial axes, one of which may be time where the kernel looks back only."""
+    """ONNX Conv over any number of spatial axes, one of which may be time: see `past`."""
     weight = np.asarray(constant(g, W, "W"), np.float32)
     bias = None if B is None else np.ascontiguousarray(constant(g, B, "B"), np.float32)
     if weight.ndim != len(X.shape) or (kernel_shape is not None and tuple(kernel_shape) != weight.shape[2:]):
@@ -125,7 +125,7 @@ def conv(
         g.refuse(f"group={group}, weight {list(weight.shape)}, input {list(X.shape)} do not fit")
     seen = window(g, X, weight.shape[2:], strides, pads, dilations, auto_pad)
     matrix = np.ascontiguousarray(weight.reshape(len(weight), -1))
-    x, seen, trail = with_past(g, X, seen)
+    x, seen = with_past(g, X, seen)
     layer = Conv(matrix, bias, seen.kernel, seen.strides, seen.pads, seen.dilations, group)
     (y,) = g.add(layer, x, time=X.time)
-    return replace(y, trail=trail)
+    return y

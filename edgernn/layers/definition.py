@@ -12,7 +12,7 @@ from edgernn.layers.model import Model
 
 
 def run(model: Model, inputs: Any) -> Any:
-    """The outputs over T frames from the initial state, in float64. Nothing is checked.
+    """The answers to T frames from the initial state, in float64. Nothing is checked.
 
     `inputs`: (T, size) of the only input port, (T,) integers for a token port, or a mapping port -> such an array.
     Gives (T, size) of the only output port, or a mapping where there are several.
@@ -22,8 +22,8 @@ def run(model: Model, inputs: Any) -> Any:
     frames = {p.value: np.asarray(given[p.name], kinds[p.dtype]).reshape(-1, p.size) for p in model.inputs}
     states: dict[str, Array] = {state.name: state.initial.astype(np.float64) for state in model.states}
     rows: dict[str, list[Array]] = {port.name: [] for port in model.outputs}
-    for t in range(len(next(iter(frames.values())))):
-        values = {**states, **{name: x[t] for name, x in frames.items()}}
+    for end in range(model.window, len(next(iter(frames.values()))) + 1, model.hop):
+        values = {**states, **{name: x[end - model.window : end].reshape(-1) for name, x in frames.items()}}
         for node in model.nodes:
             values.update(zip(node.outputs, node.layer.step(*(values[name] for name in node.inputs)), strict=True))
         for port in model.outputs:

@@ -27,12 +27,11 @@ class Embedding(Layer):
 
     def shapes(self, *inputs: Shape) -> tuple[Shape, ...]:
         (token,) = inputs
-        if volume(token) != 1:
-            raise ValueError(f"one token at a time, not {token}")
-        return ((self.table.shape[1],),)
+        return ((*token[:-1], self.table.shape[1]) if token[-1:] == (1,) else (*token, self.table.shape[1]),)
 
     def step(self, *inputs: Array) -> tuple[Array, ...]:
-        return (dense(self.table)[int(inputs[0].reshape(-1)[0])],)
+        (shape,) = self.shapes(inputs[0].shape)
+        return (dense(self.table)[inputs[0].reshape(-1).astype(np.int64)].reshape(shape),)
 
     def lower(self, b: Builder, shapes: tuple[Shape, ...], *inputs: Ref) -> tuple[Ref, ...]:
         return (b.lookup(inputs[0], self.table),)

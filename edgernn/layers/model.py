@@ -58,6 +58,11 @@ class Node:
 class Model:
     """A streaming network: immutable, portable, what the file stores.
 
+    The graph is evaluated every `hop` frames, as soon as `window` frames have come, on the last `window` frames of each
+    input; its answer belongs to `delay` frames earlier, and is zero while that is before the first frame. States change
+    at each evaluation. `receptive_field`: how many frames an answer depends on directly; what recurrent layers carry
+    reaches further back.
+
     `origin` says where it came from and how close it is (producer, opset, sha256 of the ONNX file, parity, drift).
     Raises ValueError when the graph is not well formed: `modelfile.validate` turns that into BadModelFile.
     """
@@ -67,8 +72,14 @@ class Model:
     states: tuple[State, ...]
     nodes: tuple[Node, ...]
     origin: Mapping[str, Any] = field(default_factory=dict)
+    hop: int = 1
+    window: int = 1
+    delay: int = 0
+    receptive_field: int = 1
 
     def __post_init__(self) -> None:
+        if min(self.hop, self.window, self.receptive_field) < 1 or self.delay < 0 or self.delay % self.hop:
+            raise ValueError(f"hop {self.hop}, window {self.window}, delay {self.delay} do not make a rhythm")
         _ = self.shapes
 
     @cached_property
@@ -76,7 +87,7 @@ class Model:
         """The shape of every value, as one frame of the ONNX graph has it (time and batch are 1)."""
         known: dict[str, Shape] = {}
         for port in self.inputs:
-            _define(known, port.value, (port.size,))
+            _define(known, port.value, (self.window * port.size,))
         for state in self.states:
             _define(known, state.name, state.initial.shape)
         for node in self.nodes:
@@ -122,16 +133,6 @@ class Model:
             raise ValueError("outputs are float32")
 
     @property
-    def hop(self) -> int:
-        """How many input frames make one output."""
-        return 1
-
-    @property
-    def delay(self) -> int:
-        """How many frames later the answer to a frame comes."""
-        return 0
-
-    @property
     def parameters(self) -> int:
         """How many weights there are; places in a Take are none."""
         weights = (weight for node in self.nodes for _, weight in node.layer.weights())
@@ -139,8 +140,14 @@ class Model:
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates a frame."""
+        """Multiply-accumulates of one evaluation; there is one every `hop` frames."""
         return sum(node.layer.macs(*(self.shapes[name] for name in node.inputs)) for node in self.nodes)
+
+    @property
+    def rhythm(self) -> dict[str, int]:
+        """hop, window, delay and receptive_field, as far as they are not those of a model that answers each frame."""
+        held = {name: getattr(self, name) for name in ("hop", "window", "delay", "receptive_field")}
+        return {name: n for name, n in held.items() if n != (0 if name == "delay" else 1)}
 
     @cached_property
     def hash(self) -> str:
@@ -148,6 +155,8 @@ class Model:
         digest = hashlib.sha256()
         ports = [[p.name, p.value, p.size, p.dtype, p.low, p.high] for p in (*self.inputs, *self.outputs)]
         digest.update(json.dumps([len(self.inputs), ports]).encode())
+        if self.rhythm:
+            digest.update(json.dumps(self.rhythm, sort_keys=True).encode())
         for state in self.states:
             digest.update(json.dumps([state.name, state.source, state.initial.shape]).encode())
             digest.update(np.ascontiguousarray(state.initial, "<f4").tobytes())

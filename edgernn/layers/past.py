@@ -1,52 +1,80 @@
-"""Past: the frames before this one, for kernels that look back over time. They are a state like any other."""
+"""Past: kernels that look over time, on a ring of past steps, which is a state like any other.
+
+Step k of what a kernel makes sees the steps k * stride - before ... k * stride - before + reach of its input. It is
+made in the first evaluation that has the last of these.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
+import math
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
-from edgernn.layers.join import Join
+from edgernn.layers.rhythm import cut, joined, masked, steps_of
 from edgernn.layers.rules import Importing, Value
-from edgernn.layers.take import Take, places
 from edgernn.layers.windows import Window
 
 
+@dataclass(frozen=True)
+class Look:
+    """Where a kernel looks over time: `before` steps of padding in front, `after` behind."""
+
+    reach: int  # steps between the first and the last that it sees
+    stride: int
+    before: int
+    after: int
+
+    def made(self, length: Any) -> Any:
+        """How many steps it makes of so many."""
+        return (length + self.before + self.after - self.reach - 1) // self.stride + 1
+
+
 def looks_over_time(x: Value, window: Window) -> bool:
-    """Whether the window covers more than the present frame of x, (N, C, *spatial)."""
+    """Whether the window covers more than one step of x, (N, C, *spatial), or skips some."""
     if x.time is None or x.time < 2:
         return False
     along = x.time - 2
-    return bool(window.kernel[along] > 1 or window.strides[along] > 1 or any(window.pads[along]) or x.lead or x.trail)
+    return bool(window.kernel[along] > 1 or window.strides[along] > 1 or any(window.pads[along]))
 
 
-def with_past(g: Importing, x: Value, window: Window) -> tuple[Value, Window, int]:
-    """(x with the frames that the window looks back on, the window on it, steps that follow the sequence's end).
+def with_past(g: Importing, x: Value, window: Window, fill: float = 0.0) -> tuple[Value, Window]:
+    """(what the window sees of x in this evaluation, the window on it); in the rhythm of what it makes.
 
-    The window must not look ahead: all padding in time that counts stands before the first step. What stands after the
-    last makes steps that the graph must cut off.
+    fill: what stands in the padding.
     """
-    if not looks_over_time(x, window) or x.time is None:
-        return x, window, 0
+    if x.time is None or not looks_over_time(x, window):
+        return x, window
     along = x.time - 2
     reach = window.dilations[along] * (window.kernel[along] - 1)
-    before, after = window.pads[along]
-    if window.strides[along] != 1 or x.trail:
-        g.refuse(f"strides={list(window.strides)}: takes several steps for one, which is not supported yet")
-    if before + x.lead != reach:
-        what = f"looks at {reach + 1} steps with {before + x.lead} steps of padding before the first"
-        g.refuse(what, f"pad {reach} steps of zeros in front, so that each step sees itself and the past")
+    look = Look(reach, window.strides[along], *window.pads[along])
     pads = tuple((0, 0) if axis == along else sides for axis, sides in enumerate(window.pads))
-    return _joined(g, replace(x, lead=0), x.time, reach), replace(window, pads=pads), after
+    return seen(g, x, look, fill), replace(window, pads=pads)
 
 
-def _joined(g: Importing, x: Value, time: int, reach: int) -> Value:
-    """The last `reach` frames and this one, along the time axis."""
-    if not reach:
-        return x
-    ring = g.carry(np.zeros([reach if axis == time else n for axis, n in enumerate(x.shape)], np.float32))
-    (frames,) = g.add(Join(time), ring, x)
-    kept = np.take(places(frames), range(1, reach + 1), time)
-    (rest,) = g.add(Take(np.ascontiguousarray(kept.reshape(-1)), kept.shape), frames)
-    g.close(ring, rest)
+def seen(g: Importing, x: Value, look: Look, fill: float = 0.0) -> Value:
+    """The steps that a kernel sees in one evaluation, in the rhythm of what it makes; see `with_past`."""
+    stride, count = look.stride, steps_of(x)
+    if count % stride:
+        g.widen(stride // math.gcd(stride, count))
+    if look.before > 0:
+        x = masked(g, x, fill)
+    late = max(0, -(-(x.delay + look.reach - look.before - stride + 1) // stride))
+    past = late * stride + look.before - x.delay
+    frames = _with_ring(g, x, past, fill) if past > 0 else x.untimed()
+    frames = cut(g, frames, x.time or 0, max(0, -past), count - stride + look.reach + 1)
+    step = g.hop // count
+    past, ahead = x.past + look.before * step, x.ahead + (look.reach - look.before) * step
+    return replace(frames, time=x.time, delay=late, length=look.made(x.length), past=past, ahead=ahead)
+
+
+def _with_ring(g: Importing, x: Value, past: int, fill: float) -> Value:
+    """The last `past` steps and those of this evaluation; zeros that x begins with come after the padding."""
+    time = x.time or 0
+    initial = np.full([past if axis == time else n for axis, n in enumerate(x.shape)], fill, np.float32)
+    initial[(slice(None),) * time + (slice(past - min(past, max(0, -x.delay)), past),)] = 0
+    ring = g.carry(initial)
+    frames = joined(g, ring, x, time)
+    g.close(ring, cut(g, frames, time, steps_of(x), past))
     return frames

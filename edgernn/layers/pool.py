@@ -1,16 +1,19 @@
-"""Pooling within a frame: MaxPool, AveragePool and their global forms, as Take and Reduce."""
+"""Pooling: MaxPool, AveragePool and their global forms, as Take and Reduce; over time as `past` says."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from edgernn.layers.base import volume
+from edgernn.layers.base import Array, volume
 from edgernn.layers.combine import combined
-from edgernn.layers.past import looks_over_time
+from edgernn.layers.constant import Constant
+from edgernn.layers.past import with_past
 from edgernn.layers.pointwise import LARGEST
 from edgernn.layers.reduce import reduced, squeezed
+from edgernn.layers.rhythm import delayed
 from edgernn.layers.rules import Importing, Value, rule
 from edgernn.layers.take import taken
 from edgernn.layers.windows import Window, window
@@ -24,22 +27,29 @@ def _seen(g: Importing, x: Value, seen: Window, fill: float) -> Value:
     return taken(g, x, index.reshape(*index.shape[: rank + 2], -1), x.time, fill)
 
 
-def _ceiling(g: Importing, x: Value, seen: Window) -> Window:
-    """The window of ceil_mode=1: padding behind, so that a last place which begins inside is not dropped."""
+def _ceiling(x: Value, seen: Window) -> Window:
+    """The window of ceil_mode=1: padding behind, so that a last place which begins inside is not dropped.
+
+    Over time that changes the end of the sequence only, which a stream never sees.
+    """
     sides = []
-    for n, k, s, (low, high), d in zip(x.shape[2:], seen.kernel, seen.strides, seen.pads, seen.dilations, strict=True):
+    numbers = zip(x.shape[2:], seen.kernel, seen.strides, seen.pads, seen.dilations, strict=True)
+    for axis, (n, k, s, (low, high), d) in enumerate(numbers, 2):
         span = n + low + high - d * (k - 1) - 1
-        more = -span % s
+        more = 0 if axis == x.time else -span % s
         begins_inside = (span + more) // s * s < n + low
         sides.append((low, high + more if begins_inside else high))
     return Window(seen.kernel, seen.strides, tuple(sides), seen.dilations)
 
 
-def _window(g: Importing, x: Value, seen: Window) -> Window:
-    """The window, if it leaves time alone."""
-    if looks_over_time(x, seen):
-        g.refuse("a pooling window over time is not supported yet")
-    return seen
+def _summed(g: Importing, x: Value, over: Window, operation: str, fill: float) -> tuple[Value, Array]:
+    """(what each place makes of what it sees, how many numbers it sees; the padding over time counts here)."""
+    x, over = with_past(g, x, over, fill)
+    y = _seen(g, x, over, fill)
+    last = len(y.shape) - 1
+    total = squeezed(g, reduced(g, operation, y, [last]), [last])
+    counts = (over.index(x.shape) >= 0).reshape(x.shape[0], volume(y.shape[2:-1]), x.shape[1], -1).sum(-1)
+    return total, counts.transpose(0, 2, 1).reshape(total.shape)
 
 
 @rule("MaxPool")
@@ -56,11 +66,8 @@ def max_pool(
     strides: Sequence[int] | None = None,
 ) -> Value:
     """ONNX MaxPool, without its indices."""
-    seen = _window(g, X, window(g, X, kernel_shape, strides, pads, dilations, auto_pad))
-    seen = _ceiling(g, X, seen) if ceil_mode else seen
-    x = _seen(g, X, seen, -LARGEST)
-    last = len(x.shape) - 1
-    return squeezed(g, reduced(g, "max", x, [last]), [last])
+    over = window(g, X, kernel_shape, strides, pads, dilations, auto_pad)
+    return _summed(g, X, _ceiling(X, over) if ceil_mode else over, "max", -LARGEST)[0]
 
 
 @rule("AveragePool")
@@ -77,19 +84,32 @@ def average_pool(
     strides: Sequence[int] | None = None,
 ) -> Value:
     """ONNX AveragePool; padding counts only with count_include_pad."""
-    seen = _window(g, X, window(g, X, kernel_shape, strides, pads, dilations, auto_pad))
-    if ceil_mode and _ceiling(g, X, seen) != seen:
+    over = window(g, X, kernel_shape, strides, pads, dilations, auto_pad)
+    if ceil_mode and _ceiling(X, over) != over:
         g.refuse("ceil_mode=1 with a last window that is cut off", "set ceil_mode=0")
-    x = _seen(g, X, seen, 0.0)
-    last = len(x.shape) - 1
-    total = reduced(g, "sum", x, [last])
-    counts = (seen.index(X.shape) >= 0).reshape(X.shape[0], volume(x.shape[2:-1]), X.shape[1], -1).sum(-1)
+    X = delayed(g, X, max(0, -X.delay))  # zeros that the sequence begins with count, padding does not
+    total, counts = _summed(g, X, over, "sum", 0.0)
     if count_include_pad:
-        counts = np.full_like(counts, volume(seen.kernel))
-    factors = (1 / counts).astype(np.float32).transpose(0, 2, 1).reshape(total.shape)
+        counts = np.full_like(counts, volume(over.kernel))
+    elif X.time is not None and X.time > 1 and over.pads[X.time - 2][0]:
+        counts, total = counts / over.kernel[X.time - 2], combined(g, "div", total, _begun(g, X, X.time, over))
+    factors = (1 / counts).astype(np.float32)
     if (factors == factors.flat[0]).all():
         factors = factors.reshape(-1)[:1]
-    return squeezed(g, combined(g, "mul", total, g.constant(factors)), [last])
+    return combined(g, "mul", total, g.constant(factors))
+
+
+def _begun(g: Importing, x: Value, time: int, over: Window) -> Value:
+    """How many of the steps that a place sees are none of the padding before the first."""
+    shape = tuple(n if axis == time else 1 for axis, n in enumerate(x.shape))
+    along = tuple(axis == time - 2 for axis in range(len(shape) - 2))
+    kernel, strides = (
+        tuple(n if here else 1 for n, here in zip(ns, along, strict=True)) for ns in (over.kernel, over.strides)
+    )
+    pads = tuple(sides if here else (0, 0) for sides, here in zip(over.pads, along, strict=True))
+    (ones,) = g.add(Constant(np.ones(shape, np.float32)))
+    sequence = replace(ones.like(x), time=time)
+    return _summed(g, sequence, Window(kernel, strides, pads, over.dilations), "sum", 0.0)[0]
 
 
 @rule("GlobalAveragePool", "GlobalMaxPool")

@@ -10,6 +10,7 @@ import numpy as np
 from edgernn.layers.axes import surely
 from edgernn.layers.base import Array, Layer, Matrix, Shape, volume
 from edgernn.layers.reshape import Reshape, reshaped
+from edgernn.layers.rhythm import CUT_OFF, at_end, remembered, settled
 from edgernn.layers.rules import Importing, Value
 
 # Reasons that tell the importer that it took the wrong axis for time
@@ -76,7 +77,7 @@ def import_cell(
     _check_time(g, call)
     if call.direction != "forward":
         g.refuse(f"direction={call.direction} needs the end of the sequence before its start", "use direction=forward")
-    _check_lengths(g, call.sequence_lens)
+    _check_lengths(g, call.X, call.sequence_lens)
     if call.R.const is None or call.R.const.ndim != 3:
         g.refuse("input R is not a constant of three axes")
     hidden_size = int(call.R.const.shape[2])
@@ -89,8 +90,11 @@ def import_cell(
     return _connect(g, call, make(w, r, b), hidden_size)
 
 
-def _check_lengths(g: Importing, lengths: Value | None) -> None:
-    if lengths is None or (lengths.const is not None and all(surely(n, g.length) for n in lengths.const.reshape(-1))):
+def _check_lengths(g: Importing, X: Value, lengths: Value | None) -> None:
+    if lengths is None or (
+        lengths.const is not None
+        and all(surely(n, X.length if X.time is not None else 1) for n in lengths.const.reshape(-1))
+    ):
         return
     g.refuse("sequence_lens: sequences of unequal length have no meaning in a stream", "export without the lengths")
 
@@ -110,7 +114,9 @@ def _check_time(g: Importing, call: RecurrentInputs) -> None:
 def _connect(g: Importing, call: RecurrentInputs, layer: Layer, hidden_size: int) -> tuple[Value | None, ...]:
     """Wire the states: a constant (or absent) initial state is carried here, a computed one is the graph's business."""
     shape = (1, 1, hidden_size)
-    states, carried = [], []
+    X = settled(g, call.X)
+    states: list[Value] = []
+    carried: dict[int, Array] = {}
     for index, value in enumerate(call.initial):
         if value is not None and value.time is not None:
             g.refuse("an initial state depends on time", "feed one initial state for the whole sequence")
@@ -124,14 +130,18 @@ def _connect(g: Importing, call: RecurrentInputs, layer: Layer, hidden_size: int
                 g.refuse(what, "name the time axis alike in both inputs")
             if g.carries(call.X):
                 value = g.carry(held.astype(np.float32))
-                carried.append(index)
+                carried[index] = held
         states.append(value)
-    made = g.add(layer, call.X, *states)
+    made = g.add(layer, X.untimed(), *states)
     for index, (state, new) in enumerate(zip(states, made, strict=True)):
         if index in carried:
-            g.close(state, new)
+            g.close(state, remembered(g, new, carried[index], X))
         elif state.const is None:
             g.starts(state, new, call.X.time is not None)
     (y,) = g.add(Reshape((1, 1, 1, hidden_size)), made[0], time=call.X.time)
     last = [reshaped(g, v, shape, None) for v in made]
-    return (y, *(replace(v, final=v.final or call.X.time is not None) for v in last))
+    if X.time is not None and not at_end(g, X):
+        last = [g.add(Reshape(shape), state)[0] for state in made]  # apart from Y, which can be had
+        for state in last:
+            g.taint(state, f"gives the last state, but {CUT_OFF}", "pad in front only, or convert with window=N")
+    return (y.like(X), *(replace(v, final=v.final or X.time is not None) for v in last))

@@ -14,6 +14,7 @@ from edgernn.layers.combine import combined
 from edgernn.layers.functions import mapped
 from edgernn.layers.pointwise import LARGEST, Map
 from edgernn.layers.reshape import reshaped
+from edgernn.layers.rhythm import CUT_OFF, at_end, remembered, settled
 from edgernn.layers.rules import Importing, Value, rule
 
 REDUCTIONS: dict[str, Callable[..., Array]] = {
@@ -58,9 +59,13 @@ SO_FAR = {"mean": "", "sum": "add", "sum_square": "add", "sum_abs": "add", "max"
 
 def reduced(g: Importing, operation: str, x: Value, axes: Sequence[int]) -> Value:
     """x reduced over axes that stay as 1; without a layer where they are 1 already. Over time: of all frames so far."""
-    if x.time in axes:
-        within = reduced(g, operation, x, [axis for axis in axes if axis != x.time])
-        return _so_far(g, operation, within)
+    if x.time is not None and x.time in axes:
+        if operation not in SO_FAR:
+            g.refuse(f"takes the {operation} over time, which is not supported", "use the last step instead (index -1)")
+        if not at_end(g, x):
+            g.refuse(f"takes the {operation} over time, but {CUT_OFF}", "pad in front only, or convert with window=N")
+        x = settled(g, x)
+        return _so_far(g, operation, reduced(g, operation, x.untimed(), axes), x)
     if all(x.shape[axis] == 1 for axis in axes) and operation in ("sum", "mean", "max", "min", "prod"):
         return x
     if not all(x.shape[axis] for axis in axes):
@@ -69,22 +74,18 @@ def reduced(g: Importing, operation: str, x: Value, axes: Sequence[int]) -> Valu
     return y
 
 
-def _so_far(g: Importing, operation: str, x: Value) -> Value:
-    """The reduction over the frames until now: as if the sequence ended here."""
-    if operation not in SO_FAR:
-        g.refuse(f"takes the {operation} over time, which is not supported", "use the last step instead (index -1)")
-    now = replace(x, time=None)
-    held = g.carry(
-        np.full(x.shape, -LARGEST if operation == "max" else LARGEST if operation == "min" else 0, np.float32)
-    )
+def _so_far(g: Importing, operation: str, now: Value, over: Value) -> Value:
+    """The reduction over the steps until now: as if the sequence ended here. `now`: that of this evaluation's steps."""
+    initial = np.full(now.shape, {"max": -LARGEST, "min": LARGEST}.get(operation, 0), np.float32)
+    held = g.carry(initial)
     if operation == "mean":  # m + (x - m) / n does not grow with the length of the stream
         count = g.carry(np.zeros(1, np.float32))
         (counted,) = g.add(Map("affine", 1.0, 1.0), count)
-        g.close(count, counted)
+        g.close(count, remembered(g, counted, np.zeros(1), over))
         y = combined(g, "add", held, combined(g, "div", combined(g, "sub", now, held), counted))
     else:
         y = combined(g, SO_FAR[operation], held, now)
-    g.close(held, y)
+    g.close(held, remembered(g, y, initial, over))
     return replace(y, final=True)
 
 

@@ -8,7 +8,7 @@ an operator took as attribute what is an input today, the attribute arrives unde
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn, Protocol
 
 import numpy as np
@@ -20,13 +20,15 @@ from edgernn.layers.base import Array, Layer, Shape
 class Value:
     """A value of the ONNX graph while it is imported, with batch = 1.
 
-    `shape` is what one frame of it looks like: the time axis, where there is one, counts 1. `const` holds constants;
-    one with a time axis is the same in every frame, one of shape arithmetic may hold symbols (see `Importing.length`).
-    A value that is neither constant nor has a time axis is one thing a frame: in a step graph anything, in a sequence
-    graph what no longer has time. `final` marks what depends on the last step of a sequence (Y_h, or the last slice):
-    while streaming that is "now", so it must not flow back into values that have a time axis. `lead`: steps of zeros
-    that stand before the sequence's first, for a convolution to look back on; `trail`: steps after its last, to be cut
-    off again.
+    `shape` is what one evaluation holds of it: the time axis, where there is one, counts the steps in it, mostly 1.
+    `const` holds constants; one with a time axis is the same in every step (it counts 1), one of shape arithmetic may
+    hold symbols (see `Importing.length`). A value that is neither constant nor has a time axis is one thing an
+    evaluation: in a step graph anything, in a sequence graph what no longer has time. `final` marks what depends on the
+    last step of a sequence (Y_h, or the last slice): while streaming that is "now", so it must not flow back into
+    values that have a time axis.
+
+    Of a sequence: `length`: how many steps it has in all; `delay`: how many steps late it comes (see `rhythm`); `past`
+    and `ahead`: how many frames before and after its own each step is made of.
     """
 
     name: str
@@ -35,8 +37,18 @@ class Value:
     const: Array | None = None
     dtype: Any = np.float32
     final: bool = False
-    lead: int = 0
-    trail: int = 0
+    delay: int = 0
+    length: Any = None
+    past: int = 0
+    ahead: int = 0
+
+    def like(self, x: Value) -> Value:
+        """The same value in the rhythm of another one."""
+        return replace(self, delay=x.delay, length=x.length, past=x.past, ahead=x.ahead)
+
+    def untimed(self) -> Value:
+        """The same value as one thing an evaluation."""
+        return replace(self, time=None)
 
 
 class Importing(Protocol):
@@ -48,23 +60,36 @@ class Importing(Protocol):
 
     @property
     def length(self) -> Any:
-        """How long the time axis is: a number, or a symbol that adds, multiplies, divides and compares like one."""
+        """How many frames there are: a number, or a symbol that adds, multiplies, divides and compares like one."""
+
+    @property
+    def hop(self) -> int:
+        """How many frames an evaluation takes."""
+
+    def widen(self, factor: int) -> NoReturn:
+        """Begin the import again, with so many times more frames an evaluation."""
 
     @property
     def has_time(self) -> bool:
         """Whether some input of the graph has a time axis."""
 
     def add(self, layer: Layer, *inputs: Value, time: int | None = None, dtype: Any = np.float32) -> tuple[Value, ...]:
-        """Add a node; constants among the inputs become Constant layers. `time` is the time axis of every output."""
+        """Add a node; constants among the inputs become Constant layers. `time` is the time axis of every output.
 
-    def constant(self, values: Array, time: int | None = None) -> Value:
-        """A constant, to hand to `add` or to return; with `time`, its time axis counts 1."""
+        With it, the inputs that have time are combined step by step: they are brought to one delay.
+        """
+
+    def constant(self, values: Array, time: int | None = None, length: Any = None) -> Value:
+        """A constant, to hand to `add` or to return; with `time`, its time axis counts 1, for `length` steps or all."""
 
     def carry(self, initial: Array) -> Value:
         """A new state: the value to read; `close` says what replaces it."""
 
     def close(self, state: Value, source: Value) -> None:
-        """Replace `state` by `source` at the end of each frame."""
+        """Replace `state` by `source` at the end of each evaluation."""
+
+    def clock(self) -> Value:
+        """How many evaluations there have been before this one, (1,)."""
 
     def carries(self, x: Value) -> bool:
         """Whether a cell that is fed x and starts from a constant goes on from frame to frame.
@@ -77,6 +102,9 @@ class Importing(Protocol):
 
     def token(self, x: Value, vocabulary: int) -> Value:
         """The integer that an input port takes, where x is nothing else; refused otherwise."""
+
+    def taint(self, x: Value, what: str, remedy: str = "") -> None:
+        """Give up on every output that needs x, and on nothing else."""
 
     def refuse(self, what: str, remedy: str = "") -> NoReturn:
         """Give up on this node. The importer goes on, to report all problems at once."""

@@ -64,8 +64,10 @@ def facts(model: Model) -> Iterator[tuple[str, str]]:
     state = sum(volume(s.initial.shape) for s in model.states)
     yield "state", f"{state:,} numbers in {len(model.states)} values"
     yield "parameters", f"{model.parameters:,} in {weight_bytes(model):,} bytes"
-    yield "MACs a frame", f"{model.macs:,}"
+    yield "MACs a frame" if model.hop == 1 else f"MACs every {model.hop} frames", f"{model.macs:,}"
     yield "hop, delay", f"{model.hop}, {model.delay} frames"
+    if model.receptive_field > 1:
+        yield "sees at once", f"{model.receptive_field} frames"
 
 
 def port_text(port: Port) -> str:

@@ -6,9 +6,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
+from edgernn.layers.axes import full_shape
 from edgernn.layers.base import Array, Shape
 from edgernn.layers.rules import Importing, Value
 
@@ -63,13 +65,14 @@ def window(
     dilations: Sequence[int] | None,
     auto_pad: str,
 ) -> Window:
-    """The window of an ONNX node on x (N, C, *spatial). What it does over time is for the caller to accept."""
+    """The window of an ONNX node on x (N, C, *spatial)."""
     rank = len(x.shape) - 2
     steps, gaps = tuple(strides or [1] * rank), tuple(dilations or [1] * rank)
     if rank < 1 or not len(kernel) == len(steps) == len(gaps) == rank or min(*steps, *gaps, *kernel) < 1:
         g.refuse(f"kernel {list(kernel)}, strides {list(steps)}, dilations {list(gaps)} for {rank} spatial axes")
     if auto_pad in ("SAME_UPPER", "SAME_LOWER"):
-        sides = [_same(*numbers, auto_pad) for numbers in zip(x.shape[2:], kernel, steps, gaps, strict=True)]
+        sizes = full_shape(g, x)[2:]
+        sides = [_same(*numbers, auto_pad) for numbers in zip(sizes, kernel, steps, gaps, strict=True)]
     elif auto_pad in ("NOTSET", "VALID"):
         flat = list(pads or ()) if auto_pad == "NOTSET" else []
         flat = flat or [0] * (2 * rank)
@@ -80,13 +83,11 @@ def window(
         g.refuse(f"auto_pad={auto_pad}: not one of NOTSET, VALID, SAME_UPPER, SAME_LOWER")
     if x.time == 1:
         g.refuse("has time where the channels are expected", "transpose so that time is not axis 1")
-    if x.time is not None and x.time > 1 and auto_pad.startswith("SAME") and kernel[x.time - 2] > 1:
-        g.refuse(f"auto_pad={auto_pad} over time looks ahead", "pad in front only, so that each step sees the past")
     return Window(tuple(kernel), steps, tuple(sides), gaps)
 
 
-def _same(n: int, kernel: int, stride: int, dilation: int, auto_pad: str) -> tuple[int, int]:
+def _same(n: Any, kernel: int, stride: int, dilation: int, auto_pad: str) -> tuple[int, int]:
     """The padding of auto_pad: as many places as ceil(n / stride)."""
-    total = max(0, (-(-n // stride) - 1) * stride + dilation * (kernel - 1) + 1 - n)
+    total = int(max(0, (-(-n // stride) - 1) * stride + dilation * (kernel - 1) + 1 - n))
     half = total // 2
     return (half, total - half) if auto_pad == "SAME_UPPER" else (total - half, half)

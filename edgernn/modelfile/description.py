@@ -16,6 +16,7 @@ from edgernn.modelfile.fields import Mismatch, allows, restore
 
 FORMAT = 1
 LARGEST_FRAME = 1 << 26  # numbers in all values of one frame together: 256 MB of float32
+RHYTHM = {"hop", "window", "delay", "receptive_field"}
 KEYS = {"format", "inputs", "outputs", "states", "nodes", "origin", "hash"}
 
 
@@ -29,6 +30,7 @@ def encode(model: Model) -> tuple[str, dict[str, Array]]:
         "nodes": [_describe(node) for node in model.nodes],
         "origin": dict(model.origin),
         "hash": model.hash,
+        **({"rhythm": model.rhythm} if model.rhythm else {}),
     }
     tensors = {f"state.{i}": state.initial for i, state in enumerate(model.states)}
     for i, node in enumerate(model.nodes):
@@ -55,6 +57,7 @@ def decode(text: str, tensors: Mapping[str, Array]) -> Model:
     size = len(text) + sum(tensor.nbytes for tensor in tensors.values())
     described = parse_json(text, "description", size)
     _check_format(described.get("format"))
+    rhythm = _rhythm(described.pop("rhythm", {}))
     _check_keys(described, KEYS, "the description")
     left = dict(tensors)
     try:
@@ -64,6 +67,7 @@ def decode(text: str, tensors: Mapping[str, Array]) -> Model:
             tuple(_state(i, state, left) for i, state in enumerate(_list(described, "states"))),
             tuple(_node(i, node, left) for i, node in enumerate(_list(described, "nodes"))),
             _origin(described["origin"]),
+            **rhythm,
         )
     except BadModelFile:
         raise
@@ -93,6 +97,16 @@ def _check_model(model: Model, stated: object) -> None:
         raise BadModelFile(f"one frame takes more than {LARGEST_FRAME} numbers")
     if model.hash != stated:
         raise BadModelFile("the file was altered: its hash is not that of the model in it")
+
+
+def _rhythm(record: object) -> dict[str, int]:
+    """hop, window, delay and receptive field, as far as they are given."""
+    if not isinstance(record, dict) or not record.keys() <= RHYTHM:
+        raise BadModelFile(f"'rhythm' holds {record!r}: {', '.join(sorted(RHYTHM))} expected")
+    for name, n in record.items():
+        if type(n) is not int or not 0 <= n <= LARGEST_FRAME:
+            raise BadModelFile(f"'{name}' is {n!r}: a whole number expected")
+    return record
 
 
 def _check_keys(record: object, expected: set[str], what: str) -> dict[str, Any]:

@@ -32,11 +32,22 @@ class Plan:
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     backend: str
-    program: Array  # (instructions, WORDS) int64, once a frame
+    program: Array  # (instructions, WORDS) int64, once a frame; what stands behind a GATE once an answer
     prepare: Array  # the same, once whenever states have been set
     weights: Array  # aligned bytes
     arena_bytes: int
     states: tuple[StateSlot, ...]
+    hop: int  # an answer every so many frames,
+    window: int  # the first one after so many
+
+    @property
+    def waits(self) -> bool:
+        """Whether a frame may bring no answer; the last state is then how many are still to come before the next."""
+        return self.hop > 1 or self.window > 1
+
+    def answers(self, frames: int, wait: int) -> int:
+        """How many answers so many frames bring, where the next one comes with the `wait`-th of them."""
+        return 0 if frames < wait else 1 + (frames - wait) // self.hop
 
     @property
     def initial(self) -> Array:
@@ -55,9 +66,7 @@ def make_plan(model: Model, backend: Backend) -> Plan:
     weights = (weight for node in model.nodes for _, weight in node.layer.weights())
     low = Lowering(backend, exact=any(isinstance(weight, Int8Matrix) for weight in weights))
     carried = Carried(low)
-    values: dict[str, Place] = {}
-    for number, port in enumerate(model.inputs):
-        values[port.value] = _load(low, number, port)
+    pushed, values = _enter(low, carried, model)
     for state in model.states:
         values[state.name] = carried.enter(volume(state.initial.shape))
     for node in model.nodes:
@@ -72,8 +81,41 @@ def make_plan(model: Model, backend: Backend) -> Plan:
         StateSlot(s.name, offsets[values[s.name].buffer], np.asarray(s.initial, np.float32).reshape(-1))
         for s in model.states
     )
+    slots += tuple(StateSlot(name, offsets[place.buffer], initial) for name, place, initial in pushed)
     program, prepare = _encode(low.code, offsets), _encode(carried.prepare, offsets)
-    return Plan(model.inputs, model.outputs, backend.name, program, prepare, low.weights.joined(), size, slots)
+    packed = low.weights.joined()
+    return Plan(
+        model.inputs, model.outputs, backend.name, program, prepare, packed, size, slots, model.hop, model.window
+    )
+
+
+Pushed = list[tuple[str, Place, Array]]  # states of the input side: name, where, what it begins as
+
+
+def _enter(low: Lowering, carried: Carried, model: Model) -> tuple[Pushed, dict[str, Place]]:
+    """What a frame brings in: at once, or pushed into a window behind which a gate opens every `hop` frames."""
+    if model.window == 1 and model.hop == 1:
+        return [], {port.value: _load(low, number, port) for number, port in enumerate(model.inputs)}
+    pushed: Pushed = []
+    for number, port in enumerate(model.inputs):
+        place = carried.enter(model.window * port.size)
+        opcode = Opcode.PUSH_TOKENS if port.dtype == "int64" else Opcode.PUSH
+        low.emit(opcode, place, number, port.size, model.window)
+        pushed.append((port.name, place, np.zeros(place.size, np.float32)))
+    wait = carried.enter(1)
+    low.emit(Opcode.GATE, wait, model.hop)
+    pushed.append(("wait", wait, np.full(1, model.window, np.float32)))
+    seen = zip(model.inputs, pushed, strict=False)
+    return pushed, {port.value: _seen(low, port, place) for port, (_, place, _) in seen}
+
+
+def _seen(low: Lowering, port: Port, window: Place) -> Place:
+    """The pushed frames of a port as the graph reads them."""
+    if port.dtype != "int64":
+        return window
+    place = low.buffer(window.size, 8)
+    low.emit(Opcode.TOKENS, place, window, window.size, port.low, port.high)
+    return place
 
 
 def _load(low: Lowering, number: int, port: Port) -> Place:

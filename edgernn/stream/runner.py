@@ -11,6 +11,7 @@ from edgernn.errors import BadInput
 from edgernn.kernels.builtin import caller_words
 from edgernn.kernels.contract import (
     ALIGNMENT,
+    ANSWER,
     ARENA,
     BUSY,
     FRAME,
@@ -31,7 +32,7 @@ from edgernn.layers.base import Array
 from edgernn.planner import Plan
 from edgernn.stream.frames import Frames, as_frames, as_output, bad_value
 
-Answers = Any  # an array, or a mapping port name -> array where the model has several outputs
+Answers = Any  # an array, a mapping port name -> array where the model has several outputs, or None: no answer is due
 
 
 def address(array: Array) -> int:
@@ -73,10 +74,20 @@ class Runner:
         """All states, (n,) float32, in the model's order."""
         return np.concatenate([np.empty(0, np.float32), *self._slots()])
 
+    @property
+    def wait(self) -> int:
+        """How many frames are still to come before the next answer, itself included."""
+        return int(self._slots()[-1][0]) if self.plan.waits else 1
+
     def set_states(self, values: Array) -> None:
-        """Replace all states, and what follows from them. Raises BadInput while another thread runs the stream."""
+        """Replace all states, and what follows from them.
+
+        Raises BadInput while another thread runs the stream, and for a state that no stream can be in.
+        """
         if self.control[BUSY]:
             raise BadInput("another thread runs this stream; its state cannot be set now")
+        if self.plan.waits and values[-1] not in range(1, 1 + max(self.plan.hop, self.plan.window)):
+            raise BadInput(f"the state waits for {values[-1]} frames, which no stream of this model can do")
         at = 0
         for slot in self._slots():
             slot[:] = values[at : at + len(slot)]
@@ -88,7 +99,7 @@ class Runner:
         plan = self.plan
         inputs = as_frames(given, plan.inputs, several)
         count = len(inputs[0])
-        lead = (count,) if several else ()
+        lead = (plan.answers(count, self.wait),) if several else ()
         wanted = out if isinstance(out, Mapping) or out is None else {plan.outputs[0].name: out}
         unknown = [name for name in wanted or () if name not in {port.name for port in plan.outputs}]
         if unknown:
@@ -100,6 +111,8 @@ class Runner:
             raise BadInput("another thread runs this stream; give each thread a stream of its own (stream.fork())")
         if status:
             raise bad_value(plan.inputs[status - 1], inputs[status - 1], int(self.control[FRAME]))
+        if not several and not self.control[ANSWER]:
+            return None
         if len(outputs) == 1:
             return outputs[0]
         return {port.name: array for port, array in zip(plan.outputs, outputs, strict=True)}
@@ -124,4 +137,5 @@ class Runner:
             return slow
         for word, value in caller_words(port_in.size, port_out.size, tokens, slow).items():
             self.control[word] = value
-        return self.library.fast(self.control, slow)
+        step, run = self.library.fast(self.control, slow)
+        return step, self.run if plan.waits else run

@@ -1,11 +1,12 @@
-"""LOAD, LOAD_TOKENS and STORE: between the caller's buffers and the arena; and the check of what comes in."""
+"""Between the caller's buffers and the arena: loading, pushing and storing frames; and the check of what comes in."""
 
 from __future__ import annotations
 
-from edgernn.kernels.contract import ADDRESS, FRAME, HIGH, LOW, PORT_WORDS, PORTS, SIZE, STRIDE, TOKENS
+from edgernn.kernels.contract import ADDRESS, ANSWER, FRAME, HIGH, LOW, PORT_WORDS, PORTS, SIZE, STRIDE, TOKENS
 from edgernn.kernels.cpu.elementwise import arg, read
 from edgernn.kernels.cpu.functions import function, kernel
-from edgernn.kernels.cpu.vector import N, i32, load_1f, load_1i, load_1n, store_1f, store_1n
+from edgernn.kernels.cpu.maths import ONE, ZERO
+from edgernn.kernels.cpu.vector import N, f32, i32, load_1f, load_1i, load_1n, store_1f, store_1n
 
 INFINITE = i32(0x7F800000)  # the exponent of infinities and NaNs
 NONE = i32(0)
@@ -21,6 +22,21 @@ def port_word(control, port, word):
 def frame_of(control, port):
     """The address of the port's current frame."""
     return port_word(control, port, ADDRESS) + load_1n(control + 8 * FRAME) * port_word(control, port, STRIDE)
+
+
+@function(N, N, N)
+def answer_of(control, port):
+    """The address of the port's current answer."""
+    return port_word(control, port, ADDRESS) + load_1n(control + 8 * ANSWER) * port_word(control, port, STRIDE)
+
+
+@function(N, N, N, N)
+def shift(y, size, count):
+    """Moves `count` frames forward by one; the address where the last one was."""
+    kept = size * (count - 1)
+    for n in range(kept):
+        store_1f(y + 4 * n, load_1f(y + 4 * (n + size)))
+    return y + 4 * kept
 
 
 @kernel
@@ -42,9 +58,49 @@ def load_tokens(a, arena, weights, control):
 
 
 @kernel
+def push(a, arena, weights, control):
+    """PUSH: a frame of numbers behind those before it."""
+    size, x = arg(a, 2), frame_of(control, arg(a, 1))
+    y = shift(arena + arg(a, 0), size, arg(a, 3))
+    for n in range(size):
+        store_1f(y + 4 * n, load_1f(x + 4 * n))
+    return 0
+
+
+@kernel
+def push_tokens(a, arena, weights, control):
+    """PUSH_TOKENS: a frame of tokens, as numbers, behind those before it."""
+    size, x = arg(a, 2), frame_of(control, arg(a, 1))
+    y = shift(arena + arg(a, 0), size, arg(a, 3))
+    for n in range(size):
+        store_1f(y + 4 * n, f32(load_1n(x + 8 * n)))
+    return 0
+
+
+@kernel
+def tokens(a, arena, weights, control):
+    """TOKENS: numbers as tokens, kept within low..high."""
+    y, x, low, high = arena + arg(a, 0), read(a, 1, arena, weights), f32(arg(a, 3)), f32(arg(a, 4))
+    for n in range(arg(a, 2)):
+        token = load_1f(x + 4 * n)
+        token = token if token > low else low
+        store_1n(y + 8 * n, int(token if token < high else high))
+    return 0
+
+
+@kernel
+def opened(a, arena, weights, control):
+    """GATE: 1 where the pass goes on."""
+    wait = arena + arg(a, 0)
+    left = load_1f(wait) - ONE
+    store_1f(wait, left if left > ZERO else f32(arg(a, 1)))
+    return 0 if left > ZERO else 1
+
+
+@kernel
 def store(a, arena, weights, control):
     """STORE: an answer into the caller's buffer."""
-    x, y, size = read(a, 0, arena, weights), frame_of(control, arg(a, 1)), arg(a, 2)
+    x, y, size = read(a, 0, arena, weights), answer_of(control, arg(a, 1)), arg(a, 2)
     for n in range(size):
         store_1f(y + 4 * n, load_1f(x + 4 * n))
     return 0

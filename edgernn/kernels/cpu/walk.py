@@ -7,16 +7,16 @@ from typing import Any
 from llvmlite import ir
 from numba.extending import intrinsic
 
-from edgernn.kernels.contract import ARENA, FRAME, FRAMES, INPUTS, PROGRAM, WEIGHTS, WORDS, Opcode
+from edgernn.kernels.contract import ANSWER, ARENA, FRAME, FRAMES, INPUTS, PROGRAM, WEIGHTS, WORDS, Opcode
 from edgernn.kernels.cpu import affine, cells, elementwise, rows  # noqa: F401  (registers their kernels)
-from edgernn.kernels.cpu.frames import check
+from edgernn.kernels.cpu.frames import check, opened
 from edgernn.kernels.cpu.functions import call_symbol, kernel
 from edgernn.kernels.cpu.vector import N, load_1n, store_1n
 
 I64 = ir.IntType(64)
 STOP = int(Opcode.STOP)
 
-KERNELS = tuple(code for code in Opcode if code != Opcode.STOP)
+KERNELS = tuple(code for code in Opcode if code not in (Opcode.STOP, Opcode.GATE))
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -40,13 +40,18 @@ def dispatch(typingctx: Any, opcode: Any, a: Any, arena: Any, weights: Any, cont
 
 @kernel
 def walk(program, arena, weights, control):
-    """One pass over a program."""
-    opcode = load_1n(program)
-    while opcode != STOP:
-        dispatch(opcode, program, arena, weights, control)
-        program += 8 * WORDS
+    """One pass over a program: 1 where it reaches the end, 0 where a gate is closed."""
+    while True:
         opcode = load_1n(program)
-    return 0
+        while opcode > STOP:
+            dispatch(opcode, program, arena, weights, control)
+            program += 8 * WORDS
+            opcode = load_1n(program)
+        if opcode == STOP:
+            return 1
+        if opened(program, arena, weights, control) == 0:
+            return 0
+        program += 8 * WORDS
 
 
 @kernel
@@ -66,7 +71,10 @@ def run(control, unused_a, unused_b, unused_c):
             return 1 + port
     program = load_1n(control + 8 * PROGRAM)
     arena, weights = load_1n(control + 8 * ARENA), load_1n(control + 8 * WEIGHTS)
+    answers = 0
     for frame in range(count):
         store_1n(control + 8 * FRAME, frame)
-        walk(program, arena, weights, control)
+        store_1n(control + 8 * ANSWER, answers)
+        answers += walk(program, arena, weights, control)
+    store_1n(control + 8 * ANSWER, answers)
     return 0

@@ -1,0 +1,113 @@
+"""Rhythm: which steps of a sequence an evaluation holds, and how values of different rhythm come together.
+
+An evaluation sees the next `g.hop` frames. Of a sequence value it holds as many steps as its time axis counts, n: the
+j-th evaluation holds the steps j * n - delay ... j * n - delay + n - 1. What it holds before step 0 is made of nothing
+and means nothing: it may be computed with, but never remembered or shown. A negative delay is a sequence that begins
+with zeros: those before what the first evaluation holds.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from edgernn.layers.axes import surely
+from edgernn.layers.base import Array
+from edgernn.layers.join import Join
+from edgernn.layers.pointwise import Combine, Map, Select
+from edgernn.layers.rules import Importing, Value
+from edgernn.layers.take import Take, places
+
+CUT_OFF = "the sequence ends with padding that a stream never sees"
+FOREVER = float(1 << 23)  # evaluations up to which the clock counts: float32 counts so far without a gap
+
+
+def steps_of(x: Value) -> int:
+    """How many steps of the sequence x an evaluation holds."""
+    if x.time is None:
+        raise ValueError(f"{x.name} has no time axis")
+    return x.shape[x.time]
+
+
+def delayed(g: Importing, x: Value, steps: int) -> Value:
+    """x so many steps later."""
+    if steps == 0 or x.const is not None or x.time is None:
+        return x
+    ring = g.carry(np.zeros([steps if axis == x.time else n for axis, n in enumerate(x.shape)], np.float32))
+    frames = joined(g, ring, x, x.time)
+    g.close(ring, cut(g, frames, x.time, steps_of(x), steps))
+    return replace(cut(g, frames, x.time, 0, steps_of(x)).like(x), time=x.time, dtype=x.dtype, delay=x.delay + steps)
+
+
+def joined(g: Importing, before: Value, x: Value, time: int) -> Value:
+    """Two pieces of a sequence as one value without rhythm."""
+    (y,) = g.add(Join(time), before, replace(x, time=None))
+    return y
+
+
+def cut(g: Importing, x: Value, time: int, start: int, count: int) -> Value:
+    """`count` steps of x from `start` on."""
+    if (start, count) == (0, x.shape[time]):
+        return x
+    kept = np.take(places(x), range(start, start + count), time)
+    (y,) = g.add(Take(np.ascontiguousarray(kept.reshape(-1)), kept.shape), x)
+    return y
+
+
+def settled(g: Importing, x: Value) -> Value:
+    """x with a delay of whole evaluations, so that each holds steps of the sequence only, or none."""
+    return delayed(g, x, max(0, -x.delay) if x.delay < 0 else -x.delay % steps_of(x)) if x.time is not None else x
+
+
+def aligned(g: Importing, inputs: tuple[Value, ...]) -> tuple[Value, ...]:
+    """Sequences that are combined step by step, with one delay."""
+    timed = [x for x in inputs if x.time is not None and x.const is None]
+    if not timed:
+        return inputs
+    counts = {steps_of(x) for x in timed}
+    if len(counts) > 1:
+        g.refuse(f"combines sequences of different rates: {sorted(counts)} steps in {g.hop} frames")
+    lengths = [x.length for x in timed]
+    if not all(surely(n, lengths[0]) for n in lengths):
+        g.refuse(f"combines sequences of {' and '.join(map(str, dict.fromkeys(lengths)))} steps")
+    delay = max(0, *(x.delay for x in timed))
+    return tuple(delayed(g, x, delay - x.delay) if x.time is not None and x.const is None else x for x in inputs)
+
+
+def begun(g: Importing, delay: int, count: int) -> Value:
+    """(count,): 1 for each step that an evaluation holds of such a sequence, 0 where it is before the first."""
+    (first,) = g.add(Map("affine", float(count), -float(delay)), g.clock())
+    (index,) = g.add(Combine("add"), first, g.constant(np.arange(count, dtype=np.float32)))
+    (y,) = g.add(Combine("greater_equal"), index, g.constant(np.zeros(1, np.float32)))
+    return y
+
+
+def masked(g: Importing, x: Value, fill: float) -> Value:
+    """x with `fill` in the place of what is before its first step."""
+    if x.delay <= 0 or x.time is None:
+        return x
+    (y,) = g.add(Select(), _spread(g, x), x.untimed(), g.constant(np.full(1, fill, np.float32)))
+    return replace(y.like(x), time=x.time, dtype=x.dtype)
+
+
+def _spread(g: Importing, x: Value) -> Value:
+    """Which of the steps of x there are, in a shape that broadcasts to that of x."""
+    count = steps_of(x)
+    shape = tuple(count if axis == x.time else 1 for axis in range(len(x.shape)))
+    (y,) = g.add(Take(np.arange(count, dtype=np.int32), shape), begun(g, x.delay, count))
+    return y
+
+
+def remembered(g: Importing, new: Value, initial: Array, over: Value) -> Value:
+    """What replaces a state that follows the steps of `over`, which is settled: its initial value until they begin."""
+    if over.time is None or over.delay == 0:
+        return new
+    (now,) = g.add(Take(np.zeros(1, np.int32), (1,) * len(new.shape)), begun(g, over.delay // steps_of(over), 1))
+    (y,) = g.add(Select(), now, new.untimed(), g.constant(initial.astype(np.float32).reshape(new.shape)))
+    return y
+
+
+def at_end(g: Importing, x: Value) -> bool:
+    """Whether the last step that an evaluation holds is the last one of the sequence, had it ended here."""
+    return surely((x.length + x.delay) * g.hop, g.length * steps_of(x))

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
+from typing import Any
 
 from edgernn.errors import Problem, UnsupportedModel
 from edgernn.importer.assemble import assembled
 from edgernn.importer.build import Build
 from edgernn.importer.graph import Graph
+from edgernn.importer.preset import not_time, otherwise, preset
 from edgernn.importer.read import load
+from edgernn.importer.repair import repair, suspicion
 from edgernn.importer.state import Pairing, pair
 from edgernn.importer.time import Hypothesis, hypotheses
 from edgernn.importer.unrolled import UNROLLED
@@ -38,38 +41,51 @@ class Report:
     notes: tuple[str, ...] = ()
 
 
-def read(source: str | os.PathLike[str] | bytes, *, state: Mapping[str, str] | None = None) -> Model:
-    """The Model of an ONNX file, or of its bytes.
+def read(
+    source: str | os.PathLike[str] | bytes,
+    *,
+    state: Mapping[str, str] | None = None,
+    constants: Mapping[str, Any] | None = None,
+    fix_torch_gru: bool = False,
+) -> Model:
+    """The Model of an ONNX file, or of its bytes; the arguments are those of `analyse`.
 
-    `state` names states that are inputs and outputs of the graph, {input: output}, where they are not found by
-    themselves. Raises BadModelFile for a broken file and UnsupportedModel, with every problem, for a graph that cannot
-    be streamed.
+    Raises BadModelFile for a broken file, BadInput for constants that do not fit and UnsupportedModel, with every
+    problem, for a graph that cannot be streamed.
     """
-    report = analyse(source, state)
+    report = analyse(source, state, constants, fix_torch_gru)
     if report.model is None:
         raise UnsupportedModel(report.problems)
     return report.model
 
 
-def analyse(source: str | os.PathLike[str] | bytes, state: Mapping[str, str] | None = None) -> Report:
-    """What an ONNX file holds and whether it can be streamed. Raises BadModelFile for a broken file."""
+def analyse(
+    source: str | os.PathLike[str] | bytes,
+    state: Mapping[str, str] | None = None,
+    constants: Mapping[str, Any] | None = None,
+    fix_torch_gru: bool = False,
+) -> Report:
+    """What an ONNX file holds and whether it can be streamed.
+
+    `state` names states that are inputs and outputs of the graph, {input: output}, where they are not found by
+    themselves. `constants`: inputs that are the same in every call, {input: value}, and free dimensions other than
+    time, {name: size}. `fix_torch_gru`: every GRU computes linear_before_reset=1, as PyTorch does. Raises BadModelFile
+    for a broken file, and BadInput for constants that do not fit and where there is no GRU to fix.
+    """
     try:
-        graph = load(source)
+        graph = preset(load(source, repair if fix_torch_gru else None), constants or {})
     except UnsupportedModel as unsupported:
         return Report(None, unsupported.problems)
-    failed: list[tuple[_Distance, int, Report]] = []
+    failed: list[tuple[_Distance, int, Report, Hypothesis]] = []
     for hypothesis in hypotheses(graph):
         distance, report = _tried(graph, hypothesis, state or {})
         if report.model is not None:
             return report
-        failed.append((distance, len(report.problems), report))
-    return min(failed, key=lambda failure: failure[:2])[2]
-
-
-PYTORCH_GRU = (
-    "a GRU has linear_before_reset=0, which PyTorch does not compute: some of its exporters write that by mistake. "
-    "Compare with PyTorch's own output, and export with another version or dynamo=False"
-)
+        failed.append((distance, len(report.problems), report, hypothesis))
+    distance, _, nearest, hypothesis = min(failed, key=lambda failure: failure[:2])
+    if distance is _Distance.OPERATORS and not isinstance(hypothesis.length, int):
+        nearest = replace(nearest, problems=(*nearest.problems, *not_time(graph, hypothesis.times)))
+    return nearest
 
 
 class _Distance(IntEnum):
@@ -127,9 +143,7 @@ def _notes(graph: Graph, model: Model, found: Pairing, restarts: bool) -> tuple[
     unused = [given.name for given in graph.inputs if given.name not in used]
     notes = [f"the input '{name}' has no effect and is left out" for name in unused]
     notes += [f"the state '{name}' starts at zero and is carried inside the stream" for name in found.zeroed]
-    of_pytorch = graph.origin["producer"].startswith("pytorch")
-    if of_pytorch and any(o.kind == "GRU" and not o.attributes.get("linear_before_reset", 0) for o in graph.operators):
-        notes.append(PYTORCH_GRU)
+    notes += filter(None, [suspicion(graph), *(otherwise(graph, name) for name in graph.origin.get("constants", ()))])
     if any(o.kind == "Cast" and o.attributes.get("to") in NARROW for o in graph.operators):
         notes.append(
             "what the graph casts to narrow numbers is computed in float32, without their rounding or overflow"

@@ -9,6 +9,7 @@ import numpy as np
 from edgernn.errors import Problem
 from edgernn.importer.build import Build
 from edgernn.importer.graph import Graph
+from edgernn.importer.preset import advice
 from edgernn.importer.simplify import pruned_parts, simplified
 from edgernn.importer.token import looked_up
 from edgernn.layers.base import volume
@@ -80,7 +81,9 @@ def _misused_tokens(build: Build, graph: Graph, nodes: Sequence[Node], outputs: 
     for node in nodes:
         roots = {build.roots.get(name) for name in node.inputs} & whole
         if roots and not isinstance(node.layer, Reshape):
-            what = f"computes with the input '{roots.pop()}', whose integers can only pick rows of a table in a stream"
-            problems.append(Problem(node.name, type(node.layer).__name__, what, "give it as float32 instead"))
+            name = str(roots.pop())
+            what = f"computes with the input '{name}', whose integers can only pick rows of a table in a stream"
+            remedy = advice(graph, name) or "give it as float32 instead"
+            problems.append(Problem(node.name, type(node.layer).__name__, what, remedy))
     shown = {build.roots.get(port.value) for port in outputs} & whole
     return problems + [Problem(str(name), "input", "is given back as it came", "drop that output") for name in shown]

@@ -11,7 +11,7 @@ from typing import Any
 from edgernn.errors import Problem, UnsupportedModel
 from edgernn.importer.assemble import assembled
 from edgernn.importer.build import Build
-from edgernn.importer.graph import Graph
+from edgernn.importer.graph import Dim, Graph
 from edgernn.importer.preset import not_time, otherwise, preset
 from edgernn.importer.read import load
 from edgernn.importer.repair import repair, suspicion
@@ -30,7 +30,8 @@ class Report:
     """What was found in a file: a Model, or the problems that stop it from being one.
 
     `states`: (input, output) pairs of the ONNX graph that the Model hides. `time`: which axis is time, in words, and
-    `time_axes` the same as (input, axis) pairs. `notes`: what the reader should know though it stops nothing.
+    `time_axes` the same as (input, axis) pairs. `dims`: the dimensions of each input. `notes`: what the reader should
+    know though it stops nothing.
     """
 
     model: Model | None
@@ -38,6 +39,7 @@ class Report:
     states: tuple[tuple[str, str], ...] = ()
     time: str = ""
     time_axes: tuple[tuple[str, int], ...] = ()
+    dims: tuple[tuple[str, tuple[Dim, ...]], ...] = ()
     notes: tuple[str, ...] = ()
 
 
@@ -74,6 +76,7 @@ def analyse(
     """
     try:
         graph = preset(load(source, repair if fix_torch_gru else None), constants or {})
+        graph = replace(graph, origin={**graph.origin, **({"fix_torch_gru": True} if fix_torch_gru else {})})
     except UnsupportedModel as unsupported:
         return Report(None, unsupported.problems)
     failed: list[tuple[_Distance, int, Report, Hypothesis]] = []
@@ -122,7 +125,8 @@ def _tried(graph: Graph, hypothesis: Hypothesis, given: Mapping[str, str]) -> tu
         return _Distance.NO_RECURRENCE, _failed(hypothesis, model)
     axes = tuple((name, axis) for name, axis in hypothesis.times.items() if axis is not None)
     notes = (*build.notes, *_notes(graph, model, found, restarts))
-    return _Distance.STATES, Report(model, (), tuple(found.pairs.items()), hypothesis.text, axes, notes)
+    dims = tuple((given.name, given.dims or ()) for given in graph.inputs)
+    return _Distance.STATES, Report(model, (), tuple(found.pairs.items()), hypothesis.text, axes, dims, notes)
 
 
 def _failed(hypothesis: Hypothesis, problems: Sequence[Problem]) -> Report:
@@ -143,6 +147,8 @@ def _notes(graph: Graph, model: Model, found: Pairing, restarts: bool) -> tuple[
     unused = [given.name for given in graph.inputs if given.name not in used]
     notes = [f"the input '{name}' has no effect and is left out" for name in unused]
     notes += [f"the state '{name}' starts at zero and is carried inside the stream" for name in found.zeroed]
+    if "fix_torch_gru" in graph.origin:
+        notes.append("every GRU computes linear_before_reset=1, whatever the file says")
     notes += filter(None, [suspicion(graph), *(otherwise(graph, name) for name in graph.origin.get("constants", ()))])
     if any(o.kind == "Cast" and o.attributes.get("to") in NARROW for o in graph.operators):
         notes.append(

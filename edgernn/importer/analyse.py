@@ -13,6 +13,7 @@ from edgernn.importer.assemble import assembled
 from edgernn.importer.build import Build
 from edgernn.importer.graph import Dim, Graph
 from edgernn.importer.preset import not_time, otherwise, preset
+from edgernn.importer.proof import proved
 from edgernn.importer.read import load
 from edgernn.importer.repair import repair, suspicion
 from edgernn.importer.state import Pairing, pair
@@ -115,6 +116,9 @@ def _tried(graph: Graph, hypothesis: Hypothesis, given: Mapping[str, str]) -> tu
         far = _Distance.OPERATORS_AT_FIXED_LENGTH if fixed else _Distance.OPERATORS
         return far, _failed(hypothesis, problems)
     found = pair(build, graph, given)
+    shown = proved(build, graph, found.pairs, found.options) if found.options else None
+    if shown is not None:
+        found = Pairing(shown, zeroed=found.zeroed)
     if found.problems:
         return _Distance.STATES, _failed(hypothesis, found.problems)
     restarts = bool(found.pairs and build.states) and not build.has_time

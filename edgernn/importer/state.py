@@ -2,8 +2,8 @@
 
 In a sequence graph a pair counts only where the file proves it: what a cell leaves behind, put through the state output
 and back in at the state input, must be where that cell starts. A step graph may compute its cells in any way, so there
-dataflow, names and shapes decide in this order, and `state={input: output}` settles what they leave open. States begin
-at zero.
+dataflow, names and shapes decide in this order, then the cells that a pairing makes of the graph (see `proof`), and
+`state={input: output}` settles what they leave open. States begin at zero.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ STATELY = {"h", "c", "hx", "cx", "hidden", "cell", "state", "states", "cache", "
 
 @dataclass
 class Pairing:
-    """What was found: input -> output; inputs that are taken as zero; and what stands in the way."""
+    """What was found: input -> output; inputs that are taken as zero; what is left open; and what stands in the way."""
 
     pairs: dict[str, str] = field(default_factory=dict)
+    options: dict[str, list[str]] = field(default_factory=dict)  # input -> outputs that may replace it
     zeroed: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
@@ -95,13 +96,13 @@ def _settle_by_shape(found: Pairing, ends: Ends) -> None:
         _settle(found, ends, lambda name, output: ends.depends(output, name))
     elif len(open_inputs) == 1:
         return  # the only input that is left is the frame
-    for name in open_inputs:
-        if name not in found.pairs:
-            candidates = " or ".join(repr(output) for output in options[name])
-            what = f"may be a state that {candidates} replaces: shapes and names do not tell"
-            example = options[name][0]
-            remedy = f"say so: state={{{name!r}: {example!r}}} or --state {name}={example}"
-            found.problems.append(Problem(name, "input", what, remedy))
+    found.options = {name: options[name] for name in open_inputs if name not in found.pairs}
+    for name in found.options:
+        candidates = " or ".join(repr(output) for output in options[name])
+        what = f"may be a state that {candidates} replaces: shapes and names do not tell"
+        example = options[name][0]
+        remedy = f"say so: state={{{name!r}: {example!r}}} or --state {name}={example}"
+        found.problems.append(Problem(name, "input", what, remedy))
 
 
 def _check_sequence(found: Pairing, ends: Ends) -> None:

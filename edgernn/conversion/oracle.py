@@ -79,6 +79,7 @@ class Oracle:
         times = dict(report.time_axes)
         self._constants = constants_of(model)
         self._feeds = {given.name: _feed(given, times, self._constants) for given in self._session.get_inputs()}
+        self._defaults = {given.name: tuple(given.shape) for given in self._session.get_overridable_initializers()}
         self._outputs = [given.name for given in self._session.get_outputs()]
         self._check_ports(source)
 
@@ -125,8 +126,12 @@ class Oracle:
         except Exception as error:  # onnxruntime has no common base for its errors
             raise _unable(error) from None
         outputs = dict(zip(self._outputs, values, strict=True))
-        new = {name: outputs[output].reshape(states[name].shape) for name, output in self.pairs.items()}
+        new = {name: outputs[output].reshape(self._shape(name)) for name, output in self.pairs.items()}
         return outputs, {**states, **new}
+
+    def _shape(self, name: str) -> Shape:
+        """The shape of a state input; one with a default is no feed, since it begins with that."""
+        return self._feeds[name].shape if name in self._feeds else self._defaults[name]
 
     def _fed(self, frames: Mapping[str, Array]) -> dict[str, Array]:
         return {port.name: self._feeds[port.name].array(frames[port.name]) for port in self.model.inputs}

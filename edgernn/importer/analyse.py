@@ -13,10 +13,10 @@ from edgernn.importer.assemble import assembled
 from edgernn.importer.build import Build
 from edgernn.importer.graph import Dim, Graph
 from edgernn.importer.preset import not_time, otherwise, preset
-from edgernn.importer.proof import proved
+from edgernn.importer.proof import corrected, proved
 from edgernn.importer.read import load
 from edgernn.importer.repair import repair, suspicion
-from edgernn.importer.state import Pairing, pair
+from edgernn.importer.state import Pairing, as_constants, pair, with_states
 from edgernn.importer.time import Hypothesis, hypotheses
 from edgernn.importer.unrolled import UNROLLED
 from edgernn.layers.model import Model
@@ -77,6 +77,7 @@ def analyse(
     """
     try:
         graph = preset(load(source, repair if fix_torch_gru else None), constants or {})
+        graph = with_states(graph, state or {})
         graph = replace(graph, origin={**graph.origin, **({"fix_torch_gru": True} if fix_torch_gru else {})})
     except UnsupportedModel as unsupported:
         return Report(None, unsupported.problems)
@@ -116,11 +117,16 @@ def _tried(graph: Graph, hypothesis: Hypothesis, given: Mapping[str, str]) -> tu
         far = _Distance.OPERATORS_AT_FIXED_LENGTH if fixed else _Distance.OPERATORS
         return far, _failed(hypothesis, problems)
     found = pair(build, graph, given)
+    loose = [name for name in graph.defaults if name in build.ports and name not in found.pairs]
+    if loose:
+        return _tried(as_constants(graph, loose), hypothesis, given)
     shown = proved(build, graph, found.pairs, found.options) if found.options else None
     if shown is not None:
         found = Pairing(shown, zeroed=found.zeroed)
     if found.problems:
         return _Distance.STATES, _failed(hypothesis, found.problems)
+    if not build.has_time:
+        found.pairs = corrected(build, graph, found.pairs, given)
     restarts = bool(found.pairs and build.states) and not build.has_time
     if restarts or found.zeroed:
         build = Build(graph, hypothesis.length, hypothesis.times, restarts, found.zeroed)

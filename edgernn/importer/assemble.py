@@ -11,8 +11,9 @@ from edgernn.importer.build import Build
 from edgernn.importer.graph import Graph
 from edgernn.importer.preset import advice
 from edgernn.importer.simplify import pruned_parts, simplified
+from edgernn.importer.state import shown_too
 from edgernn.importer.token import looked_up
-from edgernn.layers.base import volume
+from edgernn.layers.base import Array, volume
 from edgernn.layers.gru import GRU
 from edgernn.layers.lstm import LSTM
 from edgernn.layers.model import Model, Node, Port, State
@@ -36,9 +37,10 @@ def assembled(build: Build, graph: Graph, pairs: Mapping[str, str]) -> Model | l
         return build.problems
     if not values or not build.ports.keys() - pairs.keys():
         return [NO_INPUT]
-    shown = [name for name in graph.outputs if name not in pairs.values()] or list(graph.outputs)
+    hidden = {output for name, output in pairs.items() if not shown_too(name, output)}
+    shown = [name for name in graph.outputs if name not in hidden] or list(graph.outputs)
     outputs = tuple(Port(name, values[name].name, volume(values[name].shape)) for name in shown)
-    nodes, states = _parts(build, pairs, values, outputs)
+    nodes, states = _parts(build, graph, pairs, values, outputs)
     read = {name for node in nodes for name in node.inputs}
     inputs = tuple(_port(build, name) for name in build.ports if name not in pairs and name in read)
     if not inputs:
@@ -51,12 +53,12 @@ def assembled(build: Build, graph: Graph, pairs: Mapping[str, str]) -> Model | l
 
 
 def _parts(
-    build: Build, pairs: Mapping[str, str], values: Mapping[str, Value], outputs: Sequence[Port]
+    build: Build, graph: Graph, pairs: Mapping[str, str], values: Mapping[str, Value], outputs: Sequence[Port]
 ) -> tuple[tuple[Node, ...], tuple[State, ...]]:
     """The nodes and states that these outputs need."""
     starts = {name: value for name in pairs if (value := build.values[name]) is not None}
     explicit = [
-        State(start.name, values[pairs[name]].name, np.zeros(start.shape, np.float32)) for name, start in starts.items()
+        State(start.name, values[pairs[name]].name, _initial(graph, name, start)) for name, start in starts.items()
     ]
     carried = {state.name for state in explicit}
     ends, made = [port.value for port in outputs], [node for node in build.nodes if node.outputs[0] not in carried]
@@ -65,6 +67,11 @@ def _parts(
         nodes = looked_up(nodes, port, vocabulary, build.roots)
     nodes, states = pruned_parts(ends, nodes, states)
     return tuple(nodes), tuple(states)
+
+
+def _initial(graph: Graph, name: str, start: Value) -> Array:
+    """What a state begins with: what the file gives as the input's default, or zero."""
+    return np.asarray(graph.defaults.get(name, np.zeros(start.shape)), np.float32)
 
 
 def _port(build: Build, name: str) -> Port:

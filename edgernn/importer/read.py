@@ -92,7 +92,10 @@ def _graph(data: bytes, folder: Path | None, edit: Edit | None) -> Graph:
         "opset": opset,
         "sha256": hashlib.sha256(data).hexdigest(),
     }
-    return Graph(inputs, outputs, operators, constants, opset, origin)
+    # before version 4 every constant was listed as an input, and none was meant to be given
+    optional = [value.name for value in graph.input if value.name in constants] if model.ir_version >= 4 else []
+    defaults = {name: constants[name] for name in optional}
+    return Graph(inputs, outputs, operators, constants, opset, origin, defaults)
 
 
 def _check_text(names: Iterable[str]) -> None:

@@ -88,7 +88,8 @@ def analyse(
             return report
         failed.append((distance, len(report.problems), report, hypothesis))
     distance, _, nearest, hypothesis = min(failed, key=lambda failure: failure[:2])
-    if distance is _Distance.OPERATORS and not isinstance(hypothesis.length, int):
+    fits = all("not supported" in problem.what for problem in nearest.problems)
+    if distance is _Distance.OPERATORS and not fits and not isinstance(hypothesis.length, int):
         nearest = replace(nearest, problems=(*nearest.problems, *not_time(graph, hypothesis.times)))
     return nearest
 

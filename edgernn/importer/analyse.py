@@ -12,7 +12,7 @@ from edgernn.errors import Problem, UnsupportedModel
 from edgernn.importer.assemble import assembled
 from edgernn.importer.build import Build
 from edgernn.importer.graph import Dim, Graph
-from edgernn.importer.preset import not_time, otherwise, preset
+from edgernn.importer.preset import otherwise, preset, unsized
 from edgernn.importer.proof import corrected, proved
 from edgernn.importer.read import load
 from edgernn.importer.repair import repair, suspicion
@@ -90,7 +90,7 @@ def analyse(
     distance, _, nearest, hypothesis = min(failed, key=lambda failure: failure[:2])
     fits = all("not supported" in problem.what for problem in nearest.problems)
     if distance is _Distance.OPERATORS and not fits and not isinstance(hypothesis.length, int):
-        nearest = replace(nearest, problems=(*nearest.problems, *not_time(graph, hypothesis.times)))
+        nearest = replace(nearest, problems=(*nearest.problems, *unsized(graph, hypothesis.times)))
     return nearest
 
 

@@ -102,12 +102,14 @@ def _array(given: Input, value: Any) -> Array:
     return np.full(shape, made.reshape(()), dtype)
 
 
-def not_time(graph: Graph, times: Mapping[str, int | None]) -> list[Problem]:
-    """What to try where a graph with several inputs fails with this reading of time."""
-    given = [(x, times[x.name]) for x in graph.inputs if len(graph.inputs) > 1 and times.get(x.name) is not None]
-    names = dict.fromkeys(dimension(x.name, axis, x.dims[axis]) for x, axis in given if x.dims and axis is not None)
-    what, remedy = "was taken as time", "if it is the size of a frame or a batch, set it: --set {}=SIZE"
-    return [Problem(name, "dimension", what, remedy.format(name)) for name in names]
+def unsized(graph: Graph, times: Mapping[str, int | None]) -> list[Problem]:
+    """What to try where a graph with several inputs fails with this reading of time, and has free dimensions."""
+    names = {dimension(given.name, axis, n): times.get(given.name) == axis for given, axis, n in _free(graph)}
+    if len(graph.inputs) < 2 or not names:
+        return []
+    read = (f"'{name}' was taken as time" if timed else f"'{name}' counts as 1" for name, timed in names.items())
+    remedy = "set the one that is the size of a frame: --set NAME=SIZE"
+    return [Problem("graph", "", f"has free dimensions: {', '.join(read)}", remedy)]
 
 
 def unset(graph: Graph, nodes: Sequence[Node], ports: Sequence[str], read: Sequence[Value]) -> str:

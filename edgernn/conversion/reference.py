@@ -73,14 +73,18 @@ def compared(model: Model, report: Report, path: str | Path) -> dict[str, Drift]
 
 def _arrays(path: str | Path) -> dict[str, Array]:
     try:
-        with np.load(path, allow_pickle=False) as held:
-            if not isinstance(held, np.lib.npyio.NpzFile):
-                raise BadInput(f"{path} is no .npz file: save the arrays by name with numpy.savez")
-            return {name: held[name] for name in held.files}
+        held = np.load(path, allow_pickle=False)
+        arrays = {name: held[name] for name in held.files} if isinstance(held, np.lib.npyio.NpzFile) else None
     except FileNotFoundError:
         raise BadInput(f"there is no file '{path}'") from None
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise BadInput(f"{path} is no .npz file of plain arrays: {error}") from None
+    if arrays is None:
+        raise BadInput(f"{path} is no .npz file: save the arrays by name with numpy.savez")
+    for name, array in arrays.items():
+        if array.dtype.kind not in "biuf" or not np.isfinite(array).all():
+            raise BadInput(f"{path}: '{name}' holds something else than finite numbers")
+    return arrays
 
 
 def _check_names(model: Model, report: Report, path: str | Path, arrays: Mapping[str, Array], expected: Any) -> None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any
 
+import numpy as np
+
 from edgernn.errors import Problem, UnsupportedModel
 from edgernn.importer.assemble import assembled
 from edgernn.importer.build import Build
@@ -161,9 +163,10 @@ def _notes(graph: Graph, model: Model, found: Pairing, restarts: bool) -> tuple[
     if "fix_torch_gru" in graph.origin:
         notes.append("every GRU computes linear_before_reset=1, whatever the file says")
     notes += filter(None, [suspicion(graph), *(otherwise(graph, name) for name in graph.origin.get("constants", ()))])
-    if any(o.kind == "Cast" and o.attributes.get("to") in NARROW for o in graph.operators):
+    narrow = any(np.dtype(given.dtype).itemsize == 2 for given in graph.inputs)
+    if narrow or any(o.kind == "Cast" and o.attributes.get("to") in NARROW for o in graph.operators):
         notes.append(
-            "what the graph casts to narrow numbers is computed in float32, without their rounding or overflow"
+            "what the graph holds in narrow numbers is computed in float32, without their rounding or overflow"
         )
     if restarts:
         notes.append("cells with a constant initial state start anew in every frame, as in the graph")

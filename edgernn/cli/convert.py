@@ -5,11 +5,12 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from edgernn.cli.console import as_json
+from edgernn.cli.settings import settings
 
 if TYPE_CHECKING:
     from edgernn.layers.model import Model
@@ -39,41 +40,47 @@ NOISE = "Noise may be nothing like what the model was made for: name real frames
     help="Frames to compare on, instead of noise: .wav, .csv, .npy or .jsonl.",
 )
 @click.option(
-    "--state",
-    multiple=True,
-    callback=lambda ctx, parameter, given: states(given),
-    metavar="IN=OUT",
-    help="A state input of the graph and the output that replaces it; may be repeated.",
+    "--reference",
+    metavar="FILE.npz",
+    type=click.Path(path_type=Path),
+    help="Inputs, and the outputs that the source framework computed, by name: the float model must give the same.",
 )
+@settings
 @as_json
 def command(
-    source: Path, output: Path, quantize: str, calibrate: Path | None, state: dict[str, str], as_json: bool
+    source: Path,
+    output: Path,
+    quantize: str,
+    calibrate: Path | None,
+    reference: Path | None,
+    as_json: bool,
+    **given: Any,
 ) -> None:
     """Convert IN.onnx to a file that the other commands run.
 
     Then the model's answers are compared with ONNX Runtime's (where that is installed): on the frames that --calibrate
-    names, else on 5,000 frames of noise. The figures are kept in the file.
+    names, else on 5,000 frames of noise. The figures are kept in the file. With --reference they must also be those of
+    the framework that IN.onnx was exported from; otherwise nothing is written.
     """
     from edgernn.cli import console
+    from edgernn.cli.checking import figures, reference_sentence, remark
     from edgernn.conversion import convert
 
-    check_output(output, [source, *([calibrate] if calibrate else [])])
+    check_output(output, [source, *(path for path in (calibrate, reference) if path)])
     with console.working(f"reading {source}"):
-        model = convert(source, quantize=quantize, state=state)
+        model = convert(source, quantize=quantize, reference=reference, **given)
     for note in model.origin["notes"]:
-        console.say(f"note: {note}")
+        console.say(remark(note))
     model, found, verdict = checked(model, source, calibrate)
     model.save(output)
+    size = output.stat().st_size
     if as_json:
-        from edgernn.cli.checking import figures
-
-        console.print_json(
-            {"file": str(output), "bytes": output.stat().st_size, "hash": model.hash, "parity": figures(found)}
-        )
+        shown = {"file": str(output), "bytes": size, "hash": model.hash, "parity": figures(found)}
+        console.print_json({**shown, **({"reference": model.origin["reference"]["outputs"]} if reference else {})})
         return
-    click.echo(
-        console.plain(f"{output}: {model.parameters:,} weights, {console.size(output.stat().st_size)}.\n{verdict}")
-    )
+    lines = [f"{output}: {model.parameters:,} weights, {console.size(size)}.", verdict]
+    lines += [reference_sentence(model.origin["reference"])] if reference else []
+    click.echo(console.plain("\n".join(lines)))
 
 
 def check_output(output: Path, read: list[Path]) -> None:
@@ -84,14 +91,6 @@ def check_output(output: Path, read: list[Path]) -> None:
         raise click.BadParameter(f"{output} is not a plain file", param_hint="-o")
     if not output.resolve().parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(output.parent))
-
-
-def states(given: tuple[str, ...]) -> dict[str, str]:
-    """("h=hn", ...) as {"h": "hn"}."""
-    found = dict(text.partition("=")[::2] for text in given)
-    if not all(name and output for name, output in found.items()) or len(found) < len(given):
-        raise click.BadParameter("IN=OUT expected, each input once")
-    return found
 
 
 def checked(model: Model, source: Path, calibrate: Path | None) -> tuple[Model, dict[str, Drift], str]:

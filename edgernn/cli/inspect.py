@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgernn.cli.console import as_json
+from edgernn.cli.settings import settings
 
 if TYPE_CHECKING:
     from edgernn.importer import Report
@@ -17,16 +18,20 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
+@settings
 @as_json
-def command(file: Path, as_json: bool) -> None:
+def command(file: Path, as_json: bool, **given: Any) -> None:
     """Show the layers, ports, state, memory and cost of FILE (.edgernn or .onnx).
 
     Of an ONNX file it also shows which inputs and outputs were paired as states, and every problem that would stop it
-    from converting; the exit status is 1 where there is one.
+    from converting; the exit status is 1 where there is one. The options are those of convert, for ONNX files.
     """
     from edgernn.cli import console
 
-    report = analysed(file) if file.suffix.lower() == ".onnx" else None
+    is_onnx = file.suffix.lower() == ".onnx"
+    if any(given.values()) and not is_onnx:
+        raise click.UsageError(f"--state, --set and --fix-torch-gru are for ONNX files; {file} is none")
+    report = analysed(file, **given) if is_onnx else None
     model = report.model if report else loaded(file)
     if as_json:
         found = {**(described(model) if model else {}), **(findings(report) if report else {})}
@@ -47,11 +52,17 @@ def loaded(file: Path) -> Model:
     return edgernn.load(file)
 
 
-def analysed(file: Path) -> Report:
-    """What the importer says of an ONNX file."""
+def analysed(file: Path, **given: Any) -> Report:
+    """What the importer says of an ONNX file, which is said on standard error too where it is likely wrong."""
+    from edgernn.cli import console
+    from edgernn.cli.checking import remark
     from edgernn.conversion import analyse
 
-    return analyse(file)
+    report = analyse(file, **given)
+    for line in map(remark, report.notes):
+        if line.startswith("warning"):
+            console.say(line)
+    return report
 
 
 def memory(model: Model) -> dict[str, dict[str, int]]:

@@ -27,23 +27,37 @@ def convert(
     quantize: str = "none",
     calibration: Any = None,
     state: Mapping[str, str] | None = None,
+    constants: Mapping[str, Any] | None = None,
+    fix_torch_gru: bool = False,
+    reference: str | Path | None = None,
 ) -> Model:
     """The streaming model in an ONNX file.
 
     quantize: "none" (float32) or "int8". calibration: frames (T, n_in) or a list of such recordings (a mapping from
     port to array each where there are several inputs), on which the model's answers are compared with ONNX Runtime's;
     the figures are kept in `origin["parity"]`. state: pairs of state input and state output, where the graph leaves
-    them open. What should be known of the graph though it stops nothing is in `origin["notes"]`.
+    them open. constants: inputs of the graph that are the same in every call, {"sr": 16000}, so that an If on them can
+    be resolved, and sizes of free dimensions that are not time, {"samples": 576}; a dimension without a name goes by
+    its input and axis, {"input:1": 576}. fix_torch_gru: repair the GRUs of a file that PyTorch's exporter wrote with
+    linear_before_reset=0. reference: an .npz file with inputs and the outputs that the source framework computed from
+    them, by the names of the graph's inputs and outputs; the float model is compared with them, and the figures are
+    kept in `origin["reference"]`. What should be known of the graph though it stops nothing is in `origin["notes"]`.
 
-    Raises UnsupportedModel with every problem at once, BadModelFile for what is no sound ONNX file, ValueError for
-    an unknown format, BadInput for calibration that does not fit, and BackendUnavailable where a package is missing.
+    Raises UnsupportedModel with every problem at once, and where the answers are not those of the reference,
+    BadModelFile for what is no sound ONNX file, ValueError for an unknown format, BadInput for calibration, constants
+    and references that do not fit and where there is no GRU to repair, and BackendUnavailable where a package is
+    missing.
     """
     if quantize not in FORMATS:
         raise ValueError(f"quantize='{quantize}': one of {', '.join(FORMATS)} expected")
-    report = analyse(source, state)
+    report = analyse(source, state, constants, fix_torch_gru)
     if report.model is None:
         raise UnsupportedModel(report.problems)
     found = {"time": report.time, "states": dict(report.states), "notes": list(report.notes)}
+    if reference is not None:
+        from edgernn.conversion.reference import checked
+
+        found["reference"] = checked(report.model, report, reference)
     model = replace(quantise(report.model, quantize), origin={**report.model.origin, **found})
     if calibration is None:
         return model
@@ -52,10 +66,31 @@ def convert(
     return with_parity(model, parity(model, source, calibration))
 
 
-def analyse(source: str | Path, state: Mapping[str, str] | None = None) -> Report:
-    """What an ONNX file would become, or every problem that stops it. Raises BadModelFile and BackendUnavailable."""
+def analyse(
+    source: str | Path,
+    state: Mapping[str, str] | None = None,
+    constants: Mapping[str, Any] | None = None,
+    fix_torch_gru: bool = False,
+) -> Report:
+    """What an ONNX file would become, or every problem that stops it; the arguments are those of `convert`.
+
+    Raises BadModelFile, BadInput and BackendUnavailable.
+    """
     try:
         from edgernn import importer
     except ModuleNotFoundError as error:
         raise BackendUnavailable(f"reading ONNX files needs the package {error.name}: {GET}") from None
-    return importer.analyse(source, state)
+    return importer.analyse(source, state, constants, fix_torch_gru)
+
+
+def analyse_again(source: str | Path, model: Model) -> Report:
+    """What an ONNX file becomes with the settings in the origin of a model that was converted from it."""
+    pairs = model.origin.get("states")
+    state = {str(name): str(output) for name, output in pairs.items()} if isinstance(pairs, Mapping) else {}
+    return analyse(source, state, constants_of(model), model.origin.get("fix_torch_gru") is True)
+
+
+def constants_of(model: Model) -> Mapping[str, Any]:
+    """What was set when the model was converted, by its origin, which anybody may have written."""
+    constants = model.origin.get("constants")
+    return constants if isinstance(constants, Mapping) else {}

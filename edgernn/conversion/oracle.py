@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from edgernn.conversion import GET, analyse
+from edgernn.conversion import GET, analyse_again, constants_of
 from edgernn.conversion.noise import noise
 from edgernn.errors import BackendUnavailable, BadInput
 from edgernn.layers.base import Array, Shape, volume
@@ -51,6 +51,11 @@ class Feed:
         """Numbers in one frame."""
         return volume(tuple(n for axis, n in enumerate(self.shape) if axis != self.time))
 
+    def filled(self, value: Any) -> Array:
+        """An array that the graph takes as it is, or a single number in the whole input."""
+        given = np.asarray(value, self.dtype)
+        return given if given.ndim == len(self.shape) else np.full(self.shape, given.reshape(()))
+
     def array(self, frames: Array) -> Array:
         """frames (T, size) or (T,) as the graph wants them: T along its time axis, or the only frame there is."""
         if self.time is None:
@@ -60,7 +65,7 @@ class Feed:
 
 
 class Oracle:
-    """Runs the graph that `model` was converted from, with the states that were paired then.
+    """Runs the graph that `model` was converted from, with what was set and the states that were paired then.
 
     Raises BackendUnavailable where onnxruntime is not installed or does not run the file, and BadInput where the model
     cannot have come from it.
@@ -68,11 +73,13 @@ class Oracle:
 
     def __init__(self, source: str | Path, model: Model):
         self.model = model
-        report = analyse(source, _pairs(model))
+        report = analyse_again(source, model)
         self.pairs = dict(report.states)
-        self._session = _session(source)
+        self._session = _session(_file(source, model))
         times = dict(report.time_axes)
-        self._feeds = {given.name: _feed(given, times) for given in self._session.get_inputs()}
+        self._constants = constants_of(model)
+        self._feeds = {given.name: _feed(given, times, self._constants) for given in self._session.get_inputs()}
+        self._defaults = {given.name: tuple(given.shape) for given in self._session.get_overridable_initializers()}
         self._outputs = [given.name for given in self._session.get_outputs()]
         self._check_ports(source)
 
@@ -104,15 +111,10 @@ class Oracle:
         return True
 
     def start(self) -> dict[str, Array]:
-        """The states, and inputs that are no port, before the first frame."""
-        first = {state.name: state.initial for state in self.model.states}
+        """The inputs that are no port, before the first frame: states at zero, and what was set."""
         ports = {port.name for port in self.model.inputs}
         return {
-            name: np.broadcast_to(first[name].reshape(-1) if name in first else 0, volume(feed.shape))
-            .reshape(feed.shape)
-            .astype(feed.dtype)
-            for name, feed in self._feeds.items()
-            if name not in ports
+            name: feed.filled(self._constants.get(name, 0)) for name, feed in self._feeds.items() if name not in ports
         }
 
     def call(
@@ -124,8 +126,12 @@ class Oracle:
         except Exception as error:  # onnxruntime has no common base for its errors
             raise _unable(error) from None
         outputs = dict(zip(self._outputs, values, strict=True))
-        new = {name: outputs[output].reshape(states[name].shape) for name, output in self.pairs.items()}
+        new = {name: outputs[output].reshape(self._shape(name)) for name, output in self.pairs.items()}
         return outputs, {**states, **new}
+
+    def _shape(self, name: str) -> Shape:
+        """The shape of a state input; one with a default is no feed, since it begins with that."""
+        return self._feeds[name].shape if name in self._feeds else self._defaults[name]
 
     def _fed(self, frames: Mapping[str, Array]) -> dict[str, Array]:
         return {port.name: self._feeds[port.name].array(frames[port.name]) for port in self.model.inputs}
@@ -156,15 +162,9 @@ class Oracle:
         return taken
 
     def _placed(self, name: str, value: Array, start: int, count: int) -> Answers:
-        """One output of a call with `count` frames: an answer a frame, or one that belongs to the last of them."""
-        port = next(port for port in self.model.outputs if port.name == name)
-        if value.size == port.size:
-            return Answers(np.array([start + count - 1]), value.reshape(1, port.size))
-        frame = self.model.shapes[port.value]
-        axes = [axis for axis, n in enumerate(value.shape) if n == count]
-        likely = [axis for axis in axes if len(frame) == value.ndim and frame[axis] == 1]
-        turned = np.moveaxis(value, (likely or axes)[0], 0)
-        return Answers(np.arange(start, start + count), turned.reshape(count, port.size))
+        """One output of a call with `count` frames."""
+        found = placed(self.model, name, value, count)
+        return Answers(found.frames + start, found.values)
 
     def _add_prefixes(self, frames: Mapping[str, Array], found: dict[str, list[Answers]]) -> None:
         """For outputs that come at the end of a sequence, the answers at the ends of shorter ones."""
@@ -176,13 +176,33 @@ class Oracle:
                 found[name].append(self._placed(name, outputs[name], 0, length))
 
 
-def _pairs(model: Model) -> dict[str, str]:
-    """The states in the model's origin, which anybody may have written."""
-    pairs = model.origin.get("states")
-    return {str(name): str(output) for name, output in pairs.items()} if isinstance(pairs, Mapping) else {}
+def placed(model: Model, name: str, value: Array, count: int) -> Answers:
+    """An output of the graph after `count` frames: an answer a frame, or one that belongs to the last of them.
+
+    Raises ValueError where it is neither.
+    """
+    port = next(port for port in model.outputs if port.name == name)
+    if value.size == port.size:
+        return Answers(np.array([count - 1]), value.reshape(1, port.size))
+    frame = model.shapes[port.value]
+    axes = [axis for axis, n in enumerate(value.shape) if n == count]
+    likely = [axis for axis in axes if len(frame) == value.ndim and frame[axis] == 1]
+    if not axes or value.size != count * port.size:
+        raise ValueError(f"{list(value.shape)} is neither one answer of {port.size} numbers nor {count} of them")
+    turned = np.moveaxis(value, (likely or axes)[0], 0)
+    return Answers(np.arange(count), turned.reshape(count, port.size))
 
 
-def _session(source: str | Path) -> Any:
+def _file(source: str | Path, model: Model) -> str | bytes:
+    """The file to run; with the repair that the model was converted with, if any."""
+    if model.origin.get("fix_torch_gru") is not True:
+        return str(source)
+    from edgernn.importer.repair import repaired
+
+    return repaired(source)
+
+
+def _session(source: str | bytes) -> Any:
     try:
         import onnxruntime
     except ImportError:
@@ -191,7 +211,7 @@ def _session(source: str | Path) -> Any:
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4
     try:
-        return onnxruntime.InferenceSession(str(source), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime has no common base for its errors
         raise _unable(error) from None
 
@@ -201,11 +221,16 @@ def _unable(error: Exception) -> BackendUnavailable:
     return BackendUnavailable(f"ONNX Runtime does not run this file: {first[:200]}")
 
 
-def _feed(given: Any, times: Mapping[str, int]) -> Feed:
+def _feed(given: Any, times: Mapping[str, int], sizes: Mapping[str, Any]) -> Feed:
+    from edgernn.importer.preset import dimension
+
     time_axis = times.get(given.name)
-    shape = tuple(n if isinstance(n, int) and n > 0 else 1 for n in given.shape)
-    fixed = given.shape[time_axis] if time_axis is not None else None
-    return Feed(shape, time_axis, DTYPES[given.type], fixed if isinstance(fixed, int) else None)
+    known = [
+        n if isinstance(n, int) else sizes.get(dimension(given.name, axis, n)) for axis, n in enumerate(given.shape)
+    ]
+    shape = tuple(n if n and n > 0 else 1 for n in known)
+    fixed = known[time_axis] if time_axis is not None else None
+    return Feed(shape, time_axis, DTYPES[given.type], fixed)
 
 
 def _joined(parts: list[Answers]) -> Answers:

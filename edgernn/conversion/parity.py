@@ -48,8 +48,12 @@ def parity(
 
 def with_parity(model: Model, figures: Mapping[str, Drift], frames: str = "calibration") -> Model:
     """The model with these figures in its origin, and the name of the frames that they were measured on."""
-    outputs = {name: {key: _finite(value) for key, value in asdict(found).items()} for name, found in figures.items()}
-    return replace(model, origin={**model.origin, "parity": {"frames": frames, "outputs": outputs}})
+    return replace(model, origin={**model.origin, "parity": {"frames": frames, "outputs": noted(figures)}})
+
+
+def noted(figures: Mapping[str, Drift]) -> dict[str, dict[str, float | None]]:
+    """The figures as the origin holds them: None for what is not finite."""
+    return {name: {key: _finite(value) for key, value in asdict(found).items()} for name, found in figures.items()}
 
 
 def _recordings(model: Model, frames: Any) -> list[dict[str, Array]]:

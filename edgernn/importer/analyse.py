@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
+from typing import Any
+
+import numpy as np
 
 from edgernn.errors import Problem, UnsupportedModel
 from edgernn.importer.assemble import assembled
 from edgernn.importer.build import Build
 from edgernn.importer.dims import Symbol
-from edgernn.importer.graph import Graph
+from edgernn.importer.graph import Dim, Graph
+from edgernn.importer.preset import otherwise, preset, unsized
+from edgernn.importer.proof import corrected, proved
 from edgernn.importer.read import load
+from edgernn.importer.repair import repair, suspicion
 from edgernn.importer.signals import Wider
-from edgernn.importer.state import Pairing, pair
+from edgernn.importer.state import Pairing, as_constants, pair, with_states
 from edgernn.importer.time import Hypothesis, hypotheses
 from edgernn.importer.unrolled import UNROLLED
 from edgernn.layers.model import Model
@@ -31,7 +37,8 @@ class Report:
     """What was found in a file: a Model, or the problems that stop it from being one.
 
     `states`: (input, output) pairs of the ONNX graph that the Model hides. `time`: which axis is time, in words, and
-    `time_axes` the same as (input, axis) pairs. `notes`: what the reader should know though it stops nothing.
+    `time_axes` the same as (input, axis) pairs. `dims`: the dimensions of each input. `notes`: what the reader should
+    know though it stops nothing.
     """
 
     model: Model | None
@@ -39,41 +46,58 @@ class Report:
     states: tuple[tuple[str, str], ...] = ()
     time: str = ""
     time_axes: tuple[tuple[str, int], ...] = ()
+    dims: tuple[tuple[str, tuple[Dim, ...]], ...] = ()
     notes: tuple[str, ...] = ()
 
 
-def read(source: str | os.PathLike[str] | bytes, *, state: Mapping[str, str] | None = None) -> Model:
-    """The Model of an ONNX file, or of its bytes.
+def read(
+    source: str | os.PathLike[str] | bytes,
+    *,
+    state: Mapping[str, str] | None = None,
+    constants: Mapping[str, Any] | None = None,
+    fix_torch_gru: bool = False,
+) -> Model:
+    """The Model of an ONNX file, or of its bytes; the arguments are those of `analyse`.
 
-    `state` names states that are inputs and outputs of the graph, {input: output}, where they are not found by
-    themselves. Raises BadModelFile for a broken file and UnsupportedModel, with every problem, for a graph that cannot
-    be streamed.
+    Raises BadModelFile for a broken file, BadInput for constants that do not fit and UnsupportedModel, with every
+    problem, for a graph that cannot be streamed.
     """
-    report = analyse(source, state)
+    report = analyse(source, state, constants, fix_torch_gru)
     if report.model is None:
         raise UnsupportedModel(report.problems)
     return report.model
 
 
-def analyse(source: str | os.PathLike[str] | bytes, state: Mapping[str, str] | None = None) -> Report:
-    """What an ONNX file holds and whether it can be streamed. Raises BadModelFile for a broken file."""
+def analyse(
+    source: str | os.PathLike[str] | bytes,
+    state: Mapping[str, str] | None = None,
+    constants: Mapping[str, Any] | None = None,
+    fix_torch_gru: bool = False,
+) -> Report:
+    """What an ONNX file holds and whether it can be streamed.
+
+    `state` names states that are inputs and outputs of the graph, {input: output}, where they are not found by
+    themselves. `constants`: inputs that are the same in every call, {input: value}, and free dimensions other than
+    time, {name: size}. `fix_torch_gru`: every GRU computes linear_before_reset=1, as PyTorch does. Raises BadModelFile
+    for a broken file, and BadInput for constants that do not fit and where there is no GRU to fix.
+    """
     try:
-        graph = load(source)
+        graph = preset(load(source, repair if fix_torch_gru else None), constants or {})
+        graph = with_states(graph, state or {})
+        graph = replace(graph, origin={**graph.origin, **({"fix_torch_gru": True} if fix_torch_gru else {})})
     except UnsupportedModel as unsupported:
         return Report(None, unsupported.problems)
-    failed: list[tuple[_Distance, int, Report]] = []
+    failed: list[tuple[_Distance, int, Report, Hypothesis]] = []
     for hypothesis in hypotheses(graph):
         distance, report = _tried(graph, hypothesis, state or {})
         if report.model is not None:
             return report
-        failed.append((distance, len(report.problems), report))
-    return min(failed, key=lambda failure: failure[:2])[2]
-
-
-PYTORCH_GRU = (
-    "a GRU has linear_before_reset=0, which PyTorch does not compute: some of its exporters write that by mistake. "
-    "Compare with PyTorch's own output, and export with another version or dynamo=False"
-)
+        failed.append((distance, len(report.problems), report, hypothesis))
+    distance, _, nearest, hypothesis = min(failed, key=lambda failure: failure[:2])
+    fits = all("not supported" in problem.what for problem in nearest.problems)
+    if distance is _Distance.OPERATORS and not fits and not isinstance(hypothesis.length, int):
+        nearest = replace(nearest, problems=(*nearest.problems, *unsized(graph, hypothesis.times)))
+    return nearest
 
 
 class _Distance(IntEnum):
@@ -104,8 +128,16 @@ def _tried(graph: Graph, hypothesis: Hypothesis, given: Mapping[str, str]) -> tu
         far = _Distance.OPERATORS_AT_FIXED_LENGTH if fixed else _Distance.OPERATORS
         return far, _failed(hypothesis, problems)
     found = pair(build, graph, given)
+    loose = [name for name in graph.defaults if name in build.ports and name not in found.pairs]
+    if loose:
+        return _tried(as_constants(graph, loose), hypothesis, given)
+    shown = proved(build, graph, found.pairs, found.options) if found.options else None
+    if shown is not None:
+        found = Pairing(shown, zeroed=found.zeroed)
     if found.problems:
         return _Distance.STATES, _failed(hypothesis, found.problems)
+    if not build.has_time:
+        found.pairs = corrected(build, graph, found.pairs, given)
     restarts = bool(found.pairs and build.states) and not build.has_time
     if restarts or found.zeroed:
         build = built(graph, hypothesis, restarts, found.zeroed)
@@ -114,7 +146,8 @@ def _tried(graph: Graph, hypothesis: Hypothesis, given: Mapping[str, str]) -> tu
         return _Distance.NO_RECURRENCE, _failed(hypothesis, model)
     axes = tuple((name, axis) for name, axis in hypothesis.times.items() if axis is not None)
     notes = (*build.notes, *_notes(graph, model, found, restarts))
-    return _Distance.STATES, Report(model, (), tuple(found.pairs.items()), hypothesis.text, axes, notes)
+    dims = tuple((given.name, given.dims or ()) for given in graph.inputs)
+    return _Distance.STATES, Report(model, (), tuple(found.pairs.items()), hypothesis.text, axes, dims, notes)
 
 
 def built(graph: Graph, hypothesis: Hypothesis, restarts: bool = False, zeroed: Collection[str] = ()) -> Build:
@@ -151,12 +184,13 @@ def _notes(graph: Graph, model: Model, found: Pairing, restarts: bool) -> tuple[
     unused = [given.name for given in graph.inputs if given.name not in used]
     notes = [f"the input '{name}' has no effect and is left out" for name in unused]
     notes += [f"the state '{name}' starts at zero and is carried inside the stream" for name in found.zeroed]
-    of_pytorch = graph.origin["producer"].startswith("pytorch")
-    if of_pytorch and any(o.kind == "GRU" and not o.attributes.get("linear_before_reset", 0) for o in graph.operators):
-        notes.append(PYTORCH_GRU)
-    if any(o.kind == "Cast" and o.attributes.get("to") in NARROW for o in graph.operators):
+    if "fix_torch_gru" in graph.origin:
+        notes.append("every GRU computes linear_before_reset=1, whatever the file says")
+    notes += filter(None, [suspicion(graph), *(otherwise(graph, name) for name in graph.origin.get("constants", ()))])
+    narrow = any(np.dtype(given.dtype).itemsize == 2 for given in graph.inputs)
+    if narrow or any(o.kind == "Cast" and o.attributes.get("to") in NARROW for o in graph.operators):
         notes.append(
-            "what the graph casts to narrow numbers is computed in float32, without their rounding or overflow"
+            "what the graph holds in narrow numbers is computed in float32, without their rounding or overflow"
         )
     if restarts:
         notes.append("cells with a constant initial state start anew in every frame, as in the graph")

@@ -11,9 +11,11 @@ from edgernn.errors import Problem
 from edgernn.importer.build import Build
 from edgernn.importer.dims import Symbol
 from edgernn.importer.graph import Graph
+from edgernn.importer.preset import advice
 from edgernn.importer.simplify import pruned_parts, simplified
+from edgernn.importer.state import shown_too
 from edgernn.importer.token import looked_up
-from edgernn.layers.base import volume
+from edgernn.layers.base import Array, volume
 from edgernn.layers.gru import GRU
 from edgernn.layers.lstm import LSTM
 from edgernn.layers.model import Model, Node, Port, State
@@ -42,9 +44,12 @@ def assembled(build: Build, graph: Graph, pairs: Mapping[str, str]) -> Model | l
     values = {name: value if name in pairs.values() else _shown(build, value, delay) for name, value in values.items()}
     if not values or not build.ports.keys() - pairs.keys():
         return [NO_INPUT]
-    shown = [name for name in graph.outputs if name not in pairs.values()] or list(graph.outputs)
+    hidden = {output for name, output in pairs.items() if not shown_too(name, output)}
+    shown = [name for name in graph.outputs if name not in hidden]
+    if all((value := build.values[name]) is not None and value.const is not None for name in shown):
+        shown = list(graph.outputs)  # a stream that answers nothing but constants is not meant
     outputs = tuple(Port(name, values[name].name, volume(values[name].shape)) for name in shown)
-    nodes, states = _parts(build, pairs, values, outputs)
+    nodes, states = _parts(build, graph, pairs, values, outputs)
     read = {name for node in nodes for name in node.inputs}
     inputs = tuple(_port(build, name) for name in build.ports if name not in pairs and name in read)
     if not inputs:
@@ -66,6 +71,8 @@ def _frames_late(build: Build, value: Value) -> int:
 def _shown(build: Build, value: Value, delay: int) -> Value:
     """An output `delay` frames late, one step after the other, and zero before its first."""
     evaluations = delay // build.hop
+    if value.time is None and not evaluations:
+        return value
     if value.time is None:
         (now,) = build.add(Reshape((1, *value.shape)), value)
         late = delayed(build, replace(now, time=0, length=build.length), evaluations)
@@ -78,12 +85,12 @@ def _shown(build: Build, value: Value, delay: int) -> Value:
 
 
 def _parts(
-    build: Build, pairs: Mapping[str, str], values: Mapping[str, Value], outputs: Sequence[Port]
+    build: Build, graph: Graph, pairs: Mapping[str, str], values: Mapping[str, Value], outputs: Sequence[Port]
 ) -> tuple[tuple[Node, ...], tuple[State, ...]]:
     """The nodes and states that these outputs need."""
     starts = {name: value for name in pairs if (value := build.values[name]) is not None}
     explicit = [
-        State(start.name, values[pairs[name]].name, np.zeros(start.shape, np.float32)) for name, start in starts.items()
+        State(start.name, values[pairs[name]].name, _initial(graph, name, start)) for name, start in starts.items()
     ]
     carried = {state.name for state in explicit}
     ends, made = [port.value for port in outputs], [node for node in build.nodes if node.outputs[0] not in carried]
@@ -92,6 +99,11 @@ def _parts(
         nodes = looked_up(nodes, port, vocabulary, build.roots)
     nodes, states = pruned_parts(ends, nodes, states)
     return tuple(nodes), tuple(states)
+
+
+def _initial(graph: Graph, name: str, start: Value) -> Array:
+    """What a state begins with: what the file gives as the input's default, or zero."""
+    return np.asarray(graph.defaults.get(name, np.zeros(start.shape)), np.float32)
 
 
 def _port(build: Build, name: str) -> Port:
@@ -108,7 +120,9 @@ def _misused_tokens(build: Build, graph: Graph, nodes: Sequence[Node], outputs: 
     for node in nodes:
         roots = {build.roots.get(name) for name in node.inputs} & whole
         if roots and not isinstance(node.layer, Reshape):
-            what = f"computes with the input '{roots.pop()}', whose integers can only pick rows of a table in a stream"
-            problems.append(Problem(node.name, type(node.layer).__name__, what, "give it as float32 instead"))
+            name = str(roots.pop())
+            what = f"computes with the input '{name}', whose integers can only pick rows of a table in a stream"
+            remedy = advice(graph, name) or "give it as float32 instead"
+            problems.append(Problem(node.name, type(node.layer).__name__, what, remedy))
     shown = {build.roots.get(port.value) for port in outputs} & whole
     return problems + [Problem(str(name), "input", "is given back as it came", "drop that output") for name in shown]

@@ -18,6 +18,7 @@ from edgernn.importer.known import known
 from edgernn.importer.loop import check_inside, looped
 from edgernn.importer.moments import Moments, picked
 from edgernn.importer.once import Once
+from edgernn.importer.preset import free_dimensions, unset
 from edgernn.importer.signals import REASONS, Refused, Wider
 from edgernn.importer.subgraph import branched
 from edgernn.importer.token import token_of
@@ -87,10 +88,12 @@ class Build:
         self._clock: Value | None = None
         self._taken = {given.name for given in graph.inputs}
         self.operator = Operator("graph", "", "", (), ())
-        named = {n for given in graph.inputs for n in given.dims or () if isinstance(n, str)}
+        self._graph = graph
+        free_names = free_dimensions(graph)
         self._remedy = (
-            f"free dimensions ({', '.join(sorted(named))}) count as 1 where they are not time: export with fixed sizes"
-            if named
+            f"free dimensions ({', '.join(free_names)}) count as 1 where they are not time: set the size of one with "
+            "--set NAME=SIZE, or export with fixed sizes"
+            if free_names
             else "check the file with onnx.checker"
         )
         for name, array in graph.constants.items():
@@ -128,8 +131,10 @@ class Build:
 
     def _fail(self, operator: Operator, what: str, remedy: str) -> None:
         """Note why a node cannot be had; the reason is another one where its input already could not."""
-        read = [value.name for name in operator.reads if (value := self.values[name]) is not None]
-        problem = self.moments.problem(read) or Problem(operator.name, operator.kind, what, remedy)
+        read = [value for name in operator.reads if (value := self.values[name]) is not None]
+        remedy = unset(self._graph, self.nodes, list(self.ports), read) or remedy
+        found = self.moments.problem([value.name for value in read])
+        problem = found or Problem(operator.name, operator.kind, what, remedy)
         if problem not in self.problems:
             self.problems.append(problem)
 

@@ -30,6 +30,11 @@ class Ends:
         }
         self.outputs = {name: value for name in graph.outputs if (value := build.values[name]) and _may_be_state(value)}
 
+    def sources(self, output: str) -> frozenset[str]:
+        """The inputs that an output of the graph, whatever its type, is computed from within a frame."""
+        value = self.build.values[output]
+        return self.reach.get(value.name, frozenset()) if value is not None else frozenset()
+
     def misnamed(self, name: str, output: str) -> Problem | None:
         """What is wrong with a pair that the user named."""
         if name not in self.inputs:
@@ -43,9 +48,14 @@ class Ends:
             return Problem(name, "state", f"has another shape than '{output}': {shapes}", "name a pair of equal shape")
         return None
 
-    def fits(self, name: str, output: str) -> bool:
+    def equal(self, name: str, output: str) -> bool:
         """Whether both have the same shape."""
         return self.inputs[name].shape == self.outputs[output].shape
+
+    def fits(self, name: str, output: str) -> bool:
+        """Whether both have the same shape, wherever their batch of 1 stands."""
+        before, after = self.inputs[name].shape, self.outputs[output].shape
+        return [n for n in before if n != 1] == [n for n in after if n != 1]
 
     def depends(self, output: str, name: str) -> bool:
         """Whether the output is computed from the input."""

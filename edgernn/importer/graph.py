@@ -41,7 +41,7 @@ class Operator:
 
 @dataclass(frozen=True)
 class Graph:
-    """What a file holds."""
+    """What a file holds. `defaults`: inputs that need not be given, which stand among the constants at first."""
 
     inputs: tuple[Input, ...]
     outputs: tuple[str, ...]
@@ -49,6 +49,7 @@ class Graph:
     constants: Mapping[str, Array]
     opset: int
     origin: Mapping[str, Any]
+    defaults: Mapping[str, Array] = field(default_factory=dict)
 
 
 def ordered(operators: Iterable[Operator], known: Iterable[str], outputs: Iterable[str]) -> tuple[Operator, ...]:

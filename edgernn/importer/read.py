@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import onnx
 from google.protobuf.message import DecodeError
 from onnx import numpy_helper
 
-from edgernn.errors import BadModelFile, Problem, UnsupportedModel
+from edgernn.errors import BadModelFile, EdgernnError, Problem, UnsupportedModel
 from edgernn.importer.external import embed
 from edgernn.importer.functions import inlined
 from edgernn.importer.graph import Dim, Graph, Input, Operator, ordered
@@ -25,13 +25,16 @@ OLDEST_OPSET = 7
 DEFAULT_DOMAINS = ("", "ai.onnx")
 
 
-def load(source: str | os.PathLike[str] | bytes) -> Graph:
-    """The graph of an ONNX file, or of its bytes. Raises BadModelFile and UnsupportedModel."""
+Edit = Callable[[onnx.ModelProto], object]
+
+
+def load(source: str | os.PathLike[str] | bytes, edit: Edit | None = None) -> Graph:
+    """The graph of an ONNX file, or of its bytes, after `edit`. Raises BadModelFile and UnsupportedModel."""
     folder = None if isinstance(source, bytes) else Path(source).parent
     data = source if isinstance(source, bytes) else _bytes(Path(source))
     try:
-        return _graph(data, folder)
-    except (BadModelFile, UnsupportedModel):
+        return _graph(data, folder, edit)
+    except EdgernnError:
         raise
     except UnicodeDecodeError:
         raise BadModelFile("a name in the file is not UTF-8; export the model again") from None
@@ -58,10 +61,12 @@ def _bytes(path: Path) -> bytes:
         raise BadModelFile(f"'{path}' cannot be read: {_brief(error)}") from None
 
 
-def _graph(data: bytes, folder: Path | None) -> Graph:
+def _graph(data: bytes, folder: Path | None, edit: Edit | None) -> Graph:
     model = _parsed(data)
     opset = _opset(model)
     embed(model, folder)
+    if edit is not None:
+        edit(model)
     model = inlined(model)
     graph = model.graph
     if graph.sparse_initializer:
@@ -87,7 +92,10 @@ def _graph(data: bytes, folder: Path | None) -> Graph:
         "opset": opset,
         "sha256": hashlib.sha256(data).hexdigest(),
     }
-    return Graph(inputs, outputs, operators, constants, opset, origin)
+    # before version 4 every constant was listed as an input, and none was meant to be given
+    optional = [value.name for value in graph.input if value.name in constants] if model.ir_version >= 4 else []
+    defaults = {name: constants[name] for name in optional}
+    return Graph(inputs, outputs, operators, constants, opset, origin, defaults)
 
 
 def _check_text(names: Iterable[str]) -> None:

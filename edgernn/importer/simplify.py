@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from edgernn.importer.cells import cells_found
+from edgernn.importer.parts import states_parted
 from edgernn.layers.base import Array, Shape
 from edgernn.layers.constant import Constant
 from edgernn.layers.dense import Affine
@@ -22,7 +23,7 @@ Makers = Mapping[str, Node]
 def simplified(model: Model) -> Model:
     """A model that computes the same with fewer layers."""
     joined = pruned(reshapes_joined(pruned(biases_joined(pruned(model)))))
-    return pruned(reshapes_joined(pruned(cells_found(joined))))
+    return pruned(reshapes_joined(pruned(cells_found(states_parted(joined)))))
 
 
 def pruned(model: Model) -> Model:

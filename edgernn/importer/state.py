@@ -2,32 +2,38 @@
 
 In a sequence graph a pair counts only where the file proves it: what a cell leaves behind, put through the state output
 and back in at the state input, must be where that cell starts. A step graph may compute its cells in any way, so there
-dataflow, names and shapes decide in this order, and `state={input: output}` settles what they leave open. States begin
-at zero.
+dataflow, names and shapes decide in this order, then the cells that a pairing makes of the graph (see `proof`), and
+`state={input: output}` settles what they leave open. States begin at zero, or at the default that the file gives the
+input.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
 
 from edgernn.errors import Problem
 from edgernn.importer.build import Build
 from edgernn.importer.ends import Ends
-from edgernn.importer.graph import Graph
+from edgernn.importer.graph import Graph, Input
+from edgernn.importer.preset import advice
 
 # Words that tell a state's old value from its new one, and words that only states have in their names
 FILLERS = {"in", "out", "input", "output", "next", "prev", "previous", "new", "old", "initial", "init", "final", "last"}
 FILLERS |= {"n", "0"}
 STATELY = {"h", "c", "hx", "cx", "hidden", "cell", "state", "states", "cache", "memory", "buffer", "context"}
+Match = Callable[[str, str], bool]  # of an input and an output
 
 
 @dataclass
 class Pairing:
-    """What was found: input -> output; inputs that are taken as zero; and what stands in the way."""
+    """What was found: input -> output; inputs that are taken as zero; what is left open; and what stands in the way."""
 
     pairs: dict[str, str] = field(default_factory=dict)
+    options: dict[str, list[str]] = field(default_factory=dict)  # input -> outputs that may replace it
     zeroed: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
@@ -50,21 +56,46 @@ def pair(build: Build, graph: Graph, given: Mapping[str, str]) -> Pairing:
     else:
         _settle_by_name(found, ends, graph)
         _settle_by_shape(found, ends)
+        found.problems += _counters(ends, graph)
     return found
 
 
-def _settle(found: Pairing, ends: Ends, matches: Callable[[str, str], bool]) -> None:
-    """Pair inputs and outputs that match each other and nothing else."""
-    for name, outputs in (options := _options(found, ends, matches)).items():
-        if len(outputs) == 1 and sum(outputs[0] in others for others in options.values()) == 1:
-            found.pairs[name] = outputs[0]
+def with_states(graph: Graph, given: Mapping[str, str]) -> Graph:
+    """The graph with what has a default and may be a state as an input: by its name, or as the user says."""
+    found = {
+        name: array
+        for name, array in graph.defaults.items()
+        if name in given or (array.dtype.kind == "f" and any(follows(name, output) for output in graph.outputs))
+    }
+    inputs = tuple(Input(name, array.dtype, array.shape) for name, array in found.items())
+    return replace(
+        graph,
+        inputs=(*graph.inputs, *inputs),
+        constants={name: array for name, array in graph.constants.items() if name not in found},
+    )
 
 
-def _options(found: Pairing, ends: Ends, matches: Callable[[str, str], bool]) -> dict[str, list[str]]:
-    """For each input that is not paired yet the outputs that match it in shape and otherwise."""
+def as_constants(graph: Graph, names: Collection[str]) -> Graph:
+    """The graph with these inputs as the constants that their defaults are."""
+    inputs = tuple(given for given in graph.inputs if given.name not in names)
+    return replace(
+        graph, inputs=inputs, constants={**graph.constants, **{name: graph.defaults[name] for name in names}}
+    )
+
+
+def _settle(found: Pairing, ends: Ends, matches: Match) -> None:
+    """Pair inputs and outputs that match each other and nothing else; equal shapes go before those that only fit."""
+    for fits in (ends.equal, ends.fits):
+        for name, outputs in (options := _options(found, ends, fits, matches)).items():
+            if len(outputs) == 1 and sum(outputs[0] in others for others in options.values()) == 1:
+                found.pairs[name] = outputs[0]
+
+
+def _options(found: Pairing, ends: Ends, *match: Match) -> dict[str, list[str]]:
+    """For each input that is not paired yet the outputs that match it in every way."""
     inputs = [name for name in ends.inputs if name not in found.pairs]
     outputs = [output for output in ends.outputs if output not in found.pairs.values()]
-    return {name: [o for o in outputs if ends.fits(name, o) and matches(name, o)] for name in inputs}
+    return {name: [o for o in outputs if all(m(name, o) for m in match)] for name in inputs}
 
 
 def _settle_by_name(found: Pairing, ends: Ends, graph: Graph) -> None:
@@ -72,36 +103,69 @@ def _settle_by_name(found: Pairing, ends: Ends, graph: Graph) -> None:
     frame = next(iter(ends.build.ports), ""), graph.outputs[0]
 
     def matches(name: str, output: str) -> bool:
-        before, after = _key(name), _key(output)
-        if (name, output) == frame and not STATELY & {*before.split("_")}:
+        if (name, output) == frame and not STATELY & {*_key(name).split("_")}:
             return False
-        return before != "" and after in (before, f"{before}n") and ends.depends(output, name)
+        return follows(name, output) and ends.depends(output, name)
 
     _settle(found, ends, matches)
 
 
+def follows(name: str, output: str) -> bool:
+    """Whether an output is called what the next value of an input would be."""
+    before, after = _key(name), _key(output)
+    return before != "" and after in (before, f"{before}n")
+
+
+def shown_too(name: str, output: str) -> bool:
+    """Whether an output that replaces a state is called an answer, as y is that replaces y_prev."""
+    return _key(name) == _key(output) and not {*_words(output)} & (FILLERS | STATELY)
+
+
 def _key(name: str) -> str:
     """A name without its filling words: h0, h_out and next_h are all h."""
-    words = re.findall(r"[A-Za-z][a-z]*|[0-9]+", name.split(":")[0])
-    return "_".join(word.lower() for word in words if word.lower() not in FILLERS)
+    return "_".join(word for word in _words(name) if word not in FILLERS)
+
+
+def _words(name: str) -> list[str]:
+    return [word.lower() for word in re.findall(r"[A-Za-z][a-z]*|[0-9]+", name.split(":")[0])]
 
 
 def _settle_by_shape(found: Pairing, ends: Ends) -> None:
     """Pairs that only shape and dataflow suggest, where another input is left that must be the frame."""
-    options = _options(found, ends, lambda name, output: ends.depends(output, name))
+
+    def depends(name: str, output: str) -> bool:
+        return ends.depends(output, name)
+
+    options = _options(found, ends, ends.fits, depends)
     open_inputs = [name for name, outputs in options.items() if outputs]
     others = [name for name in ends.build.ports if name not in open_inputs and name not in found.pairs]
     if others:
-        _settle(found, ends, lambda name, output: ends.depends(output, name))
+        _settle(found, ends, depends)
     elif len(open_inputs) == 1:
         return  # the only input that is left is the frame
-    for name in open_inputs:
-        if name not in found.pairs:
-            candidates = " or ".join(repr(output) for output in options[name])
-            what = f"may be a state that {candidates} replaces: shapes and names do not tell"
-            example = options[name][0]
-            remedy = f"say so: state={{{name!r}: {example!r}}} or --state {name}={example}"
-            found.problems.append(Problem(name, "input", what, remedy))
+    found.options = {name: options[name] for name in open_inputs if name not in found.pairs}
+    for name in found.options:
+        candidates = " or ".join(repr(output) for output in options[name])
+        what = f"may be a state that {candidates} replaces: shapes and names do not tell"
+        example = options[name][0]
+        remedy = f"say so: state={{{name!r}: {example!r}}} or --state {name}={example}"
+        found.problems.append(Problem(name, "input", what, remedy))
+
+
+def _counters(ends: Ends, graph: Graph) -> list[Problem]:
+    """Whole numbers and truth values that a step graph hands on: a stream's states are float32."""
+    problems = []
+    for given in (given for given in graph.inputs if np.dtype(given.dtype).kind in "biu" and given.name in ends.reach):
+        sources = {output: ends.sources(output) for output in graph.outputs}
+        replaces = [
+            o for o, read in sources.items() if given.name in read and (len(read) == 1 or follows(given.name, o))
+        ]
+        if replaces:
+            dtype = np.dtype(given.dtype).name
+            what = f"is a state of {dtype}, which '{replaces[0]}' replaces; the states of a stream are float32"
+            remedy = "; ".join(filter(None, ("export with the state as float32", advice(graph, given.name))))
+            problems.append(Problem(given.name, "input", what, remedy))
+    return problems
 
 
 def _check_sequence(found: Pairing, ends: Ends) -> None:

@@ -1,0 +1,110 @@
+"""Proof: which pairs of state input and output make cells of what a step graph computes.
+
+An RNN, GRU or LSTM, as a node or written out, starts from its state and leaves behind what comes next. Where names and
+shapes leave open what the states are, each way to pair them is tried: the one that closes the most cells is the right
+one, if there is no other.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Collection, Iterator, Mapping, Sequence
+
+import numpy as np
+
+from edgernn.importer.assemble import assembled
+from edgernn.importer.build import Build
+from edgernn.importer.graph import Graph
+from edgernn.importer.trace import origins
+from edgernn.layers.base import volume
+from edgernn.layers.gru import GRU
+from edgernn.layers.lstm import LSTM
+from edgernn.layers.model import Model
+from edgernn.layers.rnn import RNN
+from edgernn.layers.rules import Value
+
+MOST = 64  # ways that are tried
+
+
+def proved(
+    build: Build, graph: Graph, pairs: Mapping[str, str], options: Mapping[str, Sequence[str]]
+) -> dict[str, str] | None:
+    """The pairs, and those of `options` (input -> outputs that may replace it) that cells prove; None for no proof."""
+    best, count = None, 0
+    ways = list(itertools.islice(_ways(options), MOST + 1))
+    for way in ways if len(ways) <= MOST else ():
+        model = assembled(build, graph, {**pairs, **way})
+        closed = _closed(model) if isinstance(model, Model) else 0
+        if closed > count:
+            best, count = way, closed
+        elif closed == count:
+            best = None
+    return None if best is None else {**pairs, **best}
+
+
+def _ways(options: Mapping[str, Sequence[str]]) -> Iterator[dict[str, str]]:
+    """Every way to pair some of these inputs with an output each; at least one input is left to be a frame."""
+    for chosen in itertools.product(*([None, *outputs] for outputs in options.values())):
+        way = {name: output for name, output in zip(options, chosen, strict=True) if output is not None}
+        if 0 < len(way) < len(options) and len(set(way.values())) == len(way):
+            yield way
+
+
+def corrected(build: Build, graph: Graph, pairs: Mapping[str, str], given: Collection[str]) -> dict[str, str]:
+    """The pairs, those not `given` put right where cells show that names were misleading.
+
+    That is so where a cell starts from a state that something else replaces, and one other way to hand the same outputs
+    to the same inputs closes more cells.
+    """
+    best, model = dict(pairs), assembled(build, graph, pairs)
+    if not isinstance(model, Model):
+        return best
+    count, astray = len(_returns(model)), _starts(model) - _returns(model)
+    names = [name for name in pairs if name not in given and _value(build, name).name in astray]
+    for outputs in itertools.islice(itertools.permutations(pairs[name] for name in names), MOST):
+        way = {**pairs, **dict(zip(names, outputs, strict=True))}
+        other = assembled(build, graph, way) if _alike(build, way) else None
+        if isinstance(other, Model) and len(_returns(other)) > count:
+            best, count = way, len(_returns(other))
+    return best
+
+
+def _value(build: Build, name: str) -> Value:
+    """A value that is known, since the graph was built without problems."""
+    value = build.values[name]
+    assert value is not None
+    return value
+
+
+def _alike(build: Build, pairs: Mapping[str, str]) -> bool:
+    """Whether each state has as many numbers as what replaces it."""
+    values = ((_value(build, name), _value(build, output)) for name, output in pairs.items())
+    return all(volume(a.shape) == volume(b.shape) for a, b in values)
+
+
+def _closed(model: Model) -> int:
+    """How many states are replaced by what a cell that starts from them leaves behind; 0 where one is not."""
+    returning = _returns(model)
+    return len(returning) if len(returning) == len(model.states) else 0
+
+
+def _starts(model: Model) -> set[str]:
+    """The states that a cell starts from."""
+    return {name for name, _ in _spans(model)}
+
+
+def _returns(model: Model) -> set[str]:
+    """The states that are replaced by what a cell that starts from them leaves behind."""
+    return {name for name, returns in _spans(model) if returns}
+
+
+def _spans(model: Model) -> Iterator[tuple[str, bool]]:
+    """(state, whether it comes back) for each state that a cell starts from."""
+    given = {port.name: (model.window * port.size,) for port in model.inputs} | {s.name: s.initial.shape for s in model.states}
+    ids = {name: found.reshape(-1) for name, found in origins(model.nodes, given).items()}
+    for node in model.nodes:
+        pairs = zip(node.inputs[1:], node.outputs, strict=True) if isinstance(node.layer, (RNN, GRU, LSTM)) else ()
+        for start, last in pairs:
+            for state in model.states:
+                if np.array_equal(ids[state.name], ids[start]):
+                    yield state.name, np.array_equal(ids[state.source], ids[last])

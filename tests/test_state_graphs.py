@@ -1,0 +1,248 @@
+"""Step graphs of many kinds against ONNX Runtime, stepped with its states fed back; and names that would mislead."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+from onnx_cases import GRU, graph, node, onnx_runtime, weights
+from surroundings import ints, some
+from test_importer_states import problems, step_graph
+
+import edgernn
+from edgernn import importer
+from edgernn.conversion.parity import parity
+from edgernn.importer.parts import states_parted
+from edgernn.layers.base import Array
+from edgernn.layers.definition import run
+from edgernn.layers.lstm import LSTM
+
+STEPS = 15
+
+
+def frames(size: int) -> Array:
+    return np.random.default_rng(5).uniform(-1, 1, (STEPS, size)).astype(np.float32)
+
+
+def streamed(model: onnx.ModelProto, states: Mapping[str, str], x: Array, output: str, **initial: Array) -> None:
+    """The states are found, and the answers are those of ONNX Runtime, which is fed frame after frame."""
+    report = importer.analyse(model.SerializeToString())
+    assert dict(report.states) == states and report.model is not None, report.problems
+    shapes = {given.name: [dim.dim_value for dim in given.type.tensor_type.shape.dim] for given in model.graph.input}
+    held = {name: initial.get(name, np.zeros(shapes[name], np.float32)) for name in states}
+    expected = []
+    for frame in x:
+        made = onnx_runtime(model, {"x": frame.reshape(shapes["x"]), **held})
+        held = {name: made[after].reshape(shapes[name]) for name, after in states.items()}
+        expected.append(made[output].reshape(-1))
+    answers = run(report.model, x)
+    answers = answers[output] if isinstance(answers, dict) else answers
+    assert np.abs(answers - np.array(expected)).max() < 1e-5
+
+
+def jordan(outputs: str = "y", n_in: int = 3) -> onnx.ModelProto:
+    """Jordan 1986: h = tanh(W x + U y' + b), y = V h + c, where y' is the answer to the frame before."""
+    nodes = [
+        node("Gemm", "x W b", "from_x", transB=1),
+        node("Gemm", "y_prev U", "from_y", transB=1),
+        node("Add", "from_x from_y", "sum"),
+        node("Tanh", "sum", "h"),
+        node("Gemm", "h V c", "y", transB=1),
+    ]
+    held = {"W": some(6, n_in), "b": some(6), "U": some(6, 2), "V": some(2, 6), "c": some(2)}
+    return graph(nodes, {"x": (1, n_in), "y_prev": (1, 2)}, outputs.split(), held)
+
+
+@pytest.mark.parametrize("outputs", ["y", "y h", "h y"])
+@pytest.mark.parametrize("n_in", [2, 3])
+def test_a_jordan_network_feeds_its_answer_back_and_shows_it(outputs: str, n_in: int) -> None:
+    model = jordan(outputs, n_in)
+    streamed(model, {"y_prev": "y"}, frames(n_in), "y")
+    shown = importer.read(model.SerializeToString()).outputs
+    assert [port.name for port in shown] == outputs.split()
+
+
+def test_a_hopfield_network_settles_as_it_should() -> None:
+    """Hopfield 1982: binary states, s = sign(W s + x), W of outer products: a damaged pattern is completed."""
+    rng = np.random.default_rng(2)
+    patterns = rng.choice([-1.0, 1.0], (3, 64)).astype(np.float32)
+    matrix = (patterns.T @ patterns / 64 * (1 - np.eye(64))).astype(np.float32)
+    nodes = [node("Gemm", "s W x", "field", transB=1), node("Sign", "field", "s_next")]
+    model = graph(nodes, {"x": (1, 64), "s": (1, 64)}, ["s_next"], {"W": matrix})
+    damaged = patterns[1] * rng.choice([-1, 1], 64, p=[0.2, 0.8])
+    x = np.concatenate([damaged[None], np.zeros((STEPS - 1, 64))]).astype(np.float32)
+    streamed(model, {"s": "s_next"}, x, "s_next")
+    assert (run(importer.read(model.SerializeToString()), x)[-1] == patterns[1]).all()
+
+
+def ring(names: tuple[str, str, str]) -> onnx.ModelProto:
+    """A causal convolution in a step graph: the last four frames are a cache that goes in and comes out."""
+    cache, after, y = names
+    nodes = [
+        node("Concat", f"{cache} x", "both", axis=2),
+        node("Conv", "both K b", y),
+        node("Slice", "both one five two", after),
+    ]
+    held = {"K": some(3, 2, 5), "b": some(3), "one": ints(1), "five": ints(5), "two": ints(2)}
+    return graph(nodes, {"x": (1, 2, 1), cache: (1, 2, 4)}, [y, after], held)
+
+
+@pytest.mark.parametrize("names", [("cache", "cache_out", "y"), ("p", "q", "r")])
+def test_a_ring_buffer_is_a_state(names: tuple[str, str, str]) -> None:
+    streamed(ring(names), {names[0]: names[1]}, frames(2), names[2])
+
+
+def layers(first: str, second: str, time: int | str = 1) -> onnx.ModelProto:
+    """Two GRU layers whose states go by h1 and h2; `first` and `second` are the names of what they leave behind."""
+    held = {f"{k}{i}": v for i, n in ((1, 3), (2, 5)) for k, v in weights("GRU", n, 5, seed=i).items()}
+    nodes = [
+        node("GRU", "x W1 R1 B1 - h1", f"Y1 {first}", hidden_size=5),
+        node("Squeeze", "Y1 one", "between"),
+        node("GRU", "between W2 R2 B2 - h2", f"Y2 {second}", hidden_size=5),
+    ]
+    dims = {"x": (time, 1, 3), "h1": (1, 1, 5), "h2": (1, 1, 5)}
+    return graph(nodes, dims, ["Y2", "h1_out", "h2_out"], {**held, "one": ints(1)})
+
+
+@pytest.mark.parametrize("swapped", [False, True])
+def test_what_cells_leave_behind_goes_before_names(swapped: bool) -> None:
+    first, second = ("h2_out", "h1_out") if swapped else ("h1_out", "h2_out")
+    streamed(layers(first, second), {"h1": first, "h2": second}, frames(3), "Y2")
+    assert dict(importer.analyse(layers(first, second, "T").SerializeToString()).states) == {"h1": first, "h2": second}
+
+
+@pytest.mark.parametrize(("h_out", "c_out"), [("h_out", "c_out"), ("c_out", "h_out")])
+def test_a_cell_that_is_written_out_goes_before_names_too(h_out: str, c_out: str) -> None:
+    streamed(step_graph("h", "c", h_out, c_out), {"h": h_out, "c": c_out}, frames(4), "y")
+
+
+def test_what_the_user_says_goes_before_all() -> None:
+    data = step_graph("h", "c", "c_out", "h_out").SerializeToString()
+    assert dict(importer.analyse(data, {"h": "h_out", "c": "c_out"}).states) == {"h": "h_out", "c": "c_out"}
+
+
+def stacked(name: str = "s", after: str = "t", frame: int = 6) -> onnx.ModelProto:
+    """An LSTM cell written out whose h and c are one tensor (1, 4, 2), with a frame and an answer of another size."""
+    nodes = [
+        node("Split", f"{name}", "h3 c3", axis=2),
+        node("Squeeze", "h3 two", "h"),
+        node("Squeeze", "c3 two", "c"),
+        node("Gemm", "x W B", "from_x", transB=1),
+        node("Gemm", "h R", "from_h", transB=1),
+        node("Add", "from_x from_h", "sum"),
+        node("Split", "sum", "a b d e", axis=1),
+        *(node("Sigmoid", gate, f"s{gate}") for gate in "abd"),
+        node("Tanh", "e", "te"),
+        node("Mul", "sb c", "kept"),
+        node("Mul", "sa te", "added"),
+        node("Add", "kept added", "c_new"),
+        node("Tanh", "c_new", "tc"),
+        node("Mul", "sd tc", "h_new"),
+        node("Unsqueeze", "h_new two", "h4"),
+        node("Unsqueeze", "c_new two", "c4"),
+        node("Concat", "h4 c4", after, axis=2),
+        node("Gemm", "h_new V", "y", transB=1),
+    ]
+    held = {"W": some(16, frame), "B": some(16), "R": some(16, 4), "V": some(frame, 4), "two": ints(2)}
+    return graph(nodes, {"x": (1, frame), name: (1, 4, 2)}, ["y", after], held)
+
+
+def test_cells_prove_what_names_and_shapes_leave_open() -> None:
+    model = stacked()
+    streamed(model, {"s": "t"}, frames(6), "y")
+    assert [type(node.layer) for node in importer.read(model.SerializeToString()).nodes].count(LSTM) == 1
+
+
+def test_a_state_in_pieces_computes_the_same_as_in_one() -> None:
+    model = importer.read(stacked().SerializeToString())
+    assert len(model.states) == 2 and states_parted(model) is model
+
+
+def test_an_lstm_cannot_tell_its_frame_from_a_state_of_the_same_size() -> None:
+    assert "'p': may be a state" in problems(step_graph("p", "q", "u", "v"))
+
+
+def test_a_batch_of_1_may_stand_elsewhere_in_the_output() -> None:
+    nodes = [node("GRU", "x W R B - h0", "Y hn", hidden_size=5), node("Squeeze", "hn zero", "h_last")]
+    held = {**GRU, "zero": ints(0)}
+    step = graph(nodes, {"x": (1, 1, 3), "h0": (1, 1, 5)}, ["Y", "h_last"], held)
+    streamed(step, {"h0": "h_last"}, frames(3), "Y")
+    sequence = graph(nodes, {"x": ("T", 1, 3), "h0": (1, 1, 5)}, ["Y", "h_last"], held)
+    assert dict(importer.analyse(sequence.SerializeToString()).states) == {"h0": "h_last"}
+
+
+def counting(integer: bool) -> onnx.ModelProto:
+    """A state t that counts the frames, in int64 or float32."""
+    nodes = [
+        node("Add", "t one", "t_out"),
+        node("Cast", "t", "now", to=TensorProto.FLOAT),
+        node("Concat", "x h", "both", axis=1),
+        node("Gemm", "both w", "sum"),
+        node("Add", "sum now", "later"),
+        node("Sin", "later", "h_out"),
+    ]
+    held = {"one": np.ones(1, np.int64 if integer else np.float32), "w": some(7, 4)}
+    model = graph(nodes, {"x": (1, 3), "h": (1, 4), "t": (1,)}, ["h_out", "t_out"], held, integers=["t"] * integer)
+    for value in model.graph.output:
+        value.type.tensor_type.elem_type = TensorProto.INT64 if integer and value.name == "t_out" else TensorProto.FLOAT
+    return model
+
+
+def test_a_counter_streams_as_float32_and_is_refused_as_a_whole_number() -> None:
+    streamed(counting(False), {"h": "h_out", "t": "t_out"}, frames(3), "h_out")
+    message = problems(counting(True))
+    assert "'t': is a state of int64, which 't_out' replaces; the states of a stream are float32" in message
+    assert "--set t=VALUE" in message
+    model = importer.read(counting(True).SerializeToString(), constants={"t": 3})
+    assert [state.name for state in model.states] == ["h.frame"] and len(model.outputs) == 2
+
+
+def test_a_state_in_half_precision_is_said_to_be_computed_in_float32() -> None:
+    model = step_graph()
+    for tensor in model.graph.initializer:
+        tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float16), tensor.name))
+    for value in (*model.graph.input, *model.graph.output):
+        value.type.tensor_type.elem_type = TensorProto.FLOAT16
+    report = importer.analyse(model.SerializeToString())
+    assert dict(report.states) == {"h": "h_out", "c": "c_out"}
+    assert any("without their rounding" in note for note in report.notes)
+
+
+def with_default(time: int | str, ir_version: int, **arrays: Array) -> onnx.ModelProto:
+    """A GRU with h0 and hn as ports; what `arrays` holds are defaults of inputs."""
+    nodes = [node("GRU", "x W R B - h0", "Y hn", hidden_size=5)]
+    model = graph(nodes, {"x": (time, 1, 3), "h0": (1, 1, 5)}, ["Y", "hn"], GRU)
+    model.graph.initializer.extend(numpy_helper.from_array(array, name) for name, array in arrays.items())
+    model.ir_version = ir_version
+    if ir_version < 4:  # which lists every constant as an input
+        model.graph.input.extend(helper.make_tensor_value_info(name, 1, array.shape) for name, array in GRU.items())
+    return model
+
+
+@pytest.mark.parametrize("time", [1, "T"])
+def test_a_state_begins_at_the_default_of_its_input(time: int | str, tmp_path: Path) -> None:
+    start = some(1, 1, 5)
+    onnx.save(with_default(time, 8, h0=start), path := tmp_path / "m.onnx")
+    model = edgernn.convert(path)
+    assert model.origin["states"] == {"h0": "hn"} and (model.states[0].initial == start).all()
+    (found,) = parity(model, path, steps=STEPS).values()
+    assert found.frames == STEPS and found.max_error < 1e-5
+    if time == 1:
+        streamed(onnx.load(path), {"h0": "hn"}, frames(3), "Y", h0=start)
+
+
+def test_a_constant_that_only_old_files_list_as_an_input_stays_one() -> None:
+    report = importer.analyse(with_default("T", 3, h0=some(1, 1, 5)).SerializeToString())
+    assert report.states == () and report.model is not None and [port.name for port in report.model.inputs] == ["x"]
+
+
+def test_a_weight_with_the_name_of_an_output_is_no_state() -> None:
+    nodes: list[Any] = [node("GRU", "x W R B", "Y", hidden_size=5), node("Mul", "Y gain", "gain_out")]
+    model = graph(nodes, {"x": ("T", 1, 3), "gain": (1,)}, ["gain_out"], {**GRU, "gain": some(1)})
+    report = importer.analyse(model.SerializeToString())
+    assert report.model is not None and report.states == () and len(report.model.inputs) == 1

@@ -56,7 +56,7 @@ def assembled(build: Build, graph: Graph, pairs: Mapping[str, str]) -> Model | l
         return [NO_INPUT]
     cells = any(isinstance(node.layer, (RNN, GRU, LSTM)) for node in nodes)
     streams = build.recurs or isinstance(build.length, Symbol)
-    if not pairs and not cells and not (streams and states):
+    if not pairs and not cells and not (streams and (states or build.hop > 1)):
         return [NO_RECURRENCE]
     problems = _misused_tokens(build, graph, nodes, outputs)
     rhythm = {"hop": build.hop, "window": build.hop, "delay": delay, "receptive_field": max(sees, default=1)}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from edgernn.importer.trace import origins
+from edgernn.importer.trace import entering, origins
 from edgernn.layers.base import Array
 from edgernn.layers.model import Model, Node, State
 from edgernn.layers.reshape import Reshape
@@ -25,8 +25,7 @@ class Part:
 
 def states_parted(model: Model) -> Model:
     """The model with every state that is only read in pieces, each replaced by one whole value, as these pieces."""
-    given = {port.name: (model.window * port.size,) for port in model.inputs} | {s.name: s.initial.shape for s in model.states}
-    ids = origins(model.nodes, given)
+    ids = origins(model.nodes, entering(model))
     whole = {int(found.reshape(-1)[0]): name for name, found in reversed(ids.items()) if found.size}
     for state in model.states:
         parts = _parts(model, state, ids, whole)

@@ -15,7 +15,7 @@ import numpy as np
 from edgernn.importer.assemble import assembled
 from edgernn.importer.build import Build
 from edgernn.importer.graph import Graph
-from edgernn.importer.trace import origins
+from edgernn.importer.trace import entering, origins
 from edgernn.layers.base import volume
 from edgernn.layers.gru import GRU
 from edgernn.layers.lstm import LSTM
@@ -100,8 +100,7 @@ def _returns(model: Model) -> set[str]:
 
 def _spans(model: Model) -> Iterator[tuple[str, bool]]:
     """(state, whether it comes back) for each state that a cell starts from."""
-    given = {port.name: (model.window * port.size,) for port in model.inputs} | {s.name: s.initial.shape for s in model.states}
-    ids = {name: found.reshape(-1) for name, found in origins(model.nodes, given).items()}
+    ids = {name: found.reshape(-1) for name, found in origins(model.nodes, entering(model)).items()}
     for node in model.nodes:
         pairs = zip(node.inputs[1:], node.outputs, strict=True) if isinstance(node.layer, (RNN, GRU, LSTM)) else ()
         for start, last in pairs:

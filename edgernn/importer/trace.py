@@ -8,7 +8,7 @@ import numpy as np
 
 from edgernn.layers.base import Array, Layer, Shape, volume
 from edgernn.layers.join import Join
-from edgernn.layers.model import Node
+from edgernn.layers.model import Model, Node
 from edgernn.layers.reshape import Reshape
 from edgernn.layers.take import Take
 
@@ -19,6 +19,12 @@ NOWHERE = -1  # a constant filled in
 def moves_only(layer: Layer) -> bool:
     """Whether the layer gives back numbers that it was given, and computes none."""
     return isinstance(layer, MOVING)
+
+
+def entering(model: Model) -> dict[str, Shape]:
+    """The shapes of what a model's inputs and states hold when an evaluation begins."""
+    names = [*(port.value for port in model.inputs), *(state.name for state in model.states)]
+    return {name: model.shapes[name] for name in names}
 
 
 def origins(nodes: Sequence[Node], given: Mapping[str, Shape]) -> dict[str, Array]:

@@ -43,10 +43,19 @@ def assembled(build: Build, graph: Graph, pairs: Mapping[str, str]) -> Model | l
     if not inputs:
         return [NO_INPUT]
     cells = any(isinstance(node.layer, (RNN, GRU, LSTM)) for node in nodes)
-    if not pairs and not cells and not (build.recurs and states):
+    if not pairs and not (states and (cells or build.recurs)):
         return [NO_RECURRENCE]
     problems = _misused_tokens(build, graph, nodes, outputs)
     return problems or simplified(Model(inputs, outputs, states, nodes, graph.origin))
+
+
+def goes_on(build: Build) -> bool:
+    """Whether something recurrent goes on from frame to frame."""
+    within = {problem.node for problem in build.in_frame}
+    carried = {state.name for state in build.states}
+    carried.update(start.initial for start in build.starting if start.node not in within)
+    cells = (node for node in build.nodes if isinstance(node.layer, (RNN, GRU, LSTM)))
+    return build.recurs or any(carried.intersection(node.inputs[1:]) for node in cells)
 
 
 def _parts(

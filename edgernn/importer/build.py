@@ -82,6 +82,7 @@ class Build:
         self.moments = Moments()
         self.own: set[str] = set()  # copies of what a loop starts from, which nothing but the loop reads
         self.recurs = False  # whether a state is carried that no recurrent layer holds
+        self.in_frame: list[Problem] = []  # cells that run inside a frame, and what is wrong if no other goes on
         self.notes: list[str] = []
         self._timed = any(axis is not None for axis in times.values())
         self._restarts, self._free = restarts, free
@@ -263,6 +264,10 @@ class Build:
     def carries(self, x: Value) -> bool:
         """Whether a cell that reads x goes on from frame to frame; see `layers.rules.Importing`."""
         return x.time is not None or not (self._timed or self._restarts)
+
+    def inside(self, what: str, remedy: str) -> None:
+        """Note a cell that runs inside a frame; see `layers.rules.Importing`."""
+        self.in_frame.append(Problem(self.operator.name, self.operator.kind, what, remedy))
 
     def starts(self, initial: Value, last: Value, over_time: bool) -> None:
         """Note where a cell starts; see `layers.rules.Importing`."""

@@ -102,7 +102,7 @@ def broadcast_time(g: Importing, values: Sequence[Value]) -> tuple[list[Value], 
     time = same_time(g, values, rank)
     if time is None:
         return list(values), None
-    return [_one_step(g, v, time - (rank - len(v.shape))) for v in values], time
+    return [one_step(g, v, time - (rank - len(v.shape))) for v in values], time
 
 
 def broadcast(g: Importing, *values: Value) -> tuple[list[Value], Shape, int | None]:
@@ -116,7 +116,7 @@ def broadcast(g: Importing, *values: Value) -> tuple[list[Value], Shape, int | N
     return [_spread(v, shape) for v in ready], tuple(shape), time
 
 
-def _one_step(g: Importing, x: Value, axis: int) -> Value:
+def one_step(g: Importing, x: Value, axis: int) -> Value:
     """What one step sees of an operand that has no time axis, where the result has time on `axis` of it."""
     if axis < 0 or x.time is not None or x.shape[axis] == 1:
         return x

@@ -97,10 +97,11 @@ class Builder(Protocol):
         """Row `token` of table: (vocabulary, size)."""
 
     def cell(self, kind: str, x: Ref, states: tuple[Ref, ...], W: Matrix, R: Matrix, bias: Array) -> tuple[Ref, ...]:
-        """A recurrent cell: kind is lstm, gru, rnn_tanh or rnn_relu; its states as they enter and leave.
+        """Steps of a recurrent cell: every h, and the other states at the end; see `sequence`.
 
-        W: (gates * H, n_in), R: (gates * H, H), gates in ONNX order; bias: (gates * H,), for gru (4 * H,): the sums for
-        z and r, then the input's and the recurrent bias of the candidate (linear_before_reset = 1).
+        kind: lstm, gru, rnn_tanh or rnn_relu; x: (S, P, n_in), states: (P, H); W: (gates * H, n_in), R: (gates * H, H),
+        gates in ONNX order; bias: (gates * H,), for gru (4 * H,): the sums for z and r, then the input's and the
+        recurrent bias of the candidate (linear_before_reset = 1).
         """
 
 

@@ -72,6 +72,9 @@ class Importing(Protocol):
         Otherwise each frame starts anew: in a graph whose states are explicit, or after the time axis has gone.
         """
 
+    def inside(self, what: str, remedy: str) -> None:
+        """Note that a cell runs inside a frame: what refuses the graph where no other goes on from frame to frame."""
+
     def starts(self, initial: Value, last: Value, over_time: bool) -> None:
         """A cell starts from a computed `initial` and leaves `last`; over time, a state must lead back there."""
 

@@ -31,14 +31,15 @@ def layout(code: Sequence[Instruction], sizes: Sequence[int], persistent: Sequen
         top += sizes[buffer]
     end = top
     live = {b: span for b, span in lifetimes(code).items() if b not in offsets}
-    placed: list[tuple[int, int, int, int]] = []  # offset, end, first, last
+    beside: list[set[tuple[int, int]]] = [set() for _ in code]  # (offset, end) of what is placed, by instruction
     for buffer in sorted(live, key=lambda b: (-sizes[b], b)):
         first, last = live[buffer]
         at = top
-        for low, high, begins, ends in sorted(placed):
-            if begins <= last and first <= ends and low < at + sizes[buffer] and at < high:
+        for low, high in sorted(set().union(*beside[first : last + 1])):
+            if low < at + sizes[buffer] and at < high:
                 at = high
         offsets[buffer] = at
-        placed.append((at, at + sizes[buffer], first, last))
+        for placed in beside[first : last + 1]:
+            placed.add((at, at + sizes[buffer]))
         end = max(end, at + sizes[buffer])
     return offsets, end

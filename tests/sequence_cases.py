@@ -83,7 +83,7 @@ class Sequences:
         return named[: WAYS[self.direction]]
 
     def model(self) -> onnx.ModelProto:
-        """In a frame: x and a step of another cell with its state h, for something must be carried. Over time: x alone."""
+        """In a frame: x, and a step f of another cell with its state h, for something must be carried."""
         held = {n: v.swapaxes(0, 1) if self.layout and n in "HC" else v for n, v in self.values().items()}
         dims: Any = (self.steps or "T", self.count, N_IN)
         inputs = {"x": (dims[1], dims[0], N_IN) if self.layout else dims}

@@ -152,7 +152,7 @@ def test_weights_that_do_not_fit_are_refused() -> None:
         ((3,), (5,), (10,)),
         ((9,), (10,), (10,)),
     ]:
-        with pytest.raises(ValueError, match="do not fit|differ in size"):
+        with pytest.raises(ValueError, match=r"do not fit|differ in size"):
             layer.shapes(*shapes)
     with pytest.raises(ValueError, match="at most 16384"):
         layer.shapes((3 * 16385,), (5,), (5,))

@@ -105,8 +105,8 @@ def _tried(graph: Graph, hypothesis: Hypothesis, given: Mapping[str, str]) -> tu
         build = Build(graph, hypothesis.length, hypothesis.times, restarts, found.zeroed)
     model = assembled(build, graph, found.pairs)
     if isinstance(model, list):
-        distance = _Distance.WRONG_AXIS if astray else _Distance.NO_RECURRENCE
-        return distance, _failed(hypothesis, astray or model)
+        guessed = astray and isinstance(hypothesis.length, int)
+        return _Distance.WRONG_AXIS if guessed else _Distance.NO_RECURRENCE, _failed(hypothesis, astray or model)
     axes = tuple((name, axis) for name, axis in hypothesis.times.items() if axis is not None)
     notes = (*build.notes, *_notes(graph, model, found, restarts))
     distance = _Distance.BLOCKS if astray else _Distance.STATES

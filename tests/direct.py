@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -80,6 +81,11 @@ class Direct:
 
     def join(self, *parts: Held) -> Held:
         return Held(np.concatenate([part.numbers for part in parts]))
+
+    def collect(self, parts: Iterable[Held], size: int) -> Held:
+        made = self.join(*parts)
+        assert made.size == size
+        return made
 
     def reduce(self, operation: str, x: Held, rows: int, cols: int) -> Held:
         return Held(REDUCTIONS[operation](x.numbers.reshape(rows, cols), axis=1, keepdims=False))

@@ -8,7 +8,7 @@ of a step graph and a ring of past frames are all one mechanism.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -83,6 +83,9 @@ class Builder(Protocol):
 
     def join(self, *parts: Ref) -> Ref:
         """All parts, one after the other."""
+
+    def collect(self, parts: Iterable[Ref], size: int) -> Ref:
+        """The same for parts of `size` numbers in all, each joined as soon as it is made."""
 
     def reduce(self, operation: str, x: Ref, rows: int, cols: int) -> Ref:
         """y[r] = operation over x[r, :]; operation: sum, mean, max, min, prod, sum_square, sum_abs."""

@@ -7,7 +7,7 @@ step. One step gives all of them in the shape of the states that came in.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 
@@ -69,9 +69,12 @@ def lowered(
     hidden_size = R.shape[1]
     from_x = products(b, x, W, bias, steps * count)
     held = [tuple(b.view(state, p * hidden_size, hidden_size) for state in states) for p in range(count)]
-    rows: list[Ref] = []
-    for _ in range(steps):
-        held = [one(next(from_x), *states) for states in held]
-        rows += [h for h, *_ in held]
+
+    def walked() -> Iterator[Ref]:
+        for _ in range(steps):
+            held[:] = [one(next(from_x), *states) for states in held]
+            yield from (h for h, *_ in held)
+
+    y = next(walked()) if steps * count == 1 else b.collect(walked(), steps * count * hidden_size)
     others = list(zip(*held, strict=True))[1:]
-    return tuple(part[0] if len(part) == 1 else b.join(*part) for part in (rows, *others))
+    return (y, *(part[0] if count == 1 else b.join(*part) for part in others))

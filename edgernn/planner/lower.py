@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import cast
 
@@ -173,7 +174,10 @@ class Lowering:
         return replace(place, start=place.start + start, size=size)
 
     def join(self, *parts: Ref) -> Place:
-        y = self.buffer(sum(part.size for part in parts))
+        return self.collect(parts, sum(part.size for part in parts))
+
+    def collect(self, parts: Iterable[Ref], size: int) -> Place:
+        y = self.buffer(size)
         at = 0
         for part in parts:
             self.emit(Opcode.COPY, self.view(y, at, part.size), cast(Place, part), part.size)

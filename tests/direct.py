@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,6 +82,11 @@ class Direct:
     def join(self, *parts: Held) -> Held:
         return Held(np.concatenate([part.numbers for part in parts]))
 
+    def collect(self, parts: Iterable[Held], size: int) -> Held:
+        made = self.join(*parts)
+        assert made.size == size
+        return made
+
     def reduce(self, operation: str, x: Held, rows: int, cols: int) -> Held:
         return Held(REDUCTIONS[operation](x.numbers.reshape(rows, cols), axis=1, keepdims=False))
 
@@ -98,19 +104,30 @@ class Direct:
         return Held(dense(table)[int(token.numbers[0])].astype(np.float64))
 
     def cell(self, kind: str, x: Held, states: tuple[Held, ...], W: Any, R: Any, bias: Array) -> tuple[Held, ...]:
-        from_x, from_h = dense(W) @ x.numbers, dense(R) @ states[0].numbers
-        h = states[0].numbers
-        if kind == "lstm":
-            i, o, f, c = np.split(from_x + from_h + bias, 4)
-            new_c = squash(f) * states[1].numbers + squash(i) * np.tanh(c)
-            return Held(squash(o) * np.tanh(new_c)), Held(new_c)
-        if kind == "gru":
-            (xz, xr, xn), (hz, hr, hn), (bz, br, bn, rn) = np.split(from_x, 3), np.split(from_h, 3), np.split(bias, 4)
-            z, r = squash(xz + hz + bz), squash(xr + hr + br)
-            n = np.tanh(xn + r * (hn + rn) + bn)
-            return (Held((1 - z) * n + z * h),)
-        total = from_x + from_h + bias
-        return (Held(np.tanh(total) if kind == "rnn_tanh" else np.maximum(total, 0)),)
+        hidden = R.shape[1]
+        held = [state.numbers.reshape(-1, hidden) for state in states]
+        rows = []
+        for frame in (x.numbers.reshape(-1, W.shape[1]) @ dense(W).T).reshape(-1, len(held[0]), len(W)):
+            held = one_step(kind, frame, held[0] @ dense(R).T, held, bias)
+            rows.append(held[0])
+        return Held(np.concatenate(rows).reshape(-1)), *(Held(state.reshape(-1)) for state in held[1:])
+
+
+def one_step(kind: str, from_x: Array, from_h: Array, states: list[Array], bias: Array) -> list[Array]:
+    """The new states of all sequences, (P, H) each."""
+    h = states[0]
+    if kind == "lstm":
+        i, o, f, c = np.split(from_x + from_h + bias, 4, axis=1)
+        new_c = squash(f) * states[1] + squash(i) * np.tanh(c)
+        return [squash(o) * np.tanh(new_c), new_c]
+    if kind == "gru":
+        (xz, xr, xn), (hz, hr, hn) = np.split(from_x, 3, axis=1), np.split(from_h, 3, axis=1)
+        bz, br, bn, rn = np.split(bias, 4)
+        z, r = squash(xz + hz + bz), squash(xr + hr + br)
+        n = np.tanh(xn + r * (hn + rn) + bn)
+        return [(1 - z) * n + z * h]
+    total = from_x + from_h + bias
+    return [np.tanh(total) if kind == "rnn_tanh" else np.maximum(total, 0)]
 
 
 def squash(x: Array) -> Array:

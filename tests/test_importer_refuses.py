@@ -23,7 +23,10 @@ def loop() -> onnx.ModelProto:
 
 
 REFUSED: dict[str, tuple[Callable[[], onnx.ModelProto], tuple[str, ...]]] = {
-    "reverse": (lambda: on_gru(direction="reverse"), ("GRU 'GRU_Y'", "direction=reverse", "use direction=forward")),
+    "reverse": (
+        lambda: on_gru(direction="reverse"),
+        ("GRU 'GRU_Y'", "direction=reverse", "convert with window=N (--window N)"),
+    ),
     "bidirectional": (lambda: on_gru(direction="bidirectional"), ("direction=bidirectional",)),
     "unknown activation": (lambda: on_gru(activations=["Tanh", "Wobble"]), ("activations=wobble", "softsign")),
     "one activation": (lambda: on_gru(activations=["Tanh"]), ("2 are needed",)),
@@ -108,10 +111,6 @@ REFUSED: dict[str, tuple[Callable[[], onnx.ModelProto], tuple[str, ...]]] = {
     "no recurrence": (
         lambda: graph([node("MatMul", "x w", "y")], {"x": (1, "T", 3)}, ["y"], {"w": some(3, 2)}),
         ("nothing is carried from frame to frame",),
-    ),
-    "batch": (
-        lambda: graph([GRU_ON_X], {"x": ("T", 4, 3)}, ["Y"], GRU),
-        ("has a batch of 4", "export with a batch of 1"),
     ),
     "old opset": (lambda: graph([GRU_ON_X], {"x": ("T", 1, 3)}, ["Y"], GRU, opset=6), ("opset 6 is older than 7",)),
     "new opset": (lambda: graph([GRU_ON_X], {"x": ("T", 1, 3)}, ["Y"], GRU, opset=99), ("opset 99 is newer",)),

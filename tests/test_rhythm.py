@@ -134,8 +134,8 @@ def converted(layers: list[Layer], cell: bool, seed: int) -> tuple[bytes, Model]
     try:
         return source, read(source)
     except UnsupportedModel as refused:
-        # stacking must divide the length; what remembers nothing is no stream; a cell may get several steps at once
-        known = ("does not divide", "nothing is carried", "several steps inside one frame")
+        # stacking must divide the length; what remembers nothing is no stream
+        known = ("does not divide", "nothing is carried")
         assert any(text in str(refused) for text in known), refused
         assume(False)
         raise

@@ -155,6 +155,31 @@ class Denoiser(nn.Module):
         return mask * x
 
 
+class DualPath(nn.Module):
+    """A mask for each of 17 bands: a convolution over frequency, a GRU over frequency to and fro, one over time."""
+
+    def __init__(self, channels: int = 6, hidden: int = 8) -> None:
+        super().__init__()
+        self.inner = nn.Conv2d(1, channels, (1, 5), stride=(1, 2), padding=(0, 2))
+        self.intra = nn.GRU(channels, hidden // 2, batch_first=True, bidirectional=True)
+        self.between = nn.Linear(hidden, channels)
+        self.inter = nn.GRU(channels, hidden, batch_first=True)
+        self.after = nn.Linear(hidden, channels)
+        self.out = nn.Linear(9 * channels, 17)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Frames (1, T, bands) to masked frames of the same shape."""
+        y = torch.relu(self.inner(x[:, None]))  # (1, C, T, F)
+        y = y.permute(0, 2, 3, 1)  # (1, T, F, C)
+        _, steps, bands, channels = y.shape
+        within, _ = self.intra(y.reshape(steps, bands, channels))  # each frame is a sequence over its bands
+        y = y + self.between(within).reshape(1, steps, bands, channels)
+        across = y.permute(0, 2, 1, 3).reshape(bands, steps, channels)  # each band is a sequence over time
+        across = self.after(self.inter(across)[0]).reshape(1, bands, steps, channels)
+        y = y + across.permute(0, 2, 1, 3)
+        return torch.sigmoid(self.out(y.flatten(2))) * x
+
+
 def tokens(vocabulary: int, batch: int, steps: int) -> dict[str, Tensor]:
     """Random token numbers, (batch, steps)."""
     return {"x": torch.randint(0, vocabulary, (batch, steps))}
@@ -196,6 +221,7 @@ def recipes(vocabulary: int) -> dict[str, Recipe]:
         "lstm_state": Recipe(StatefulLstm, partial(frames, (None, 1, 6), states), TIME_FIRST, ("y", "hn", "cn"), True),
         "gru_cell_step": Recipe(GruStep, partial(frames, (1, 6), gru), {}, ("y", "h_out")),
         "lstm_cell_step": Recipe(LstmStep, partial(frames, (1, 6), lstm), {}, ("y", "h_out", "c_out")),
+        "dual_path": Recipe(DualPath, partial(frames, (1, None, 17), {}), TIME_SECOND),
         "denoiser": Recipe(Denoiser, partial(frames, (1, None, 20), {}), TIME_SECOND),
     }
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from edgernn.errors import Problem, UnsupportedModel
-from edgernn.importer.assemble import assembled
+from edgernn.importer.assemble import assembled, goes_on
 from edgernn.importer.build import Build
 from edgernn.importer.dims import Symbol
 from edgernn.importer.graph import Dim, Graph
@@ -90,7 +90,7 @@ def analyse(
     failed: list[tuple[_Distance, int, Report, Hypothesis]] = []
     for hypothesis in hypotheses(graph):
         distance, report = _tried(graph, hypothesis, state or {})
-        if report.model is not None:
+        if report.model is not None and distance is not _Distance.BLOCKS:
             return report
         failed.append((distance, len(report.problems), report, hypothesis))
     distance, _, nearest, hypothesis = min(failed, key=lambda failure: failure[:2])
@@ -101,14 +101,18 @@ def analyse(
 
 
 class _Distance(IntEnum):
-    """How far a hypothesis about time was from the truth: the nearest one is reported."""
+    """How far a hypothesis about time was from the truth: the nearest one is reported.
 
-    STATES = 0
-    UNROLLED = 1
-    OPERATORS = 2
-    NO_RECURRENCE = 3
-    OPERATORS_AT_FIXED_LENGTH = 4
-    WRONG_AXIS = 5
+    BLOCKS: it gives a Model, but one whose cells take several steps a frame and start anew or from an explicit state.
+    """
+
+    BLOCKS = 0
+    STATES = 1
+    UNROLLED = 2
+    OPERATORS = 3
+    NO_RECURRENCE = 4
+    OPERATORS_AT_FIXED_LENGTH = 5
+    WRONG_AXIS = 6
 
 
 def _tried(graph: Graph, hypothesis: Hypothesis, given: Mapping[str, str]) -> tuple[_Distance, Report]:
@@ -118,15 +122,12 @@ def _tried(graph: Graph, hypothesis: Hypothesis, given: Mapping[str, str]) -> tu
     except Wider as wider:
         what = f"strides over time make one answer of {wider.factor} frames; at most {MOST_FRAMES} are supported"
         return _Distance.OPERATORS, _failed(hypothesis, [Problem("graph", "", what, "use smaller strides")])
-    problems = build.problems if build.has_time else [*_along_a_free_dimension(graph), *build.problems]
+    problems = build.problems if build.has_time else [*_along_a_free_dimension(graph, build), *build.problems]
+    astray = [] if goes_on(build) else build.in_frame
     if any(problem.what.startswith((OTHER_AXIS, SEVERAL_STEPS)) for problem in problems):
-        return _Distance.WRONG_AXIS, _failed(hypothesis, problems)
+        return _Distance.WRONG_AXIS, _failed(hypothesis, [*astray, *problems])
     if problems:
-        if any(problem.what.startswith(UNROLLED) for problem in problems):
-            return _Distance.UNROLLED, _failed(hypothesis, problems)
-        fixed = build.has_time and isinstance(hypothesis.length, int) and not build.moments.unrolled
-        far = _Distance.OPERATORS_AT_FIXED_LENGTH if fixed else _Distance.OPERATORS
-        return far, _failed(hypothesis, problems)
+        return _how_far(build, hypothesis), _failed(hypothesis, [*astray, *problems])
     found = pair(build, graph, given)
     loose = [name for name in graph.defaults if name in build.ports and name not in found.pairs]
     if loose:
@@ -135,7 +136,8 @@ def _tried(graph: Graph, hypothesis: Hypothesis, given: Mapping[str, str]) -> tu
     if shown is not None:
         found = Pairing(shown, zeroed=found.zeroed)
     if found.problems:
-        return _Distance.STATES, _failed(hypothesis, found.problems)
+        distance = _Distance.WRONG_AXIS if astray else _Distance.STATES
+        return distance, _failed(hypothesis, [*astray, *found.problems])
     if not build.has_time:
         found.pairs = corrected(build, graph, found.pairs, given)
     restarts = bool(found.pairs and build.states) and not build.has_time
@@ -143,11 +145,13 @@ def _tried(graph: Graph, hypothesis: Hypothesis, given: Mapping[str, str]) -> tu
         build = built(graph, hypothesis, restarts, found.zeroed)
     model = assembled(build, graph, found.pairs)
     if isinstance(model, list):
-        return _Distance.NO_RECURRENCE, _failed(hypothesis, model)
+        guessed = astray and isinstance(hypothesis.length, int)
+        return _Distance.WRONG_AXIS if guessed else _Distance.NO_RECURRENCE, _failed(hypothesis, astray or model)
     axes = tuple((name, axis) for name, axis in hypothesis.times.items() if axis is not None)
     notes = (*build.notes, *_notes(graph, model, found, restarts))
     dims = tuple((given.name, given.dims or ()) for given in graph.inputs)
-    return _Distance.STATES, Report(model, (), tuple(found.pairs.items()), hypothesis.text, axes, dims, notes)
+    distance = _Distance.BLOCKS if astray else _Distance.STATES
+    return distance, Report(model, (), tuple(found.pairs.items()), hypothesis.text, axes, dims, notes)
 
 
 def built(graph: Graph, hypothesis: Hypothesis, restarts: bool = False, zeroed: Collection[str] = ()) -> Build:
@@ -166,15 +170,26 @@ def built(graph: Graph, hypothesis: Hypothesis, restarts: bool = False, zeroed: 
                 raise Wider(hop) from None
 
 
+def _how_far(build: Build, hypothesis: Hypothesis) -> _Distance:
+    """How far a hypothesis was under which some operators cannot stream."""
+    if build.in_frame and not goes_on(build):
+        return _Distance.WRONG_AXIS
+    if any(problem.what.startswith(UNROLLED) for problem in build.problems):
+        return _Distance.UNROLLED
+    fixed = build.has_time and isinstance(hypothesis.length, int) and not build.moments.unrolled
+    return _Distance.OPERATORS_AT_FIXED_LENGTH if fixed else _Distance.OPERATORS
+
+
 def _failed(hypothesis: Hypothesis, problems: Sequence[Problem]) -> Report:
     return Report(None, tuple(problems), time=hypothesis.text)
 
 
-def _along_a_free_dimension(graph: Graph) -> list[Problem]:
+def _along_a_free_dimension(graph: Graph, step: Build) -> list[Problem]:
     """Why a graph is no step graph: a recurrent layer runs along a dimension that is free, and not the batch."""
     if not any(isinstance(n, str) for given in graph.inputs for n in given.dims or ()):
         return []
-    problems = Build(graph, 1, {}, free=MANY).problems
+    longer = Build(graph, 1, {}, free=MANY)
+    problems = [problem for problem in (*longer.problems, *longer.in_frame) if problem not in step.in_frame]
     return [problem for problem in problems if problem.what.startswith(SEVERAL_STEPS)]
 
 

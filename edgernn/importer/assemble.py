@@ -55,8 +55,8 @@ def assembled(build: Build, graph: Graph, pairs: Mapping[str, str]) -> Model | l
     if not inputs:
         return [NO_INPUT]
     cells = any(isinstance(node.layer, (RNN, GRU, LSTM)) for node in nodes)
-    streams = build.recurs or isinstance(build.length, Symbol)
-    if not pairs and not cells and not (streams and (states or build.hop > 1)):
+    streams = cells or build.recurs or isinstance(build.length, Symbol)
+    if not pairs and not (streams and (states or build.hop > 1)):
         return [NO_RECURRENCE]
     problems = _misused_tokens(build, graph, nodes, outputs)
     rhythm = {"hop": build.hop, "window": build.hop, "delay": delay, "receptive_field": max(sees, default=1)}
@@ -82,6 +82,15 @@ def _shown(build: Build, value: Value, delay: int) -> Value:
         return late
     order = np.moveaxis(places(late), value.time, 0)
     return taken(build, late, order, 0)
+
+
+def goes_on(build: Build) -> bool:
+    """Whether something recurrent goes on from frame to frame."""
+    within = {problem.node for problem in build.in_frame}
+    carried = {state.name for state in build.states}
+    carried.update(start.initial for start in build.starting if start.node not in within)
+    cells = (node for node in build.nodes if isinstance(node.layer, (RNN, GRU, LSTM)))
+    return build.recurs or any(carried.intersection(node.inputs[1:]) for node in cells)
 
 
 def _parts(

@@ -28,7 +28,7 @@ from edgernn.layers.constant import Constant
 from edgernn.layers.model import Node, State
 from edgernn.layers.pointwise import Map
 from edgernn.layers.reshape import Reshape
-from edgernn.layers.rhythm import FOREVER, aligned
+from edgernn.layers.rhythm import FOREVER, aligned, remembered
 from edgernn.layers.rules import RULES, Value
 from edgernn.layers.take import Take
 
@@ -78,6 +78,7 @@ class Build:
         self.moments = Moments()
         self.own: set[str] = set()  # copies of what a loop starts from, which nothing but the loop reads
         self.recurs = False  # whether a state is carried that no recurrent layer holds
+        self.in_frame: list[Problem] = []  # cells that run inside a frame, and what is wrong if no other goes on
         self.notes: list[str] = []
         self._timed = any(axis is not None for axis in times.values())
         self._restarts, self._free = restarts, free
@@ -88,8 +89,7 @@ class Build:
         self._clock: Value | None = None
         self._taken = {given.name for given in graph.inputs}
         self.operator = Operator("graph", "", "", (), ())
-        self._graph = graph
-        free_names = free_dimensions(graph)
+        self._graph, free_names = graph, free_dimensions(graph)
         self._remedy = (
             f"free dimensions ({', '.join(free_names)}) count as 1 where they are not time: set the size of one with "
             "--set NAME=SIZE, or export with fixed sizes"
@@ -262,13 +262,20 @@ class Build:
         self.states.append(State(name, "", initial))
         return Value(name, initial.shape)
 
-    def close(self, state: Value, source: Value) -> None:
+    def close(self, state: Value, source: Value, over: Value | None = None) -> None:
         """Say what replaces a state; see `layers.rules.Importing`."""
-        self.states = [replace(s, source=source.name) if s.name == state.name else s for s in self.states]
+        place = next(n for n, held in enumerate(self.states) if held.name == state.name)
+        if over is not None:
+            source = remembered(self, source, self.states[place].initial, over)
+        self.states[place] = replace(self.states[place], source=source.name)
 
     def carries(self, x: Value) -> bool:
         """Whether a cell that reads x goes on from frame to frame; see `layers.rules.Importing`."""
         return x.time is not None or not (self._timed or self._restarts)
+
+    def inside(self, what: str, remedy: str) -> None:
+        """Note a cell that runs inside a frame; see `layers.rules.Importing`."""
+        self.in_frame.append(Problem(self.operator.name, self.operator.kind, what, remedy))
 
     def starts(self, initial: Value, last: Value, over_time: bool) -> None:
         """Note where a cell starts; see `layers.rules.Importing`."""

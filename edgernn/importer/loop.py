@@ -22,7 +22,6 @@ from edgernn.layers.axes import surely
 from edgernn.layers.base import Array
 from edgernn.layers.recurrent import OTHER_AXIS, SEVERAL_STEPS
 from edgernn.layers.reshape import Reshape, reshaped
-from edgernn.layers.rhythm import remembered
 from edgernn.layers.rules import Value
 
 if TYPE_CHECKING:
@@ -254,7 +253,7 @@ def _after(g: Build, turns: Turns, carried: Carried, new: Value | None) -> Value
             g.refuse("starts from a state that is computed, over a sequence that comes later", REMEDY)
         g.starts(inside, new, turns.over_time)
     elif inside is not initial:
-        g.close(inside, new if over is None else remembered(g, new, initial.const, over))
+        g.close(inside, new, over)
         g.recurs = True
     return replace(new, final=turns.over_time)
 

@@ -33,12 +33,17 @@ PARAMETERS: dict[str, dict[str, float | None]] = {
 
 
 def parse_activations(
-    g: Importing, names: Sequence[str], alphas: Sequence[float], betas: Sequence[float], default: Sequence[str]
-) -> tuple[Activation, ...]:
-    """The cell's activations. Alphas and betas are consumed in order by those functions that have one."""
-    functions = [name.lower() for name in (names or default)]
-    if len(functions) != len(default):
-        g.refuse(f"activations={functions}: {len(default)} are needed")
+    g: Importing,
+    names: Sequence[str],
+    alphas: Sequence[float],
+    betas: Sequence[float],
+    default: Sequence[str],
+    ways: int,
+) -> list[tuple[Activation, ...]]:
+    """The activations of each direction. Alphas and betas are consumed in order by those functions that have one."""
+    functions, count = [name.lower() for name in (names or [*default] * ways)], len(default)
+    if len(functions) != count * ways:
+        g.refuse(f"activations={functions}: {count * ways} are needed")
     left = {"alpha": list(alphas), "beta": list(betas)}
     parsed = []
     for function in functions:
@@ -51,7 +56,7 @@ def parse_activations(
                 g.refuse(f"activations={function}: its {which} is missing", f"set activation_{which} in the file")
             values[which] = float(value)
         parsed.append((function, values["alpha"], values["beta"]))
-    return tuple(parsed)
+    return [tuple(parsed[way * count : (way + 1) * count]) for way in range(ways)]
 
 
 def check_activations(activations: Sequence[Activation], count: int) -> None:

@@ -111,7 +111,7 @@ def broadcast_time(g: Importing, values: Sequence[Value]) -> tuple[list[Value], 
     if time is None:
         return list(values), None
     length = next(v.length for v in values if v.time is not None)
-    return [_one_step(g, v, time - (rank - len(v.shape)), length) for v in values], time
+    return [one_step(g, v, time - (rank - len(v.shape)), length) for v in values], time
 
 
 def broadcast(g: Importing, *values: Value) -> tuple[list[Value], Shape, int | None]:
@@ -125,7 +125,7 @@ def broadcast(g: Importing, *values: Value) -> tuple[list[Value], Shape, int | N
     return [_spread(v, shape) for v in ready], tuple(shape), time
 
 
-def _one_step(g: Importing, x: Value, axis: int, length: Any) -> Value:
+def one_step(g: Importing, x: Value, axis: int, length: Any) -> Value:
     """What one step sees of an operand that has no time axis, where the result has `length` steps on `axis` of it."""
     if axis < 0 or x.time is not None or x.shape[axis] == 1:
         return x

@@ -8,7 +8,7 @@ of a step graph and a ring of past frames are all one mechanism.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -84,6 +84,9 @@ class Builder(Protocol):
     def join(self, *parts: Ref) -> Ref:
         """All parts, one after the other."""
 
+    def collect(self, parts: Iterable[Ref], size: int) -> Ref:
+        """The same for parts of `size` numbers in all, each joined as soon as it is made."""
+
     def reduce(self, operation: str, x: Ref, rows: int, cols: int) -> Ref:
         """y[r] = operation over x[r, :]; operation: sum, mean, max, min, prod, sum_square, sum_abs."""
 
@@ -97,10 +100,11 @@ class Builder(Protocol):
         """Row `token` of table: (vocabulary, size)."""
 
     def cell(self, kind: str, x: Ref, states: tuple[Ref, ...], W: Matrix, R: Matrix, bias: Array) -> tuple[Ref, ...]:
-        """A recurrent cell: kind is lstm, gru, rnn_tanh or rnn_relu; its states as they enter and leave.
+        """Steps of a recurrent cell: every h, and the other states at the end; see `sequence`.
 
-        W: (gates * H, n_in), R: (gates * H, H), gates in ONNX order; bias: (gates * H,), for gru (4 * H,): the sums for
-        z and r, then the input's and the recurrent bias of the candidate (linear_before_reset = 1).
+        kind: lstm, gru, rnn_tanh or rnn_relu; x: (S, P, n_in), states: (P, H); W: (gates * H, n_in), R: (gates * H, H),
+        gates in ONNX order; bias: (gates * H,), for gru (4 * H,): the sums for z and r, then the input's and the
+        recurrent bias of the candidate (linear_before_reset = 1).
         """
 
 

@@ -31,15 +31,16 @@ from edgernn.layers.activations import (
 )
 from edgernn.layers.base import Array, Builder, Layer, Matrix, Ref, Shape, dense
 from edgernn.layers.matrix import rows
-from edgernn.layers.recurrent import RecurrentInputs, cell_macs, cell_shapes, import_cell
+from edgernn.layers.recurrent import RecurrentInputs, import_cell
 from edgernn.layers.rules import Importing, Value, rule
+from edgernn.layers.sequence import cell_macs, cell_shapes, lowered, stepped
 
 STANDARD = (SIGMOID, TANH)
 
 
 @dataclass(frozen=True, eq=False)
 class GRU(Layer):
-    """One step of a GRU: x, h -> h'."""
+    """Steps of a GRU: x, h -> every h; see `sequence`."""
 
     W: Matrix  # (3 * H, n_in)
     R: Matrix  # (3 * H, H)
@@ -56,43 +57,47 @@ class GRU(Layer):
         return cell_shapes(inputs, 1, self.gates, self.W, self.R, {4: self.bias})
 
     def step(self, *inputs: Array) -> tuple[Array, ...]:
-        x, h = (value.reshape(-1) for value in inputs)
+        return stepped(self._step, self, self.W, self.R, inputs)
+
+    def _step(self, x: Array, h: Array) -> tuple[Array, ...]:
         f, g = self.activations
         b_z, b_r, wb_h, rb_h = np.split(self.bias, 4)
-        w_z, w_r, w_h = np.split(dense(self.W) @ x, 3)
-        r_z, r_r, r_h = np.split(dense(self.R), 3)
-        z = activate(f, clipped(w_z + r_z @ h + b_z, self.clip))
-        r = activate(f, clipped(w_r + r_r @ h + b_r, self.clip))
-        recurrent = r * (r_h @ h + rb_h) if self.linear_before_reset else r_h @ (r * h) + rb_h
+        w_z, w_r, w_h = np.split(x @ dense(self.W).T, 3, axis=1)  # (P, H)
+        r_z, r_r, r_h = (part.T for part in np.split(dense(self.R), 3))
+        z = activate(f, clipped(w_z + h @ r_z + b_z, self.clip))
+        r = activate(f, clipped(w_r + h @ r_r + b_r, self.clip))
+        recurrent = r * (h @ r_h + rb_h) if self.linear_before_reset else (r * h) @ r_h + rb_h
         n = activate(g, clipped(w_h + recurrent + wb_h, self.clip))
-        return (((1 - z) * n + z * h).reshape(inputs[1].shape),)
+        return ((1 - z) * n + z * h,)
 
     def lower(self, b: Builder, shapes: tuple[Shape, ...], *inputs: Ref) -> tuple[Ref, ...]:
         x, h = inputs
         if self.linear_before_reset and self.clip is None and self.activations == STANDARD:
             return b.cell("gru", x, (h,), self.W, self.R, self.bias)
-        return (self._lower_general(b, x, h),)
+        return self._lower_general(b, inputs)
 
-    def _lower_general(self, b: Builder, x: Ref, h: Ref) -> Ref:
-        size = h.size
+    def _lower_general(self, b: Builder, inputs: tuple[Ref, ...]) -> tuple[Ref, ...]:
+        size = self.R.shape[1]
         f, g = self.activations
         sums, wb_h, rb_h = np.split(self.bias, [2 * size, 3 * size])
-        from_x = b.affine(x, self.W, np.concatenate([sums, wb_h]))
-        from_h = b.affine(h, rows(self.R, 0, 2 * size), None)
-        gates = b.combine("add", b.view(from_x, 0, 2 * size), from_h)
-        gates = lower_activation(b, f, lower_clip(b, gates, self.clip))
-        z, r = b.view(gates, 0, size), b.view(gates, size, size)
-        candidate = rows(self.R, 2 * size, 3 * size)
-        if self.linear_before_reset:
-            recurrent = b.combine("mul", r, b.affine(h, candidate, rb_h))
-        else:
-            recurrent = b.affine(b.combine("mul", r, h), candidate, rb_h)
-        total = b.combine("add", b.view(from_x, 2 * size, size), recurrent)
-        n = lower_activation(b, g, lower_clip(b, total, self.clip))
-        return b.combine("add", b.combine("mul", b.map("affine", z, -1.0, 1.0), n), b.combine("mul", z, h))
+        reset, candidate = rows(self.R, 0, 2 * size), rows(self.R, 2 * size, 3 * size)
+
+        def one(from_x: Ref, h: Ref) -> tuple[Ref, ...]:
+            gates = b.combine("add", b.view(from_x, 0, 2 * size), b.affine(h, reset, None))
+            gates = lower_activation(b, f, lower_clip(b, gates, self.clip))
+            z, r = b.view(gates, 0, size), b.view(gates, size, size)
+            if self.linear_before_reset:
+                recurrent = b.combine("mul", r, b.affine(h, candidate, rb_h))
+            else:
+                recurrent = b.affine(b.combine("mul", r, h), candidate, rb_h)
+            total = b.combine("add", b.view(from_x, 2 * size, size), recurrent)
+            n = lower_activation(b, g, lower_clip(b, total, self.clip))
+            return (b.combine("add", b.combine("mul", b.map("affine", z, -1.0, 1.0), n), b.combine("mul", z, h)),)
+
+        return lowered(b, one, self.W, self.R, np.concatenate([sums, wb_h]), inputs)
 
     def macs(self, *inputs: Shape) -> int:
-        return cell_macs(self)
+        return cell_macs(self, self.W, self.R, inputs)
 
 
 @rule("GRU")
@@ -115,11 +120,12 @@ def gru(
     linear_before_reset: int = 0,
     output_sequence: int = 0,
 ) -> tuple[Value | None, ...]:
-    """ONNX GRU: Y (T, 1, 1, H) and Y_h (1, 1, H); with layout=1 the batch comes first."""
+    """ONNX GRU: Y (T, directions, batch, H) and Y_h (directions, batch, H); with layout=1 the batch comes first."""
     call = RecurrentInputs(X, W, R, B, sequence_lens, (initial_h,), direction, hidden_size, layout)
 
-    def make(w: Array, r: Array, b: Array) -> Layer:
-        functions = parse_activations(g, activations, activation_alpha, activation_beta, ("Sigmoid", "Tanh"))
+    def make(way: int, w: Array, r: Array, b: Array) -> Layer:
+        default = ("Sigmoid", "Tanh")
+        functions = parse_activations(g, activations, activation_alpha, activation_beta, default, call.ways)[way]
         size = r.shape[1]
         of_w, of_r = b[: 3 * size], b[3 * size :]
         bias = np.concatenate([of_w[: 2 * size] + of_r[: 2 * size], of_w[2 * size :], of_r[2 * size :]])

@@ -30,15 +30,16 @@ from edgernn.layers.activations import (
     parse_activations,
 )
 from edgernn.layers.base import Array, Builder, Layer, Matrix, Ref, Shape, dense
-from edgernn.layers.recurrent import RecurrentInputs, cell_macs, cell_shapes, import_cell
+from edgernn.layers.recurrent import RecurrentInputs, import_cell
 from edgernn.layers.rules import Importing, Value, rule
+from edgernn.layers.sequence import cell_macs, cell_shapes, lowered, stepped
 
 STANDARD = (SIGMOID, TANH, TANH)
 
 
 @dataclass(frozen=True, eq=False)
 class LSTM(Layer):
-    """One step of an LSTM: x, h, c -> h', c'."""
+    """Steps of an LSTM: x, h, c -> every h, the last c; see `sequence`."""
 
     W: Matrix  # (4 * H, n_in)
     R: Matrix  # (4 * H, H)
@@ -56,43 +57,47 @@ class LSTM(Layer):
         return cell_shapes(inputs, 2, self.gates, self.W, self.R, {4: self.bias, 3: self.P})
 
     def step(self, *inputs: Array) -> tuple[Array, ...]:
-        x, h, c = (value.reshape(-1) for value in inputs)
+        return stepped(self._step, self, self.W, self.R, inputs)
+
+    def _step(self, x: Array, h: Array, c: Array) -> tuple[Array, ...]:
         f, g, activate_c = self.activations
-        i_in, o_in, f_in, c_in = np.split(dense(self.W) @ x + dense(self.R) @ h + self.bias, 4)
+        i_in, o_in, f_in, c_in = np.split(x @ dense(self.W).T + h @ dense(self.R).T + self.bias, 4, axis=1)  # (P, H)
         p_i, p_o, p_f = np.split(self.P, 3) if self.P is not None else (0.0, 0.0, 0.0)
         i = activate(f, clipped(i_in + p_i * c, self.clip))
         forget = 1 - i if self.input_forget else activate(f, clipped(f_in + p_f * c, self.clip))
         new_c = forget * c + i * activate(g, clipped(c_in, self.clip))
         o = activate(f, clipped(o_in + p_o * new_c, self.clip))
-        new_h = o * activate(activate_c, new_c)
-        return new_h.reshape(inputs[1].shape), new_c.reshape(inputs[2].shape)
+        return o * activate(activate_c, new_c), new_c
 
     def lower(self, b: Builder, shapes: tuple[Shape, ...], *inputs: Ref) -> tuple[Ref, ...]:
         x, h, c = inputs
         if self.P is None and self.clip is None and not self.input_forget and self.activations == STANDARD:
             return b.cell("lstm", x, (h, c), self.W, self.R, self.bias)
-        return self._lower_general(b, x, h, c)
+        return self._lower_general(b, inputs)
 
-    def _lower_general(self, b: Builder, x: Ref, h: Ref, c: Ref) -> tuple[Ref, ...]:
-        size = c.size
+    def _lower_general(self, b: Builder, inputs: tuple[Ref, ...]) -> tuple[Ref, ...]:
+        size = self.R.shape[1]
         f, g, activate_c = self.activations
-        total = b.combine("add", b.affine(x, self.W, self.bias), b.affine(h, self.R, None))
-        i_in, o_in, f_in, c_in = (b.view(total, gate * size, size) for gate in range(4))
+        peepholes = [b.constant(part) for part in np.split(self.P, 3)] if self.P is not None else []
 
-        def gate(value: Ref, activation: Activation, peephole: int | None = None, cell: Ref = c) -> Ref:
-            if self.P is not None and peephole is not None:
-                weight = b.constant(self.P[peephole * size : (peephole + 1) * size])
-                value = b.combine("add", value, b.combine("mul", weight, cell))
+        def gate(value: Ref, activation: Activation, peephole: int | None = None, cell: Ref | None = None) -> Ref:
+            if peepholes and peephole is not None and cell is not None:
+                value = b.combine("add", value, b.combine("mul", peepholes[peephole], cell))
             return lower_activation(b, activation, lower_clip(b, value, self.clip))
 
-        i = gate(i_in, f, 0)
-        forget = b.map("affine", i, -1.0, 1.0) if self.input_forget else gate(f_in, f, 2)
-        new_c = b.combine("add", b.combine("mul", forget, c), b.combine("mul", i, gate(c_in, g)))
-        o = gate(o_in, f, 1, new_c)
-        return b.combine("mul", o, lower_activation(b, activate_c, new_c)), new_c
+        def one(from_x: Ref, h: Ref, c: Ref) -> tuple[Ref, ...]:
+            total = b.combine("add", from_x, b.affine(h, self.R, None))
+            i_in, o_in, f_in, c_in = (b.view(total, gate * size, size) for gate in range(4))
+            i = gate(i_in, f, 0, c)
+            forget = b.map("affine", i, -1.0, 1.0) if self.input_forget else gate(f_in, f, 2, c)
+            new_c = b.combine("add", b.combine("mul", forget, c), b.combine("mul", i, gate(c_in, g)))
+            o = gate(o_in, f, 1, new_c)
+            return b.combine("mul", o, lower_activation(b, activate_c, new_c)), new_c
+
+        return lowered(b, one, self.W, self.R, self.bias, inputs)
 
     def macs(self, *inputs: Shape) -> int:
-        return cell_macs(self)
+        return cell_macs(self, self.W, self.R, inputs)
 
 
 @rule("LSTM")
@@ -117,13 +122,14 @@ def lstm(
     layout: int = 0,
     output_sequence: int = 0,
 ) -> tuple[Value | None, ...]:
-    """ONNX LSTM: Y (T, 1, 1, H), Y_h and Y_c (1, 1, H); with layout=1 the batch comes first."""
+    """ONNX LSTM: Y (T, directions, batch, H), Y_h, Y_c (directions, batch, H); with layout=1 the batch comes first."""
     call = RecurrentInputs(X, W, R, B, sequence_lens, (initial_h, initial_c), direction, hidden_size, layout)
 
-    def make(w: Array, r: Array, b: Array) -> Layer:
-        functions = parse_activations(g, activations, activation_alpha, activation_beta, ("Sigmoid", "Tanh", "Tanh"))
+    def make(way: int, w: Array, r: Array, b: Array) -> Layer:
+        default = ("Sigmoid", "Tanh", "Tanh")
+        functions = parse_activations(g, activations, activation_alpha, activation_beta, default, call.ways)[way]
         bias = b[: len(w)] + b[len(w) :]
-        peepholes = None if P is None else call.constant(g, P, "P", (1, 3 * r.shape[1]))
+        peepholes = None if P is None else call.constant(g, P, "P", (3 * r.shape[1],))[way]
         return LSTM(w, r, bias, peepholes, functions, checked_clip(g, clip), bool(input_forget))
 
     return import_cell(g, call, LSTM.gates, make)

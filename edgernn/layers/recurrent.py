@@ -1,21 +1,32 @@
-"""What RNN, GRU and LSTM share as ONNX operators: optional inputs, layout, direction, initial state, outputs."""
+"""What RNN, GRU and LSTM share as ONNX operators: optional inputs, layout, directions, initial states, outputs.
+
+A sequence runs over time, and its state is carried from frame to frame; or inside a frame, where every frame starts it
+anew and it may run backwards too. Several sequences (the batch) run side by side.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from edgernn.layers.axes import surely
-from edgernn.layers.base import Array, Layer, Matrix, Shape, volume
-from edgernn.layers.reshape import Reshape, reshaped
-from edgernn.layers.rhythm import CUT_OFF, at_end, remembered, settled
+from edgernn.layers.axes import one_step, surely
+from edgernn.layers.base import Array, Layer, Shape, volume
+from edgernn.layers.join import Join
+from edgernn.layers.matrix import MOST_STEPS
+from edgernn.layers.reshape import reshaped
+from edgernn.layers.rhythm import CUT_OFF, at_end, settled
 from edgernn.layers.rules import Importing, Value
+from edgernn.layers.take import places, taken
 
 # Reasons that tell the importer that it took the wrong axis for time
 OTHER_AXIS = "runs along another axis than the stream's time"
 SEVERAL_STEPS = "runs over several steps inside one frame"
+
+WINDOW = "convert with window=N (--window N)"
+# Whether each of a node's directions runs backwards
+DIRECTIONS = {"forward": (False,), "reverse": (True,), "bidirectional": (False, True)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,116 +43,155 @@ class RecurrentInputs:
     hidden_size: int | None
     layout: int
 
+    @property
+    def ways(self) -> int:
+        """How many directions there are."""
+        return len(DIRECTIONS[self.direction])
+
+    @property
+    def steps(self) -> int:
+        """Steps of a sequence in one frame; the axis of sequences has the number of `layout`."""
+        return self.X.shape[self.layout]
+
+    @property
+    def batch(self) -> int:
+        """The axis on which X holds one sequence after the other."""
+        return 1 - self.layout
+
+    def in_frame(self, g: Importing) -> bool:
+        """Whether every frame starts the sequences anew."""
+        return self.X.time == self.batch or (self.X.time is None and (self.steps > 1 or not g.carries(self.X)))
+
     def constant(self, g: Importing, value: Value, name: str, shape: Shape) -> Array:
-        """The constant of this shape, without its leading direction axis."""
+        """The constant of this shape in each direction: (directions, *shape)."""
         if value.const is None:
             g.refuse(f"input {name} is computed at run time, not a constant")
-        if value.const.shape != shape:
-            g.refuse(f"input {name} has shape {list(value.const.shape)}, expected {list(shape)}")
+        if value.const.shape != (self.ways, *shape):
+            g.refuse(f"input {name} has shape {list(value.const.shape)}, expected {[self.ways, *shape]}")
         if not np.isfinite(value.const).all():
             g.refuse(f"input {name} holds NaN or infinity", "export the model again, after checking its training")
-        return np.ascontiguousarray(value.const[0], np.float32)
-
-
-def cell_shapes(
-    inputs: tuple[Shape, ...], states: int, gates: int, W: Matrix, R: Matrix, vectors: Mapping[int, Array | None]
-) -> tuple[Shape, ...]:
-    """The shapes of the new states, after checking that weights, input and states fit.
-
-    vectors: how many times the hidden size each bias or peephole vector is long.
-    """
-    if len(W.shape) != 2 or len(R.shape) != 2 or len(inputs) != states + 1:
-        raise ValueError(f"weights {W.shape} and {R.shape} with {len(inputs)} inputs do not make a cell")
-    rows, hidden_size = R.shape
-    if rows != gates * hidden_size or W.shape[0] != rows:
-        raise ValueError(f"weights {W.shape} and {R.shape} do not make a cell of {gates} gates")
-    for times, vector in vectors.items():
-        if vector is not None and vector.shape != (times * hidden_size,):
-            raise ValueError(f"a vector of shape {vector.shape} does not fit {times} x {hidden_size} units")
-    if volume(inputs[0]) != W.shape[1] or any(volume(state) != hidden_size for state in inputs[1:]):
-        raise ValueError(f"inputs {inputs} do not fit weights {W.shape} and {R.shape}")
-    return inputs[1:]
-
-
-def cell_macs(layer: Layer) -> int:
-    """Multiply-accumulates of a cell with the weights W and R."""
-    return sum(volume(weight.shape) for name, weight in layer.weights() if name in ("W", "R"))
+        return np.ascontiguousarray(value.const, np.float32)
 
 
 def import_cell(
-    g: Importing, call: RecurrentInputs, gates: int, make: Callable[[Array, Array, Array], Layer]
+    g: Importing, call: RecurrentInputs, gates: int, make: Callable[[int, Array, Array, Array], Layer]
 ) -> tuple[Value | None, ...]:
-    """Checks what the operators share, makes the layer with (W, R, B) and gives (Y, Y_h[, Y_c])."""
+    """Checks what the operators share, makes a layer a direction with (number, W, R, B), gives (Y, Y_h[, Y_c])."""
     if call.layout not in (0, 1):
         g.refuse(f"layout={call.layout}: 0 or 1 expected")
+    if call.direction not in DIRECTIONS:
+        g.refuse(f"direction={call.direction}: {', '.join(DIRECTIONS)} expected")
     _check_time(g, call)
-    if call.direction != "forward":
-        g.refuse(f"direction={call.direction} needs the end of the sequence before its start", "use direction=forward")
-    _check_lengths(g, call.X, call.sequence_lens)
+    _check_lengths(g, call)
+    if call.X.time == call.layout:
+        call = replace(call, X=settled(g, call.X))
     if call.R.const is None or call.R.const.ndim != 3:
         g.refuse("input R is not a constant of three axes")
     hidden_size = int(call.R.const.shape[2])
     if call.hidden_size not in (None, hidden_size):
         g.refuse(f"hidden_size={call.hidden_size}, but R has shape {list(call.R.const.shape)}")
     rows = gates * hidden_size
-    r = call.constant(g, call.R, "R", (1, rows, hidden_size))
-    w = call.constant(g, call.W, "W", (1, rows, call.X.shape[2]))
-    b = call.constant(g, call.B, "B", (1, 2 * rows)) if call.B is not None else np.zeros(2 * rows, np.float32)
-    return _connect(g, call, make(w, r, b), hidden_size)
+    r = call.constant(g, call.R, "R", (rows, hidden_size))
+    w = call.constant(g, call.W, "W", (rows, call.X.shape[2]))
+    b = (
+        call.constant(g, call.B, "B", (2 * rows,))
+        if call.B is not None
+        else np.zeros((call.ways, 2 * rows), np.float32)
+    )
+    made = [_walked(g, call, make(way, w[way], r[way], b[way]), way, hidden_size) for way in range(call.ways)]
+    y, *last = (_beside(g, parts, axis) for parts, axis in zip(zip(*made, strict=True), (1, 0, 0), strict=False))
+    if call.layout:
+        y = _transposed(g, y, (2, 0, 1, 3))
+        last = [_transposed(g, state, (1, 0, 2)) for state in last]
+    return (y, *last)
 
 
-def _check_lengths(g: Importing, X: Value, lengths: Value | None) -> None:
-    if lengths is None or (
-        lengths.const is not None
-        and all(surely(n, X.length if X.time is not None else 1) for n in lengths.const.reshape(-1))
-    ):
+def _check_time(g: Importing, call: RecurrentInputs) -> None:
+    """Refuse a time axis on which no sequence can run, and a direction against it."""
+    if len(call.X.shape) != 3:
+        g.refuse(f"input X has {len(call.X.shape)} axes, expected 3")
+    if call.X.time == 2:
+        g.refuse(OTHER_AXIS, "feed time on the sequence axis")
+    if volume(call.X.shape[:2]) > MOST_STEPS:
+        g.refuse(f"runs over {volume(call.X.shape[:2])} steps in one frame: at most {MOST_STEPS}, of all sequences")
+    if call.direction != "forward" and not call.in_frame(g):
+        g.refuse(f"direction={call.direction} needs the end of the sequence before its start", WINDOW)
+    if call.X.time not in (None, call.layout):
+        g.inside(OTHER_AXIS, "feed time on the sequence axis")
+    elif call.X.time is None and call.steps > 1:
+        g.inside(f"{SEVERAL_STEPS}: {call.steps}", "feed one frame a call, or time on this axis")
+
+
+def _check_lengths(g: Importing, call: RecurrentInputs) -> None:
+    lengths, length = call.sequence_lens, call.X.length if call.X.time == call.layout else call.steps
+    if lengths is None or (lengths.const is not None and all(surely(n, length) for n in lengths.const.reshape(-1))):
         return
     g.refuse("sequence_lens: sequences of unequal length have no meaning in a stream", "export without the lengths")
 
 
-def _check_time(g: Importing, call: RecurrentInputs) -> None:
-    X, time_axis = call.X, 1 if call.layout else 0
-    if len(X.shape) != 3:
-        g.refuse(f"input X has {len(X.shape)} axes, expected 3")
-    if X.time not in (None, time_axis):
-        g.refuse(OTHER_AXIS, "feed time on the sequence axis")
-    if X.shape[time_axis] != 1:
-        g.refuse(f"{SEVERAL_STEPS}: {X.shape[time_axis]}", "feed one frame a call, or time on this axis")
-    if X.shape[1 - time_axis] != 1:
-        g.refuse(f"has a batch of {X.shape[1 - time_axis]}: a stream is one sequence", "export with a batch of 1")
-
-
-def _connect(g: Importing, call: RecurrentInputs, layer: Layer, hidden_size: int) -> tuple[Value | None, ...]:
-    """Wire the states: a constant (or absent) initial state is carried here, a computed one is the graph's business."""
-    shape = (1, 1, hidden_size)
-    X = settled(g, call.X)
-    states: list[Value] = []
-    carried: dict[int, Array] = {}
-    for index, value in enumerate(call.initial):
-        if value is not None and value.time is not None:
-            g.refuse("an initial state depends on time", "feed one initial state for the whole sequence")
-        if value is not None and volume(value.shape) != hidden_size:
-            g.refuse(f"an initial state has shape {list(value.shape)}, expected {list(shape)}")
-        if value is None or value.const is not None:
-            held = np.zeros(shape) if value is None or value.const is None else value.const.reshape(shape)
-            value = g.constant(held.astype(np.float32))
-            if call.X.time is None and call.X.const is None and g.has_time and not call.X.final:
-                what = "runs over an input without time beside one that has it"
-                g.refuse(what, "name the time axis alike in both inputs")
-            if g.carries(call.X):
-                value = g.carry(held.astype(np.float32))
-                carried[index] = held
-        states.append(value)
-    made = g.add(layer, X.untimed(), *states)
-    for index, (state, new) in enumerate(zip(states, made, strict=True)):
-        if index in carried:
-            g.close(state, remembered(g, new, carried[index], X))
-        elif state.const is None:
-            g.starts(state, new, call.X.time is not None)
-    (y,) = g.add(Reshape((1, 1, 1, hidden_size)), made[0], time=call.X.time)
-    last = [reshaped(g, v, shape, None) for v in made]
-    if X.time is not None and not at_end(g, X):
-        last = [g.add(Reshape(shape), state)[0] for state in made]  # apart from Y, which can be had
+def _walked(g: Importing, call: RecurrentInputs, layer: Layer, way: int, hidden_size: int) -> tuple[Value, ...]:
+    """One direction: its Y (S, 1, P, H), Y_h and, of an LSTM, Y_c (1, P, H)."""
+    backwards = DIRECTIONS[call.direction][way]
+    x = _transposed(g, call.X, (1, 0, 2)) if call.layout else call.X
+    x = _turned(g, x) if backwards else x
+    states = [_initial(g, call, value, way, hidden_size) for value in call.initial]
+    y, *others = g.add(layer, x, *states, time=x.time)  # (S, P, H), and for each other state (1, P, H)
+    time, over_time = (None, True) if x.time == 0 else (x.time, False)  # over time, the last step is "now"
+    last = [taken(g, y, places(y)[-1:], time), *(reshaped(g, c, c.shape, time) for c in others)]
+    last = [replace(v, final=v.final or over_time) for v in last]
+    if over_time and not at_end(g, x):
         for state in last:
-            g.taint(state, f"gives the last state, but {CUT_OFF}", "pad in front only, or convert with window=N")
-    return (y.like(X), *(replace(v, final=v.final or X.time is not None) for v in last))
+            g.taint(state, f"gives the last state, but {CUT_OFF}", f"pad in front only, or {WINDOW}")
+    for value, state, new in zip(call.initial, states, last, strict=True):
+        if value is not None and value.const is None:
+            if value.time is None:
+                g.starts(state, new, over_time)
+        elif state.const is None:
+            g.close(state, new, x)
+    y = _turned(g, y) if backwards else y
+    return (reshaped(g, y, (y.shape[0], 1, *y.shape[1:]), 2 if x.time == 1 else x.time), *last)
+
+
+def _initial(g: Importing, call: RecurrentInputs, value: Value | None, way: int, hidden_size: int) -> Value:
+    """What a direction starts from, (1, P, H): the same in every frame, carried, or the graph's business."""
+    shape = [call.ways, call.ways, hidden_size]
+    shape[call.batch] = call.X.shape[call.batch]
+    if value is None:
+        value = g.constant(np.zeros(shape, np.float32))
+    if value.time is not None and not value.time == call.X.time == call.batch:
+        g.refuse("an initial state depends on time", "feed one initial state for the whole sequence")
+    if value.const is not None and call.X.time == call.batch and len(value.shape) == 3:
+        frame = one_step(g, value, call.batch, call.X.length)
+        each = np.repeat(np.asarray(frame.const), shape[call.batch], call.batch)
+        value = replace(frame, shape=each.shape, const=each)
+    if volume(value.shape) != volume(tuple(shape)):
+        g.refuse(f"an initial state has shape {list(value.shape)}, expected {shape}")
+    if value.const is not None:
+        held = np.moveaxis(value.const.reshape(shape), call.layout, 0)[way : way + 1]
+        return _start(g, call, np.ascontiguousarray(held, np.float32))
+    if call.X.time == call.batch and value.time is None:
+        g.refuse("an initial state has no time, but every frame is a sequence of its own", "feed one for each frame")
+    value = reshaped(g, value, shape, value.time)
+    value = _transposed(g, value, (1, 0, 2)) if call.layout else value
+    return taken(g, value, places(value)[way : way + 1], value.time)
+
+
+def _start(g: Importing, call: RecurrentInputs, held: Array) -> Value:
+    """A constant initial state (1, P, H): a state of the stream, or the same in every frame."""
+    if call.X.time is None and call.X.const is None and g.has_time and not call.X.final:
+        g.refuse("runs over an input without time beside one that has it", "name the time axis alike in both inputs")
+    return g.constant(held) if call.in_frame(g) else g.carry(held)
+
+
+def _transposed(g: Importing, x: Value, perm: Sequence[int]) -> Value:
+    return taken(g, x, places(x).transpose(perm), None if x.time is None else list(perm).index(x.time))
+
+
+def _turned(g: Importing, x: Value) -> Value:
+    """x from the last step to the first; the steps are its first axis."""
+    return taken(g, x, places(x)[::-1], x.time)
+
+
+def _beside(g: Importing, parts: Sequence[Value], axis: int) -> Value:
+    """The directions side by side."""
+    return parts[0] if len(parts) == 1 else g.add(Join(axis), *parts, time=parts[0].time)[0]

@@ -14,7 +14,7 @@ from edgernn.layers.combine import combined
 from edgernn.layers.functions import mapped
 from edgernn.layers.pointwise import LARGEST, Map
 from edgernn.layers.reshape import reshaped
-from edgernn.layers.rhythm import CUT_OFF, at_end, remembered, settled
+from edgernn.layers.rhythm import CUT_OFF, at_end, settled
 from edgernn.layers.rules import Importing, Value, rule
 
 REDUCTIONS: dict[str, Callable[..., Array]] = {
@@ -81,11 +81,11 @@ def _so_far(g: Importing, operation: str, now: Value, over: Value) -> Value:
     if operation == "mean":  # m + (x - m) / n does not grow with the length of the stream
         count = g.carry(np.zeros(1, np.float32))
         (counted,) = g.add(Map("affine", 1.0, 1.0), count)
-        g.close(count, remembered(g, counted, np.zeros(1), over))
+        g.close(count, counted, over)
         y = combined(g, "add", held, combined(g, "div", combined(g, "sub", now, held), counted))
     else:
         y = combined(g, SO_FAR[operation], held, now)
-    g.close(held, remembered(g, y, initial, over))
+    g.close(held, y, over)
     return replace(y, final=True)
 
 

@@ -23,15 +23,16 @@ from edgernn.layers.activations import (
     parse_activations,
 )
 from edgernn.layers.base import Array, Builder, Layer, Matrix, Ref, Shape, dense
-from edgernn.layers.recurrent import RecurrentInputs, cell_macs, cell_shapes, import_cell
+from edgernn.layers.recurrent import RecurrentInputs, import_cell
 from edgernn.layers.rules import Importing, Value, rule
+from edgernn.layers.sequence import cell_macs, cell_shapes, lowered, stepped
 
 FUSED = {"tanh": "rnn_tanh", "relu": "rnn_relu"}
 
 
 @dataclass(frozen=True, eq=False)
 class RNN(Layer):
-    """One step of an RNN: x, h -> h'."""
+    """Steps of an RNN: x, h -> every h; see `sequence`."""
 
     W: Matrix  # (H, n_in)
     R: Matrix  # (H, H)
@@ -47,19 +48,25 @@ class RNN(Layer):
         return cell_shapes(inputs, 1, self.gates, self.W, self.R, {1: self.bias})
 
     def step(self, *inputs: Array) -> tuple[Array, ...]:
-        x, h = (value.reshape(-1) for value in inputs)
-        total = dense(self.W) @ x + dense(self.R) @ h + self.bias
-        return (activate(self.activation, clipped(total, self.clip)).reshape(inputs[1].shape),)
+        return stepped(self._step, self, self.W, self.R, inputs)
+
+    def _step(self, x: Array, h: Array) -> tuple[Array, ...]:
+        total = x @ dense(self.W).T + h @ dense(self.R).T + self.bias  # (P, H)
+        return (activate(self.activation, clipped(total, self.clip)),)
 
     def lower(self, b: Builder, shapes: tuple[Shape, ...], *inputs: Ref) -> tuple[Ref, ...]:
         x, h = inputs
         if self.clip is None and self.activation[0] in FUSED:
             return b.cell(FUSED[self.activation[0]], x, (h,), self.W, self.R, self.bias)
-        total = b.combine("add", b.affine(x, self.W, self.bias), b.affine(h, self.R, None))
-        return (lower_activation(b, self.activation, lower_clip(b, total, self.clip)),)
+
+        def one(from_x: Ref, h: Ref) -> tuple[Ref, ...]:
+            total = b.combine("add", from_x, b.affine(h, self.R, None))
+            return (lower_activation(b, self.activation, lower_clip(b, total, self.clip)),)
+
+        return lowered(b, one, self.W, self.R, self.bias, inputs)
 
     def macs(self, *inputs: Shape) -> int:
-        return cell_macs(self)
+        return cell_macs(self, self.W, self.R, inputs)
 
 
 @rule("RNN")
@@ -81,11 +88,11 @@ def rnn(
     layout: int = 0,
     output_sequence: int = 0,
 ) -> tuple[Value | None, ...]:
-    """ONNX RNN: Y (T, 1, 1, H) and Y_h (1, 1, H); with layout=1 the batch comes first."""
+    """ONNX RNN: Y (T, directions, batch, H) and Y_h (directions, batch, H); with layout=1 the batch comes first."""
     call = RecurrentInputs(X, W, R, B, sequence_lens, (initial_h,), direction, hidden_size, layout)
 
-    def make(w: Array, r: Array, b: Array) -> Layer:
-        (function,) = parse_activations(g, activations, activation_alpha, activation_beta, ("Tanh",))
+    def make(way: int, w: Array, r: Array, b: Array) -> Layer:
+        (function,) = parse_activations(g, activations, activation_alpha, activation_beta, ("Tanh",), call.ways)[way]
         return RNN(w, r, b[: len(w)] + b[len(w) :], function, checked_clip(g, clip))
 
     return import_cell(g, call, RNN.gates, make)

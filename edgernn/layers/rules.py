@@ -85,8 +85,8 @@ class Importing(Protocol):
     def carry(self, initial: Array) -> Value:
         """A new state: the value to read; `close` says what replaces it."""
 
-    def close(self, state: Value, source: Value) -> None:
-        """Replace `state` by `source` at the end of each evaluation."""
+    def close(self, state: Value, source: Value, over: Value | None = None) -> None:
+        """Replace `state` by `source` at the end of each evaluation, once the steps of `over` have begun."""
 
     def clock(self) -> Value:
         """How many evaluations there have been before this one, (1,)."""
@@ -96,6 +96,9 @@ class Importing(Protocol):
 
         Otherwise each frame starts anew: in a graph whose states are explicit, or after the time axis has gone.
         """
+
+    def inside(self, what: str, remedy: str) -> None:
+        """Note that a cell runs inside a frame: what refuses the graph where no other goes on from frame to frame."""
 
     def starts(self, initial: Value, last: Value, over_time: bool) -> None:
         """A cell starts from a computed `initial` and leaves `last`; over time, a state must lead back there."""

@@ -7,6 +7,7 @@ overlaps its own (Pisarchyk and Lee 2020, arXiv 2001.03288, section 5.2).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 
 from edgernn.planner.lower import Instruction, Place
 
@@ -31,14 +32,18 @@ def layout(code: Sequence[Instruction], sizes: Sequence[int], persistent: Sequen
         top += sizes[buffer]
     end = top
     live = {b: span for b, span in lifetimes(code).items() if b not in offsets}
-    placed: list[tuple[int, int, int, int]] = []  # offset, end, first, last
+    begun: list[list[tuple[int, int]]] = [[] for _ in code]  # (offset, end) of what is placed, where its life begins
+    alive: list[list[tuple[int, int]]] = [[] for _ in code]  # the same wherever it is alive
     for buffer in sorted(live, key=lambda b: (-sizes[b], b)):
         first, last = live[buffer]
         at = top
-        for low, high, begins, ends in sorted(placed):
-            if begins <= last and first <= ends and low < at + sizes[buffer] and at < high:
+        for low, high in sorted(chain(alive[first], *begun[first + 1 : last + 1])):
+            if low < at + sizes[buffer] and at < high:
                 at = high
         offsets[buffer] = at
-        placed.append((at, at + sizes[buffer], first, last))
-        end = max(end, at + sizes[buffer])
+        place = (at, at + sizes[buffer])
+        begun[first].append(place)
+        for beside in alive[first : last + 1]:
+            beside.append(place)
+        end = max(end, place[1])
     return offsets, end

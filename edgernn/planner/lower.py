@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import cast
 
@@ -9,6 +10,7 @@ import numpy as np
 
 from edgernn.kernels.contract import ALIGNMENT, COMBINES, MAPS, QUANTISED_HEADER, REDUCES, Backend, Opcode
 from edgernn.layers.base import Array, Int8Matrix, Matrix, Ref
+from edgernn.layers.matrix import extent, products
 
 CONSTANT = -1
 
@@ -77,6 +79,8 @@ class Lowering:
         self.code: list[Instruction] = []
         self.buffers: list[int] = []  # bytes of each
         self.quantised: dict[tuple[Place, int], Place] = {}
+        # by id of weight and bias, which are kept lest another takes that id
+        self.packed: dict[tuple[int, int], tuple[Matrix, Array | None, tuple[int, ...]]] = {}
 
     def buffer(self, size: int, item: int = 4) -> Place:
         """A new buffer of `size` numbers, padded so that registers may run over its end."""
@@ -109,19 +113,27 @@ class Lowering:
         rows, cols = weight.shape
         if x.size != cols * count:
             raise ValueError(f"a weight of shape {weight.shape} does not fit {x.size} numbers in {count} rows")
-        y = self.buffer(rows * count)
-        offset = np.zeros(rows, np.float32) if bias is None else bias.astype(np.float32)
-        packed_bias = self.weights.add(self.backend.pack_rows(offset))
+        y, packed = self.buffer(rows * count), self._packed(weight, bias)
         if isinstance(weight, Int8Matrix):
-            panels = self.weights.add(self.backend.pack(weight.q))
-            scale = self.weights.add(self.backend.pack_rows(weight.scale.astype(np.float32)))
-            corrections = self.weights.add(self.backend.offsets(weight.q))
-            sizes = packed_bias, rows, cols, count
-            self.emit(Opcode.AFFINE_I8, y, self.quantise(x, cols), panels, scale, corrections, *sizes)
+            self.emit(Opcode.AFFINE_I8, y, self.quantise(x, cols), *packed, rows, cols, count)
         else:
-            panels = self.weights.add(self.backend.pack(weight.astype(np.float32)))
-            self.emit(self.affine_float, y, cast(Place, x), panels, packed_bias, rows, cols, count)
+            self.emit(self.affine_float, y, cast(Place, x), *packed, rows, cols, count)
         return y
+
+    def _packed(self, weight: Matrix, bias: Array | None) -> tuple[int, ...]:
+        """Where a weight and its bias lie among the constants; each pair lies there once, however many read it."""
+        known = self.packed.get((id(weight), id(bias)))
+        if known is None:
+            offset = np.zeros(weight.shape[0], np.float32) if bias is None else bias.astype(np.float32)
+            packed_bias = self.weights.add(self.backend.pack_rows(offset))
+            if isinstance(weight, Int8Matrix):
+                panels = self.weights.add(self.backend.pack(weight.q))
+                scale = self.weights.add(self.backend.pack_rows(weight.scale.astype(np.float32)))
+                where: tuple[int, ...] = panels, scale, self.weights.add(self.backend.offsets(weight.q)), packed_bias
+            else:
+                where = self.weights.add(self.backend.pack(weight.astype(np.float32))), packed_bias
+            known = self.packed[id(weight), id(bias)] = weight, bias, where
+        return known[2]
 
     def map(self, function: str, x: Ref, alpha: float = 0.0, beta: float = 0.0) -> Place:
         y = self.buffer(x.size)
@@ -162,7 +174,10 @@ class Lowering:
         return replace(place, start=place.start + start, size=size)
 
     def join(self, *parts: Ref) -> Place:
-        y = self.buffer(sum(part.size for part in parts))
+        return self.collect(parts, sum(part.size for part in parts))
+
+    def collect(self, parts: Iterable[Ref], size: int) -> Place:
+        y = self.buffer(size)
         at = 0
         for part in parts:
             self.emit(Opcode.COPY, self.view(y, at, part.size), cast(Place, part), part.size)
@@ -198,14 +213,21 @@ class Lowering:
     def cell(self, kind: str, x: Ref, states: tuple[Ref, ...], W: Matrix, R: Matrix, bias: Array) -> tuple[Place, ...]:
         operator, _, function = kind.partition("_")
         hidden, gates = R.shape[1], R.shape[0]
-        if any(state.size != hidden for state in states):
-            raise ValueError(f"{kind}: states of {[s.size for s in states]} numbers for {R.shape}")
+        if any(state.size != states[0].size for state in states):
+            raise ValueError(f"{kind}: states of {[s.size for s in states]} numbers")
+        steps, count = extent(W, R, x.size, states[0].size)
         recurrent_bias = None
         if operator == "gru":  # the candidate's recurrent bias stays inside the reset gate's product
             recurrent_bias = np.concatenate([np.zeros(2 * hidden, np.float32), bias[gates:]])
-        sums = self.affine(x, W, bias[:gates]), self.affine(states[0], R, recurrent_bias)
-        new = tuple(self.buffer(hidden) for _ in states)
-        old = cast("tuple[Place, ...]", {"rnn": (), "gru": states, "lstm": states[1:]}[operator])
         extra = (int(function == "relu"),) if operator == "rnn" else ()
-        self.emit(Opcode[operator.upper()], *new, *sums, *old, hidden, *extra)
-        return new
+        from_x, y = products(self, x, W, bias[:gates], steps * count), self.buffer(steps * states[0].size)
+        for step in range(steps):
+            sums = [next(from_x) for _ in range(count)], [*products(self, states[0], R, recurrent_bias, count)]
+            h = self.view(y, step * states[0].size, states[0].size)
+            new = (h, *(self.buffer(state.size) for state in states[1:]))
+            old = {"rnn": (), "gru": states, "lstm": states[1:]}[operator]
+            for p in range(count):  # in this order, so that a register that runs into the next row is overwritten by it
+                made, held = ([self.view(v, p * hidden, hidden) for v in values] for values in (new, old))
+                self.emit(Opcode[operator.upper()], *made, *(cast(Place, s[p]) for s in sums), *held, hidden, *extra)
+            states = new
+        return (y, *cast("tuple[Place, ...]", states[1:]))

@@ -74,7 +74,7 @@ class Ends:
 
     def within(self, name: str, start: Start) -> tuple[Array, Array]:
         """(places in input `name` that a cell starts from, the ids that must be there in the next frame)."""
-        port = self.ids[name]
+        port = self.ids[self.inputs[name].name].reshape(-1)
         initial, last = self.ids[start.initial].reshape(-1), self.ids[start.last].reshape(-1)
         inside = np.isin(initial, port)
         return initial[inside] - (port[0] if port.size else 0), last[inside]

@@ -15,7 +15,7 @@ from edgernn.layers.axes import one_step, surely
 from edgernn.layers.base import Array, Layer, Shape, volume
 from edgernn.layers.join import Join
 from edgernn.layers.matrix import MOST_STEPS
-from edgernn.layers.reshape import reshaped
+from edgernn.layers.reshape import Reshape, reshaped
 from edgernn.layers.rhythm import CUT_OFF, at_end, settled
 from edgernn.layers.rules import Importing, Value
 from edgernn.layers.take import places, taken
@@ -139,15 +139,16 @@ def _walked(g: Importing, call: RecurrentInputs, layer: Layer, way: int, hidden_
     time, over_time = (None, True) if x.time == 0 else (x.time, False)  # over time, the last step is "now"
     last = [taken(g, y, places(y)[-1:], time), *(reshaped(g, c, c.shape, time) for c in others)]
     last = [replace(v, final=v.final or over_time) for v in last]
-    if over_time and not at_end(g, x):
-        for state in last:
-            g.taint(state, f"gives the last state, but {CUT_OFF}", f"pad in front only, or {WINDOW}")
     for value, state, new in zip(call.initial, states, last, strict=True):
         if value is not None and value.const is None:
             if value.time is None:
                 g.starts(state, new, over_time)
         elif state.const is None:
             g.close(state, new, x)
+    if over_time and not at_end(g, x):
+        last = [g.add(Reshape(state.shape), state)[0] for state in last]  # what is shown, apart from what is carried
+        for state in last:
+            g.taint(state, f"gives the last state, but {CUT_OFF}", f"pad in front only, or {WINDOW}")
     y = _turned(g, y) if backwards else y
     return (reshaped(g, y, (y.shape[0], 1, *y.shape[1:]), 2 if x.time == 1 else x.time), *last)
 

@@ -10,7 +10,7 @@ import click
 
 
 def settings(command: Callable[..., None]) -> Callable[..., None]:
-    """Add --state, --set and --fix-torch-gru, as the arguments `state`, `constants` and `fix_torch_gru`."""
+    """Add the options below, as arguments of the names that `conversion.convert` has for them."""
     for option in reversed(OPTIONS):
         command = option(command)
     return command
@@ -62,4 +62,11 @@ OPTIONS = (
         is_flag=True,
         help="Repair GRUs that PyTorch's exporter wrote with linear_before_reset=0, by mistake.",
     ),
+    click.option(
+        "--window",
+        type=int,
+        metavar="N",
+        help="For a graph that needs the whole sequence: run it on the last N frames, again and again.",
+    ),
+    click.option("--hop", type=int, metavar="N", help="With --window: an answer every N frames (default 1)."),
 )

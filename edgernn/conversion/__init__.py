@@ -29,6 +29,8 @@ def convert(
     state: Mapping[str, str] | None = None,
     constants: Mapping[str, Any] | None = None,
     fix_torch_gru: bool = False,
+    window: int | None = None,
+    hop: int | None = None,
     reference: str | Path | None = None,
 ) -> Model:
     """The streaming model in an ONNX file.
@@ -39,9 +41,11 @@ def convert(
     them open. constants: inputs of the graph that are the same in every call, {"sr": 16000}, so that an If on them can
     be resolved, and sizes of free dimensions that are not time, {"samples": 576}; a dimension without a name goes by
     its input and axis, {"input:1": 576}. fix_torch_gru: repair the GRUs of a file that PyTorch's exporter wrote with
-    linear_before_reset=0. reference: an .npz file with inputs and the outputs that the source framework computed from
-    them, by the names of the graph's inputs and outputs; the float model is compared with them, and the figures are
-    kept in `origin["reference"]`. What should be known of the graph though it stops nothing is in `origin["notes"]`.
+    linear_before_reset=0. window: for a graph that needs the whole sequence (bidirectional, attention): run it on the
+    last so many frames, every `hop` frames (1 if not said). reference: an .npz file with inputs
+    and the outputs that the source framework computed from them, by the names of the graph's inputs and outputs; the
+    float model is compared with them, and the figures are kept in `origin["reference"]`. What should be known of the
+    graph though it stops nothing is in `origin["notes"]`.
 
     Raises UnsupportedModel with every problem at once, and where the answers are not those of the reference,
     BadModelFile for what is no sound ONNX file, ValueError for an unknown format, BadInput for calibration, constants
@@ -50,10 +54,12 @@ def convert(
     """
     if quantize not in FORMATS:
         raise ValueError(f"quantize='{quantize}': one of {', '.join(FORMATS)} expected")
-    report = analyse(source, state, constants, fix_torch_gru)
+    report = analyse(source, state=state, constants=constants, fix_torch_gru=fix_torch_gru, window=window, hop=hop)
     if report.model is None:
         raise UnsupportedModel(report.problems)
-    found = {"time": report.time, "states": dict(report.states), "notes": list(report.notes)}
+    found: dict[str, Any] = {"time": report.time, "states": dict(report.states), "notes": list(report.notes)}
+    if window is not None:
+        found["window"] = window
     if reference is not None:
         from edgernn.conversion.reference import checked
 
@@ -66,13 +72,8 @@ def convert(
     return with_parity(model, parity(model, source, calibration))
 
 
-def analyse(
-    source: str | Path,
-    state: Mapping[str, str] | None = None,
-    constants: Mapping[str, Any] | None = None,
-    fix_torch_gru: bool = False,
-) -> Report:
-    """What an ONNX file would become, or every problem that stops it; the arguments are those of `convert`.
+def analyse(source: str | Path, **settings: Any) -> Report:
+    """What an ONNX file would become, or every problem that stops it; the settings are those of `convert`.
 
     Raises BadModelFile, BadInput and BackendUnavailable.
     """
@@ -80,14 +81,16 @@ def analyse(
         from edgernn import importer
     except ModuleNotFoundError as error:
         raise BackendUnavailable(f"reading ONNX files needs the package {error.name}: {GET}") from None
-    return importer.analyse(source, state, constants, fix_torch_gru)
+    return importer.analyse(source, **settings)
 
 
 def analyse_again(source: str | Path, model: Model) -> Report:
     """What an ONNX file becomes with the settings in the origin of a model that was converted from it."""
     pairs = model.origin.get("states")
     state = {str(name): str(output) for name, output in pairs.items()} if isinstance(pairs, Mapping) else {}
-    return analyse(source, state, constants_of(model), model.origin.get("fix_torch_gru") is True)
+    window = {"window": model.window, "hop": model.hop} if "window" in model.origin else {}
+    fix = model.origin.get("fix_torch_gru") is True
+    return analyse(source, state=state, constants=constants_of(model), fix_torch_gru=fix, **window)
 
 
 def constants_of(model: Model) -> Mapping[str, Any]:

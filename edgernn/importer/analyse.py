@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from edgernn.errors import Problem, UnsupportedModel
+from edgernn.errors import BadInput, Problem, UnsupportedModel
 from edgernn.importer.assemble import assembled, goes_on
 from edgernn.importer.build import Build
 from edgernn.importer.dims import Symbol
@@ -23,6 +23,7 @@ from edgernn.importer.signals import Wider
 from edgernn.importer.state import Pairing, as_constants, pair, with_states
 from edgernn.importer.time import Hypothesis, hypotheses
 from edgernn.importer.unrolled import UNROLLED
+from edgernn.importer.windowed import windowed
 from edgernn.layers.model import Model
 from edgernn.layers.recurrent import OTHER_AXIS, SEVERAL_STEPS
 
@@ -50,19 +51,13 @@ class Report:
     notes: tuple[str, ...] = ()
 
 
-def read(
-    source: str | os.PathLike[str] | bytes,
-    *,
-    state: Mapping[str, str] | None = None,
-    constants: Mapping[str, Any] | None = None,
-    fix_torch_gru: bool = False,
-) -> Model:
-    """The Model of an ONNX file, or of its bytes; the arguments are those of `analyse`.
+def read(source: str | os.PathLike[str] | bytes, **settings: Any) -> Model:
+    """The Model of an ONNX file, or of its bytes; the settings are the arguments of `analyse`.
 
-    Raises BadModelFile for a broken file, BadInput for constants that do not fit and UnsupportedModel, with every
+    Raises BadModelFile for a broken file, BadInput for settings that do not fit and UnsupportedModel, with every
     problem, for a graph that cannot be streamed.
     """
-    report = analyse(source, state, constants, fix_torch_gru)
+    report = analyse(source, **settings)
     if report.model is None:
         raise UnsupportedModel(report.problems)
     return report.model
@@ -73,20 +68,26 @@ def analyse(
     state: Mapping[str, str] | None = None,
     constants: Mapping[str, Any] | None = None,
     fix_torch_gru: bool = False,
+    window: int | None = None,
+    hop: int | None = None,
 ) -> Report:
     """What an ONNX file holds and whether it can be streamed.
 
     `state` names states that are inputs and outputs of the graph, {input: output}, where they are not found by
     themselves. `constants`: inputs that are the same in every call, {input: value}, and free dimensions other than
-    time, {name: size}. `fix_torch_gru`: every GRU computes linear_before_reset=1, as PyTorch does. Raises BadModelFile
-    for a broken file, and BadInput for constants that do not fit and where there is no GRU to fix.
+    time, {name: size}. `fix_torch_gru`: every GRU computes linear_before_reset=1, as PyTorch does. `window`: run the
+    whole graph on the last so many frames, every `hop` frames (or every one), instead of streaming it. Raises
+    BadModelFile for a broken file, and BadInput for settings that do not fit and where there is no GRU to fix.
     """
+    check_window(window, hop)
     try:
         graph = preset(load(source, repair if fix_torch_gru else None), constants or {})
         graph = with_states(graph, state or {})
         graph = replace(graph, origin={**graph.origin, **({"fix_torch_gru": True} if fix_torch_gru else {})})
     except UnsupportedModel as unsupported:
         return Report(None, unsupported.problems)
+    if window is not None:
+        return _on_windows(graph, window, hop or 1)
     failed: list[tuple[_Distance, int, Report, Hypothesis]] = []
     for hypothesis in hypotheses(graph):
         distance, report = _tried(graph, hypothesis, state or {})
@@ -98,6 +99,27 @@ def analyse(
     if distance is _Distance.OPERATORS and not fits and not isinstance(hypothesis.length, int):
         nearest = replace(nearest, problems=(*nearest.problems, *unsized(graph, hypothesis.times)))
     return nearest
+
+
+def check_window(window: int | None, hop: int | None) -> None:
+    """Raise BadInput for windows that cannot be."""
+    if window is None and hop is not None:
+        raise BadInput(f"hop={hop}: only a model with a window can be told how often to answer; set window, too")
+    for name, n in (("window", window), ("hop", hop)):
+        whole = isinstance(n, (int, np.integer)) and not isinstance(n, bool)
+        if n is not None and not (whole and 1 <= n <= MOST_FRAMES):
+            raise BadInput(f"{name}={n!r}: a number of frames from 1 to {MOST_FRAMES} expected")
+
+
+def _on_windows(graph: Graph, window: int, hop: int) -> Report:
+    """What the graph becomes on windows."""
+    reading = windowed(graph, int(window), int(hop))
+    if not isinstance(reading.found, Model):
+        return _failed(reading.hypothesis, reading.found)
+    axes = tuple((name, axis) for name, axis in reading.hypothesis.times.items() if axis is not None)
+    dims = tuple((given.name, given.dims or ()) for given in graph.inputs)
+    notes = _notes(graph, reading.found, Pairing({}), False)
+    return Report(reading.found, (), (), reading.hypothesis.text, axes, dims, notes)
 
 
 class _Distance(IntEnum):

@@ -40,7 +40,6 @@ def assembled(build: Build, graph: Graph, pairs: Mapping[str, str]) -> Model | l
     if build.problems:
         return build.problems
     delay = max((_frames_late(build, value) for value in values.values()), default=0)
-    sees = [value.past + value.ahead + 1 for value in values.values() if value.time is not None]
     values = {name: value if name in pairs.values() else _shown(build, value, delay) for name, value in values.items()}
     if not values or not build.ports.keys() - pairs.keys():
         return [NO_INPUT]
@@ -56,11 +55,17 @@ def assembled(build: Build, graph: Graph, pairs: Mapping[str, str]) -> Model | l
         return [NO_INPUT]
     cells = any(isinstance(node.layer, (RNN, GRU, LSTM)) for node in nodes)
     streams = cells or build.recurs or isinstance(build.length, Symbol)
-    if not pairs and not (streams and (states or build.hop > 1)):
+    if not pairs and not (streams and states) and build.window == 1:
         return [NO_RECURRENCE]
     problems = _misused_tokens(build, graph, nodes, outputs)
-    rhythm = {"hop": build.hop, "window": build.hop, "delay": delay, "receptive_field": max(sees, default=1)}
+    rhythm = {"hop": build.hop, "window": build.window, "delay": delay, "receptive_field": _field(build)}
     return problems or simplified(Model(inputs, outputs, states, nodes, graph.origin, **rhythm))
+
+
+def _field(build: Build) -> int:
+    """How many frames any step of the graph is made of."""
+    timed = (value for value in build.values.values() if value is not None and value.time is not None)
+    return max((value.past + value.ahead + 1 for value in timed), default=build.window)
 
 
 def _frames_late(build: Build, value: Value) -> int:
@@ -105,7 +110,7 @@ def _parts(
     ends, made = [port.value for port in outputs], [node for node in build.nodes if node.outputs[0] not in carried]
     nodes, states = pruned_parts(ends, made, [*explicit, *build.states])
     for port, vocabulary in build.tokens.items():
-        nodes = looked_up(nodes, port, vocabulary, build.roots)
+        nodes = looked_up(nodes, port, build.window, vocabulary, build.roots)
     nodes, states = pruned_parts(ends, nodes, states)
     return tuple(nodes), tuple(states)
 

@@ -51,7 +51,7 @@ class Build:
     """One walk over the graph; implements `layers.rules.Importing`. Raises Wider.
 
     `times` says which axis of each input is time, `length` how long that is, `hop` how many frames of it an evaluation
-    takes. `restarts`: a cell that starts from a
+    takes. With a `window`, it sees so many as one whole sequence, without time. `restarts`: a cell that starts from a
     constant starts anew in every frame. `zeroed`: inputs that are taken as zero. `free`: how long free dimensions are
     that are not time.
     """
@@ -65,8 +65,9 @@ class Build:
         zeroed: Collection[str] = (),
         free: int = 1,
         hop: int = 1,
+        window: int = 0,
     ):
-        self.opset, self.length, self.hop = graph.opset, length, hop
+        self.opset, self.length, self.hop, self.window = graph.opset, length, hop, window or hop
         self.problems: list[Problem] = []
         self.nodes: list[Node] = []
         self.states: list[State] = []
@@ -80,7 +81,7 @@ class Build:
         self.recurs = False  # whether a state is carried that no recurrent layer holds
         self.in_frame: list[Problem] = []  # cells that run inside a frame, and what is wrong if no other goes on
         self.notes: list[str] = []
-        self._timed = any(axis is not None for axis in times.values())
+        self._timed = not window and any(axis is not None for axis in times.values())
         self._restarts, self._free = restarts, free
         self._folder = Folder(graph.opset)
         self._once = Once()
@@ -284,11 +285,11 @@ class Build:
 
     def token(self, x: Value, vocabulary: int) -> Value:
         """The integer of a port; see `layers.rules.Importing`."""
-        root = token_of(self.nodes, self.ports, x.name, vocabulary)
+        root = token_of(self.nodes, self.ports, self.window, x.name, vocabulary)
         if root is None:
             self.refuse("picks by a number that is computed at run time", "feed the token itself as an input")
         self.tokens[root] = min(vocabulary, self.tokens.get(root, vocabulary))
-        return replace(x, name=root, shape=(1,), time=None)
+        return replace(x, name=root, shape=(self.window,), time=None)
 
     def taint(self, x: Value, what: str, remedy: str = "") -> None:
         """x cannot be had, should anybody need it; see `layers.rules.Importing`."""

@@ -20,7 +20,7 @@ class Ends:
 
     def __init__(self, build: Build, graph: Graph):
         self.build = build
-        ports = {name: (build.hop * size,) for name, size in build.ports.items()}
+        ports = {name: (build.window * size,) for name, size in build.ports.items()}
         self.ids = origins(build.nodes, {**ports, **{state.name: state.initial.shape for state in build.states}})
         self.reach = reached(build.nodes, list(build.ports))
         self.inputs = {

@@ -23,27 +23,29 @@ def entered(g: Build, given: Input, time: int | None, sizes: Shape, zero: bool) 
     if given.dims is None:
         g.problems.append(Problem(given.name, "input", "the file does not say its shape", "export with shapes"))
         return None
-    shape = tuple(g.hop if axis == time else n for axis, n in enumerate(sizes))
+    shape = tuple(g.window if axis == time else n for axis, n in enumerate(sizes))
     if not g.has_room(shape):
         what = f"a frame of {list(shape)} is too large for a stream"
         g.problems.append(Problem(given.name, "input", what, "export with smaller frames"))
         return None
     if zero:
         return Value(given.name, shape, None, np.zeros(shape, np.float32))
-    size = volume(shape) // (1 if time is None else g.hop)
-    index = _places(shape, time, g.hop)
-    whole = index.size == g.hop * size and np.array_equal(index, np.arange(index.size))
+    size = volume(shape) // (1 if time is None else g.window)
+    index = _places(shape, time, g.window)
+    whole = index.size == g.window * size and np.array_equal(index, np.arange(index.size))
     frame = g.unique(f"{given.name}.frame")
     g.nodes.append(Node(frame, Reshape(shape) if whole else Take(index, shape), (given.name,), (frame,)))
     g.ports[given.name] = size
     g.roots[frame] = given.name
-    return Value(frame, shape, time, None, given.dtype, length=None if time is None else g.length)
+    if time is None or not g.has_time:
+        return Value(frame, shape, None, None, given.dtype)
+    return Value(frame, shape, time, None, given.dtype, length=g.length)
 
 
-def _places(shape: Shape, time: int | None, hop: int) -> Array:
+def _places(shape: Shape, time: int | None, frames: int) -> Array:
     """Where the numbers of an input stand in the frames of an evaluation; of an input without time, in the last one."""
     if time is None:
-        return np.arange((hop - 1) * volume(shape), hop * volume(shape), dtype=np.int32)
+        return np.arange((frames - 1) * volume(shape), frames * volume(shape), dtype=np.int32)
     rest = (*shape[:time], *shape[time + 1 :])
     index = np.arange(volume(shape), dtype=np.int32).reshape(shape[time], *rest)
     return np.ascontiguousarray(np.moveaxis(index, 0, time)).reshape(-1)

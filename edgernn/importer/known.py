@@ -11,6 +11,7 @@ from edgernn.importer import symbolic
 from edgernn.importer.graph import Operator
 from edgernn.layers.axes import check_size, full_shape, integers
 from edgernn.layers.base import Array
+from edgernn.layers.rhythm import WINDOW
 from edgernn.layers.rules import Importing, Value
 
 
@@ -35,7 +36,8 @@ def known(g: Importing, operator: Operator, inputs: Sequence[Value | None]) -> V
             return _repeated(g, x.const, integers(g, shape, "shape"))
     if operator.kind == "Range" and any(v is not None and symbolic.is_symbolic(v.const) for v in inputs):
         g.refuse(
-            "numbers the steps of the sequence (positions, or a mask)", "export without it: a stream has no first step"
+            "numbers the steps of the sequence (positions, or a mask)",
+            f"export without it: a stream has no first step; or {WINDOW}",
         )
     return None
 

@@ -21,7 +21,7 @@ from edgernn.importer.graph import Operator
 from edgernn.importer.steps import Now
 from edgernn.layers.axes import surely
 from edgernn.layers.recurrent import OTHER_AXIS
-from edgernn.layers.rhythm import delayed, settled, steps_of
+from edgernn.layers.rhythm import WINDOW, delayed, settled, steps_of
 from edgernn.layers.rules import RULES, Value
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 Inputs = Sequence[Value | None]
 END = 2**31 - 1  # a slice up to here goes to the end
-KEEP_LAST = "a stream can keep every step, or give the last one (index -1)"
+KEEP_LAST = f"a stream can keep every step, or give the last one (index -1); or {WINDOW}"
 
 
 @dataclass

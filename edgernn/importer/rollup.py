@@ -228,7 +228,7 @@ class _Rolling:
 
 def _shapes(g: Build) -> dict[str, Shape]:
     """The shape of every value."""
-    shapes: dict[str, Shape] = {name: (g.hop * size,) for name, size in g.ports.items()}
+    shapes: dict[str, Shape] = {name: (g.window * size,) for name, size in g.ports.items()}
     shapes.update((state.name, state.initial.shape) for state in g.states)
     for node in g.nodes:
         made = node.layer.shapes(*(shapes[name] for name in node.inputs))

@@ -21,31 +21,32 @@ from edgernn.layers.reshape import Reshape
 LARGEST = 1 << 22  # tokens
 
 
-def token_of(nodes: Sequence[Node], ports: Mapping[str, int], value: str, vocabulary: int) -> str | None:
-    """The input port of which `value` is the token; None where it is something else."""
+def token_of(nodes: Sequence[Node], ports: Mapping[str, int], window: int, value: str, vocabulary: int) -> str | None:
+    """The input port of which `value` holds the tokens of a window, in order; None where it is something else."""
     makers = {name: node for node in nodes for name in node.outputs}
     order, ports_read = _needed(makers, ports, value)
     if len(ports_read) != 1 or ports[ports_read[0]] != 1 or vocabulary > LARGEST:
         return None
     tokens = np.arange(-vocabulary, vocabulary, dtype=np.float64)
-    picked = _on_tokens(order, ports_read[0], tokens).get(value)
+    picked = _on_tokens(order, ports_read[0], window, tokens).get(value)
     if picked is None:
         return None
     right = (picked >= -vocabulary) & (picked < vocabulary) & ((picked - tokens) % vocabulary == 0)
     return ports_read[0] if np.broadcast_to(right, tokens.shape).all() else None
 
 
-def looked_up(nodes: Sequence[Node], port: str, vocabulary: int, roots: Mapping[str, str]) -> list[Node]:
-    """The nodes, with tables in the place of what computes numbers from the token of `port` alone.
+def looked_up(nodes: Sequence[Node], port: str, window: int, vocabulary: int, roots: Mapping[str, str]) -> list[Node]:
+    """The nodes, with tables in the place of what computes numbers from a token of `port` alone.
 
-    `roots`: the values that are an input in another shape. A table has a row for each token 0 .. vocabulary - 1, then
-    for -vocabulary .. -1, so that a negative token finds its own by counting from the end.
+    `window`: how many tokens an evaluation holds. `roots`: the values that are an input in another shape. A table has a
+    row for each token 0 .. vocabulary - 1, then for -vocabulary .. -1, so that a negative token finds its own by
+    counting from the end.
     """
     tokens = np.concatenate([np.arange(vocabulary), np.arange(-vocabulary, 0)]).astype(np.float64)
-    known = _on_tokens(nodes, port, tokens) if vocabulary <= LARGEST else {}
+    known = _on_tokens(nodes, port, window, tokens) if vocabulary <= LARGEST else {}
     inner = {name for node in nodes if node.outputs[0] in known for name in node.inputs}
     read = {name for node in nodes if node.outputs[0] not in known for name in node.inputs}
-    shapes: dict[str, Shape] = {port: (1,)}
+    shapes: dict[str, Shape] = {port: (window,)}
     changed: list[Node] = []
     for node in nodes:
         name = node.outputs[0]
@@ -59,18 +60,20 @@ def looked_up(nodes: Sequence[Node], port: str, vocabulary: int, roots: Mapping[
     return changed
 
 
-def _on_tokens(nodes: Sequence[Node], port: str, tokens: Array) -> dict[str, Array]:
-    """What the token of `port`, and each single number that depends on nothing else, is for each of these tokens."""
+def _on_tokens(nodes: Sequence[Node], port: str, window: int, tokens: Array) -> dict[str, Array]:
+    """What a token of `port`, and each number that depends on it alone, is for each of these tokens."""
     known: dict[str, Array] = {port: tokens}
+    shapes: dict[str, Shape] = {port: (window,)}
     for node in nodes:
+        name = node.outputs[0]
         if isinstance(node.layer, Constant) and node.layer.values.size == 1:
-            known[node.outputs[0]] = node.layer.values.reshape(-1)
-        elif not all(name in known for name in node.inputs):
-            continue
-        elif isinstance(node.layer, Reshape) and volume(node.layer.shape) == 1:
-            known[node.outputs[0]] = known[node.inputs[0]]
-        elif isinstance(node.layer, (Map, Combine, Select)):
-            (known[node.outputs[0]],) = node.layer.step(*(known[name] for name in node.inputs))
+            known[name], shapes[name] = node.layer.values.reshape(-1), node.layer.values.shape
+        elif isinstance(node.layer, (Reshape, Map, Combine, Select)) and all(n in known for n in node.inputs):
+            (shape,) = node.layer.shapes(*(shapes[n] for n in node.inputs))
+            inputs = [known[n] for n in node.inputs]
+            if volume(shape) in (1, window):  # more is a table of pairs of tokens
+                shapes[name] = shape
+                (known[name],) = inputs if isinstance(node.layer, Reshape) else node.layer.step(*inputs)
     return known
 
 

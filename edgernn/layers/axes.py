@@ -99,7 +99,7 @@ def same_time(g: Importing, values: Sequence[Value], rank: int) -> int | None:
     if found and any(v.final and v.time is None for v in values):
         g.refuse(
             "combines the last step of the sequence with every step: the last step is not known before the end",
-            "take the last step after this node",
+            "take the last step after this node, or convert with window=N (--window N)",
         )
     return found.pop() if found else None
 
@@ -135,7 +135,7 @@ def one_step(g: Importing, x: Value, axis: int, length: Any) -> Value:
     if not surely(x.shape[axis], length) or not np.array_equal(np.broadcast_to(first, x.shape), x.const):
         g.refuse(
             "reads a constant that differs from step to step (a position code, or a mask over the sequence)",
-            "export without it: a stream has no first step",
+            "export without it: a stream has no first step; or convert with window=N (--window N)",
         )
     return replace(x, shape=first.shape, const=first)
 

@@ -10,7 +10,9 @@ import numpy as np
 from edgernn.layers.base import Array, Builder, Layer, Matrix, Ref, Shape, dense, volume
 from edgernn.layers.combine import combined
 from edgernn.layers.pointwise import Map
+from edgernn.layers.reduce import reduced, squeezed
 from edgernn.layers.reshape import reshaped
+from edgernn.layers.rhythm import WINDOW
 from edgernn.layers.rules import Importing, Value, rule
 from edgernn.layers.take import places, taken
 
@@ -48,7 +50,7 @@ def affine(g: Importing, x: Value, weight: Array, bias: Array | None = None) -> 
     if x.time == rank - 1:
         g.refuse(
             "sums over the time axis: a step would need every other step",
-            "transpose so that the features come last, or remove the layer",
+            f"transpose so that the features come last, or {WINDOW}",
         )
     if x.shape[-1] != weight.shape[1]:
         g.refuse(f"{list(x.shape)} does not fit a weight of {list(weight.T.shape)}")
@@ -71,7 +73,7 @@ def matmul(g: Importing, A: Value, B: Value) -> Value:
     if A.const is not None and A.time is None:
         return _constant_left(g, A.const, B)
     if B.const is None or B.time is not None:
-        g.refuse("multiplies two matrices that are both computed at run time", "one side must be a constant")
+        return _product(g, A, B)
     weight = _matrix(g, B.const)
     if not A.shape:
         g.refuse("a number is no matrix")
@@ -85,7 +87,7 @@ def _constant_left(g: Importing, left: Array, x: Value) -> Value:
     if len(x.shape) == 1:
         y = affine(g, x, weight)
     elif x.time == len(x.shape) - 2:
-        g.refuse("sums over the time axis: a step would need every other step", "keep time out of the product")
+        g.refuse("sums over the time axis: a step would need every other step", WINDOW)
     else:
         y = flipped(g, affine(g, flipped(g, x), weight))
     if left.ndim > 1:
@@ -93,6 +95,26 @@ def _constant_left(g: Importing, left: Array, x: Value) -> Value:
     kept = [axis for axis in range(len(y.shape)) if axis != max(0, len(y.shape) - 2)]
     time = None if y.time is None else kept.index(y.time)
     return reshaped(g, y, [y.shape[axis] for axis in kept], time)
+
+
+def _product(g: Importing, A: Value, B: Value) -> Value:
+    """Two matrices that are both computed: every product of a number of A with one of B, and their sums."""
+    rank = max(len(A.shape), len(B.shape))
+    if min(len(A.shape), len(B.shape)) < 2 or A.shape[-1] != B.shape[-2]:
+        g.refuse(f"multiplies {list(A.shape)} by {list(B.shape)}, both computed at run time")
+    if A.time == len(A.shape) - 1 or B.time in (len(B.shape) - 1, len(B.shape) - 2):
+        g.refuse("multiplies two sequences over time: a step would need every other step", WINDOW)
+    A, B = (reshaped(g, x, (*[1] * (rank - len(x.shape)), *x.shape), _later(x, rank)) for x in (A, B))
+    rows = reshaped(g, A, (*A.shape[:-1], 1, A.shape[-1]), A.time)  # (..., M, 1, K)
+    turned = flipped(g, B)  # (..., N, K)
+    cols = reshaped(g, turned, (*turned.shape[:-2], 1, *turned.shape[-2:]), turned.time)
+    last = [rank]
+    return squeezed(g, reduced(g, "sum", combined(g, "mul", rows, cols), last), last)
+
+
+def _later(x: Value, rank: int) -> int | None:
+    """The time axis of x once axes of 1 stand before it."""
+    return None if x.time is None else x.time + rank - len(x.shape)
 
 
 def _matrix(g: Importing, held: Array) -> Array:

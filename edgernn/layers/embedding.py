@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from edgernn.layers.base import Array, Builder, Layer, Matrix, Ref, Shape, dense, volume
+from edgernn.layers.base import Array, Builder, Layer, Matrix, Ref, Shape, dense
 from edgernn.layers.reshape import reshaped
 from edgernn.layers.rules import Importing, Value
 
@@ -43,11 +43,10 @@ def embedded(g: Importing, data: Value, indices: Value, axis: int) -> Value:
         g.refuse("picks by a number that is computed at run time", "only constant tables can be looked up in a stream")
     if axis != 0 or data.const.ndim < 1:
         g.refuse(f"axis={axis}: tokens can pick along axis 0 of a table only")
-    if volume(indices.shape) != 1:
-        g.refuse(f"takes {volume(indices.shape)} tokens a frame", "feed one token a frame")
     vocabulary, *rest = data.const.shape
     if not vocabulary:
         g.refuse("the table is empty")
     table = np.ascontiguousarray(data.const.reshape(vocabulary, -1), np.float32)
     (y,) = g.add(Embedding(table), g.token(indices, vocabulary))
-    return reshaped(g, y, (*indices.shape, *rest), indices.time)
+    rows = reshaped(g, y, (*indices.shape, *rest), indices.time)
+    return rows if indices.time is None else rows.like(indices)

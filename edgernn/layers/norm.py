@@ -14,6 +14,7 @@ from edgernn.layers.axes import constant, normal
 from edgernn.layers.base import Array, Builder, Layer, Ref, Shape, volume
 from edgernn.layers.combine import combined
 from edgernn.layers.reshape import reshaped
+from edgernn.layers.rhythm import WINDOW
 from edgernn.layers.rules import Importing, Value, rule
 
 
@@ -60,7 +61,10 @@ def normalised(
 ) -> Value:
     """x normalised over its axes from `axis` on."""
     if x.time is not None and x.time >= axis:
-        g.refuse("normalises over the time axis: a step would need every other step", "normalise the features only")
+        g.refuse(
+            "normalises over the time axis: a step would need every other step",
+            f"normalise the features only, or {WINDOW}",
+        )
     inner = x.shape[axis:]
     weights = []
     for given, name in ((scale, "Scale"), (bias, "B")):

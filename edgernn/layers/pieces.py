@@ -14,7 +14,7 @@ from edgernn.layers.embedding import embedded
 from edgernn.layers.join import Join
 from edgernn.layers.past import Look, seen
 from edgernn.layers.reshape import reshaped
-from edgernn.layers.rhythm import CUT_OFF, at_end, masked, steps_of
+from edgernn.layers.rhythm import CUT_OFF, WINDOW, at_end, masked, steps_of
 from edgernn.layers.rules import Importing, Value, rule
 from edgernn.layers.take import places, taken
 
@@ -24,7 +24,7 @@ END = 2**31 - 1  # a slice up to here goes to the end
 def last_step(g: Importing, x: Value, keep: bool) -> Value:
     """The last step of a sequence: while streaming, now. `keep` leaves an axis of 1 behind."""
     if not at_end(g, x):
-        g.refuse(f"takes the last step, but {CUT_OFF}", "pad in front only, or convert with window=N (--window N)")
+        g.refuse(f"takes the last step, but {CUT_OFF}", f"pad in front only, or {WINDOW}")
     newest = np.take(places(x), [steps_of(x) - 1], x.time or 0)
     y = taken(g, x, newest if keep else newest.reshape([n for a, n in enumerate(x.shape) if a != x.time]), None)
     return Value(y.name, y.shape, None, y.const, y.dtype, True)
@@ -79,7 +79,7 @@ def _sliced(g: Importing, x: Value, low: Any, high: Any, step: int) -> Value:
     if step < 1 or not isinstance(start, int) or not isinstance(after, int):
         g.refuse(
             f"takes steps {low}:{high}:{step} of the sequence",
-            "a stream can leave out steps at its ends, keep every so many, or give the last one (index -1)",
+            f"a stream can leave out steps at its ends, keep every so many, or give the last one; or {WINDOW}",
         )
     return every(g, x, step, start, after) if start or after or step > 1 else x
 
@@ -121,7 +121,7 @@ def split(
     """ONNX Split: sizes as attribute before opset 13, as input since; num_outputs since 18."""
     along = normal(g, axis, len(input.shape))
     if along == input.time:
-        g.refuse("splits the time axis", "take the last step (index -1), or keep every step")
+        g.refuse("splits the time axis", f"take the last step (index -1), keep every step, or {WINDOW}")
     size = input.shape[along]
     sizes = list(split_) if split_ is not None else numbers(g, split, "split") if split is not None else None
     if sizes is None:
@@ -143,7 +143,9 @@ def gather(g: Importing, data: Value, indices: Value, *, axis: int = 0) -> Value
     if along == data.time:
         index = integers(g, indices, "indices")
         if len(index) != 1 or not (surely(index[0], -1) or surely(index[0], data.length - 1)):
-            g.refuse(f"takes step {index} of the sequence", "a stream can give the last step only (index -1)")
+            g.refuse(
+                f"takes step {index} of the sequence", f"a stream can give the last step only (index -1); or {WINDOW}"
+            )
         last = last_step(g, data, keep=False)
         axes = (*last.shape[:along], *indices.const.shape, *last.shape[along:])
         return reshaped(g, last, axes, None)
@@ -190,7 +192,10 @@ def pad(
     if data.time is not None:
         ends = before.pop(data.time, 0), after.pop(data.time, 0)
         if ends[0] > 0 and (mode != "constant" or fill):
-            g.refuse(f"pads the front of the sequence with {fill if mode == 'constant' else mode}", "pad with zeros")
+            g.refuse(
+                f"pads the front of the sequence with {fill if mode == 'constant' else mode}",
+                f"pad with zeros, or {WINDOW}",
+            )
         data = padded(g, data, *ends)
     sides = [(before.get(axis, 0), after.get(axis, 0)) for axis in range(rank)]
     cut = tuple(slice(max(0, -low), n - max(0, -high)) for n, (low, high) in zip(data.shape, sides, strict=True))
@@ -251,6 +256,6 @@ def _lengthened(g: Importing, inputs: Sequence[Value], along: int) -> Value:
         g.refuse("joins pieces along time", "feed one sequence, frame after frame")
     front, back = inputs[: timed[0]], inputs[timed[0] + 1 :]
     if any(v.const is not None and v.const.any() for v in front):
-        g.refuse("puts numbers other than zeros before the first step", "pad with zeros, or feed them as frames")
+        g.refuse("puts numbers other than zeros before the first step", f"pad with zeros, or {WINDOW}")
     counts = [sum(int(v.length if v.time is not None else v.shape[along]) for v in side) for side in (front, back)]
     return padded(g, inputs[timed[0]], *counts)

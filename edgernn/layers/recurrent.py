@@ -16,7 +16,7 @@ from edgernn.layers.base import Array, Layer, Shape, volume
 from edgernn.layers.join import Join
 from edgernn.layers.matrix import MOST_STEPS
 from edgernn.layers.reshape import Reshape, reshaped
-from edgernn.layers.rhythm import CUT_OFF, at_end, settled
+from edgernn.layers.rhythm import CUT_OFF, WINDOW, at_end, settled
 from edgernn.layers.rules import Importing, Value
 from edgernn.layers.take import places, taken
 
@@ -24,7 +24,6 @@ from edgernn.layers.take import places, taken
 OTHER_AXIS = "runs along another axis than the stream's time"
 SEVERAL_STEPS = "runs over several steps inside one frame"
 
-WINDOW = "convert with window=N (--window N)"
 # Whether each of a node's directions runs backwards
 DIRECTIONS = {"forward": (False,), "reverse": (True,), "bidirectional": (False, True)}
 

@@ -14,7 +14,7 @@ from edgernn.layers.combine import combined
 from edgernn.layers.functions import mapped
 from edgernn.layers.pointwise import LARGEST, Map
 from edgernn.layers.reshape import reshaped
-from edgernn.layers.rhythm import CUT_OFF, at_end, settled
+from edgernn.layers.rhythm import CUT_OFF, WINDOW, at_end, settled
 from edgernn.layers.rules import Importing, Value, rule
 
 REDUCTIONS: dict[str, Callable[..., Array]] = {
@@ -61,9 +61,11 @@ def reduced(g: Importing, operation: str, x: Value, axes: Sequence[int]) -> Valu
     """x reduced over axes that stay as 1; without a layer where they are 1 already. Over time: of all frames so far."""
     if x.time is not None and x.time in axes:
         if operation not in SO_FAR:
-            g.refuse(f"takes the {operation} over time, which is not supported", "use the last step instead (index -1)")
+            g.refuse(
+                f"takes the {operation} over time, which is not supported", f"use the last step (index -1), or {WINDOW}"
+            )
         if not at_end(g, x):
-            g.refuse(f"takes the {operation} over time, but {CUT_OFF}", "pad in front only, or convert with window=N")
+            g.refuse(f"takes the {operation} over time, but {CUT_OFF}", f"pad in front only, or {WINDOW}")
         x = settled(g, x)
         return _so_far(g, operation, reduced(g, operation, x.untimed(), axes), x)
     if all(x.shape[axis] == 1 for axis in axes) and operation in ("sum", "mean", "max", "min", "prod"):

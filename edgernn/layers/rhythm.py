@@ -19,6 +19,7 @@ from edgernn.layers.pointwise import Combine, Map, Select
 from edgernn.layers.rules import Importing, Value
 from edgernn.layers.take import Take, places
 
+WINDOW = "convert with window=N (--window N)"
 CUT_OFF = "the sequence ends with padding that a stream never sees"
 FOREVER = float(1 << 23)  # evaluations up to which the clock counts: float32 counts so far without a gap
 

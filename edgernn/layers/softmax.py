@@ -10,6 +10,7 @@ import numpy as np
 from edgernn.layers.axes import normal
 from edgernn.layers.base import Array, Builder, Layer, Ref, Shape, volume
 from edgernn.layers.reshape import reshaped
+from edgernn.layers.rhythm import WINDOW
 from edgernn.layers.rules import Importing, Value, rule
 from edgernn.layers.take import places, taken
 
@@ -43,7 +44,9 @@ def softmax(g: Importing, input: Value, *, axis: int | None = None, operator: st
     along = normal(g, (-1 if g.opset >= 13 else 1) if axis is None else axis, rank)
     axes = [along] if g.opset >= 13 else list(range(along, rank))
     if input.time in axes:
-        g.refuse("runs over the time axis: a step would need every other step", "use the axis of the classes")
+        g.refuse(
+            "runs over the time axis: a step would need every other step", f"use the axis of the classes, or {WINDOW}"
+        )
     if g.opset >= 13 and along != rank - 1:
         order = [*range(along), *range(along + 1, rank), along]
         time = None if input.time is None else order.index(input.time)

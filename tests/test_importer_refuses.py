@@ -92,6 +92,14 @@ REFUSED: dict[str, tuple[Callable[[], onnx.ModelProto], tuple[str, ...]]] = {
         lambda: beside_a_cell([node("Conv", "x w", "y")], (1, 4, "T"), {"w": some(2, 4, 3)}),
         ("looks at 3 steps with 0 steps of padding", "pad 2 steps of zeros in front"),
     ),
+    "transposed conv over time": (
+        lambda: beside_a_cell([node("ConvTranspose", "x w", "y")], (1, 4, "T"), {"w": some(4, 2, 3)}),
+        ("makes a step out of several over time",),
+    ),
+    "einsum over time": (
+        lambda: beside_a_cell([node("Einsum", "x w", "y", equation="nct,ti->nci")], (1, 4, "T"), {"w": some(1, 3)}),
+        ("equation=nct,ti->nci: sums over",),
+    ),
     "attention": (
         lambda: on_gru(node("Transpose", "Y", "t", perm=[0, 1, 3, 2]), node("MatMul", "Y t", "y")),
         ("both computed at run time",),

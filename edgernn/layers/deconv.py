@@ -58,13 +58,17 @@ def conv_transpose(
 def _cut(
     g: Importing, full: Sequence[int], wanted: Sequence[int] | None, pads: Sequence[int], upper: bool
 ) -> list[tuple[int, int]]:
-    """How much is cut off before and after each axis of what is `full` long; what is `wanted` goes before `pads`."""
+    """How much is cut off before and after each axis of what is `full` long; what is `wanted` goes before `pads`.
+
+    What is missing after an axis is negative there.
+    """
     rank = len(full)
     if wanted is not None:
-        if len(wanted) != rank or any(n > m for n, m in zip(wanted, full, strict=True)):
-            g.refuse(f"output_shape={list(wanted)}, where {list(full)} is made")
-        less = [(n - m, (n - m) // 2) for n, m in zip(full, wanted, strict=True)]
-        return [(half, total - half) if upper else (total - half, half) for total, half in less]
+        if len(wanted) != rank:
+            g.refuse(f"output_shape={list(wanted)} for {rank} spatial axes")
+        less = [n - m for n, m in zip(full, wanted, strict=True)]
+        first = [max(0, n) // 2 if upper else max(0, n) - max(0, n) // 2 for n in less]
+        return [(low, n - low) for low, n in zip(first, less, strict=True)]
     flat = list(pads) or [0] * (2 * rank)
     if len(flat) != 2 * rank or min(flat) < 0:
         g.refuse(f"pads={flat}: {2 * rank} numbers of 0 or more expected")

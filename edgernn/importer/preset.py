@@ -33,19 +33,21 @@ def preset(graph: Graph, constants: Mapping[str, Any]) -> Graph:
     """
     if not constants:
         return graph
-    names = [given.name for given in graph.inputs]
+    optional = [Input(name, a.dtype, a.shape) for name, a in graph.defaults.items() if name in constants]
+    names = [given.name for given in (*graph.inputs, *optional)]
     sizes = {name: value for name, value in constants.items() if name not in names}
     free = free_dimensions(graph)
     for name in sizes.keys() - set(free):
         known = f"inputs: {_listed(names)}; free dimensions: {_listed(free)}"
         raise BadInput(f"the graph has no input and no free dimension '{name}' to set ({known})")
-    inputs = tuple(_sized(given, sizes) for given in graph.inputs)
+    inputs = tuple(_sized(given, sizes) for given in (*graph.inputs, *optional))
     arrays = {given.name: _array(given, constants[given.name]) for given in inputs if given.name in constants}
     noted = {name: np.asarray(value).tolist() for name, value in constants.items()}
     return replace(
         graph,
         inputs=tuple(given for given in inputs if given.name not in arrays),
         constants={**graph.constants, **arrays},
+        defaults={name: array for name, array in graph.defaults.items() if name not in arrays},
         origin={**graph.origin, "constants": noted},
     )
 
@@ -83,7 +85,10 @@ def _sized(given: Input, sizes: Mapping[str, Any]) -> Input:
 def _array(given: Input, value: Any) -> Array:
     """What an input is set to, in its dtype and shape; a single number fills the whole input."""
     dtype = np.dtype(given.dtype)
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError:  # lists of different lengths
+        array = np.asarray(None)
     if array.dtype.kind not in "biuf" or not np.isfinite(array).all():
         raise BadInput(f"the input '{given.name}' is set to {value!r}: a number expected")
     made = array.astype(dtype)

@@ -31,7 +31,8 @@ def proved(
 ) -> dict[str, str] | None:
     """The pairs, and those of `options` (input -> outputs that may replace it) that cells prove; None for no proof."""
     best, count = None, 0
-    ways = list(itertools.islice(_ways(options), MOST + 1))
+    frames = build.ports.keys() - pairs.keys() - options.keys()
+    ways = list(itertools.islice(_ways(options, len(options) if frames else len(options) - 1), MOST + 1))
     for way in ways if len(ways) <= MOST else ():
         model = assembled(build, graph, {**pairs, **way})
         closed = _closed(model) if isinstance(model, Model) else 0
@@ -42,11 +43,11 @@ def proved(
     return None if best is None else {**pairs, **best}
 
 
-def _ways(options: Mapping[str, Sequence[str]]) -> Iterator[dict[str, str]]:
-    """Every way to pair some of these inputs with an output each; at least one input is left to be a frame."""
+def _ways(options: Mapping[str, Sequence[str]], most: int) -> Iterator[dict[str, str]]:
+    """Every way to pair some of these inputs, so many at most, with an output each."""
     for chosen in itertools.product(*([None, *outputs] for outputs in options.values())):
         way = {name: output for name, output in zip(options, chosen, strict=True) if output is not None}
-        if 0 < len(way) < len(options) and len(set(way.values())) == len(way):
+        if 0 < len(way) <= most and len(set(way.values())) == len(way):
             yield way
 
 

@@ -44,7 +44,7 @@ def conv_transpose(
     full = [s * (n - 1) + r + 1 + m for s, n, r, m in zip(steps, X.shape[2:], reach, more, strict=True)]
     wanted = [n * s for n, s in zip(X.shape[2:], steps, strict=True)] if auto_pad.startswith("SAME") else output_shape
     sides = _cut(g, full, wanted, (pads or ()) if auto_pad == "NOTSET" else (), auto_pad == "SAME_UPPER")
-    if X.time is not None:
+    if X.time:  # as the batch axis it is a sequence of frames
         along = X.time - 2
         if along < 0 or (kernel[along], steps[along], more[along], *sides[along]) != (1, 1, 0, 0, 0):
             g.refuse("makes a step out of several over time, or several out of one", "keep it within a frame")

@@ -121,6 +121,12 @@ def test_a_cell_that_is_written_out_goes_before_names_too(h_out: str, c_out: str
     streamed(step_graph("h", "c", h_out, c_out), {"h": h_out, "c": c_out}, frames(4), "y")
 
 
+def test_an_answer_that_is_called_a_state_is_none() -> None:
+    nodes = [node("GRU", "x W R B - h", "Y h2", hidden_size=5), node("Neg", "Y", "h_out"), node("Tanh", "h2", "other")]
+    model = graph(nodes, {"x": (1, 1, 3), "h": (1, 1, 5)}, ["h_out", "other", "h2"], GRU)
+    streamed(model, {"h": "h2"}, frames(3), "other")
+
+
 def test_what_the_user_says_goes_before_all() -> None:
     data = step_graph("h", "c", "c_out", "h_out").SerializeToString()
     assert dict(importer.analyse(data, {"h": "h_out", "c": "c_out"}).states) == {"h": "h_out", "c": "c_out"}

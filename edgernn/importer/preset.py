@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from edgernn.errors import BadInput, Problem
+from edgernn.errors import BadInput, BadModelFile, Problem
 from edgernn.importer.graph import Dim, Graph, Input
 from edgernn.importer.read import array_of
 from edgernn.importer.trace import reached
@@ -160,7 +160,7 @@ def compared(graph: Graph, name: str, kinds: Collection[str] = COMPARING) -> lis
     bodies = [v for o in graph.operators for v in o.attributes.values() if isinstance(v, onnx.GraphProto)]
     inner = list(_nodes(bodies))
     held = {o.outputs[0]: o.attributes.get("value") for o in graph.operators if o.kind == "Constant"}
-    constants = {**graph.constants, **held, **{n.output[0]: _number(n) for n in inner if n.op_type == "Constant"}}
+    constants = {**graph.constants, **held, **{y: _number(n) for n in inner for y in n.output[:1]}}
     nodes = [(o.kind, o.inputs, o.outputs) for o in graph.operators]
     nodes += [(n.op_type, tuple(n.input), tuple(n.output)) for n in inner]
     same: set[str] = {name}
@@ -181,6 +181,11 @@ def _nodes(graphs: Iterable[onnx.GraphProto]) -> Iterator[onnx.NodeProto]:
 
 
 def _number(node: onnx.NodeProto) -> Array | None:
-    """What a Constant node holds, where that is a tensor of one number."""
+    """What a Constant node holds, where that is a sound tensor of one number."""
+    if node.op_type != "Constant":
+        return None
     tensors = [attribute.t for attribute in node.attribute if attribute.name == "value" and attribute.HasField("t")]
-    return array_of(tensors[0]) if tensors and volume(tuple(tensors[0].dims)) == 1 else None
+    try:
+        return array_of(tensors[0]) if tensors and volume(tuple(tensors[0].dims)) == 1 else None
+    except (BadModelFile, ValueError, TypeError, KeyError):
+        return None

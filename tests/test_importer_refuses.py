@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import helper
-from onnx_cases import GRU, graph, node, on_gru
+from onnx_cases import GRU, beside_a_cell, graph, node, on_gru
 from surroundings import ints, number, some
 
 from edgernn import importer
@@ -92,6 +92,14 @@ REFUSED: dict[str, tuple[Callable[[], onnx.ModelProto], tuple[str, ...]]] = {
             node("Transpose", "Y", "t", perm=[1, 2, 3, 0]), node("MatMul", "t w", "y"), constants={"w": some(4, 2)}
         ),
         ("sums over the time axis",),
+    ),
+    "transposed conv over time": (
+        lambda: beside_a_cell([node("ConvTranspose", "x w", "y")], (1, 4, "T"), {"w": some(4, 2, 3)}),
+        ("makes a step out of several over time",),
+    ),
+    "einsum over time": (
+        lambda: beside_a_cell([node("Einsum", "x w", "y", equation="nct,ti->nci")], (1, 4, "T"), {"w": some(1, 3)}),
+        ("equation=nct,ti->nci: sums over",),
     ),
     "attention": (
         lambda: on_gru(node("Transpose", "Y", "t", perm=[0, 1, 3, 2]), node("MatMul", "Y t", "y")),

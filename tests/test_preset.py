@@ -144,6 +144,8 @@ def test_a_free_dimension_is_given_a_size(names: tuple[str | None, str | None], 
         ({"rate": 1}, r"no input and no free dimension 'rate' to set \(inputs: x, h, sr; free dimensions: none\)"),
         ({"sr": 1.5}, "'sr' is set to 1.5, but it takes int64"),
         ({"sr": [1, 2]}, r"'sr' is set to an array \[2\]; \[\] expected"),
+        ({"sr": [[1], [2, 3]]}, "a number expected"),
+        ({"sr": 10**30}, "a number expected"),
         ({"sr": "16k"}, "'sr' is set to '16k': a number expected"),
         ({"sr": float("nan")}, "'sr' is set to nan: a number expected"),
     ],
@@ -151,6 +153,18 @@ def test_a_free_dimension_is_given_a_size(names: tuple[str | None, str | None], 
 def test_what_does_not_fit_is_refused(constants: dict[str, Any], says: str) -> None:
     with pytest.raises(edgernn.BadInput, match=says):
         importer.read(chosen().SerializeToString(), constants=constants)
+
+
+def test_an_input_with_a_default_can_be_set(tmp_path: Path) -> None:
+    nodes = [node("Mul", "x gain", "louder"), node("Add", "louder h", "h_out")]
+    model = graph(nodes, {"x": (1, 4), "h": (1, 4), "gain": (1,)}, ["h_out"], {"gain": np.float32([2])})
+    onnx.save(model, path := tmp_path / "m.onnx")
+    x = some(STEPS, 4)
+    for gain, constants in ((2, {}), (0.5, {"gain": 0.5})):
+        converted = edgernn.convert(path, constants=constants)
+        assert np.abs(run(converted, x) - gain * np.cumsum(x, axis=0)).max() < 1e-5
+        (found,) = parity(converted, path, steps=STEPS).values()
+        assert found.max_error < 1e-5
 
 
 @pytest.mark.parametrize("size", [0, -3, 1.5, True, "six"])

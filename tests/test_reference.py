@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from click.testing import CliRunner
 from commands import CLASSIFIER, EXPORTS, SEQUENCE, STATEFUL, STEP
@@ -46,7 +47,8 @@ def called(*arguments: Any, status: int = 0) -> str:
 @pytest.mark.parametrize("name", NAMES)
 def test_the_trap_is_named_found_and_repaired(name: str, tmp_path: Path) -> None:
     path, reference = trapped(name, tmp_path), EXPORTS / f"{name}.npz"
-    wrong = edgernn.convert(path)
+    with pytest.warns(UserWarning, match="this file is likely wrong"):
+        wrong = edgernn.convert(path)
     (note,) = wrong.origin["notes"]
     assert "linear_before_reset=0" in note and wrong.origin["producer"] in note and "--fix-torch-gru" in note
     (found,) = parity(wrong, path, steps=30).values()
@@ -60,6 +62,15 @@ def test_the_trap_is_named_found_and_repaired(name: str, tmp_path: Path) -> None
     (found,) = parity(edgernn.load(tmp_path / "m.edgernn"), path, steps=30).values()
     assert found.max_error < 1e-5, "the oracle runs the repaired file"
     assert right.hash == edgernn.convert(EXPORTS / f"{name}.onnx").hash
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_reference_clears_a_file_that_is_only_suspected(tmp_path: Path) -> None:
+    path = trapped(NAMES[1], tmp_path)
+    x = saved(NAMES[1])["x"]
+    (y,) = onnxruntime.InferenceSession(str(path)).run(None, {"x": x[:, :12]})
+    np.savez(reference := tmp_path / "r.npz", x=x[:, :12], y=y)
+    assert edgernn.convert(path, reference=reference).origin["notes"] == []
 
 
 def test_nothing_to_repair_is_said() -> None:
@@ -84,7 +95,8 @@ def test_a_gru_in_a_branch_is_repaired_too(tmp_path: Path) -> None:
     graph = helper.make_graph([held, taken], "g", model.graph.input, outputs, model.graph.initializer)
     nested = helper.make_model(graph, opset_imports=model.opset_import, producer_name="pytorch", ir_version=8)
     onnx.save(nested, path := tmp_path / "nested.onnx")
-    assert "linear_before_reset=0" in " ".join(edgernn.convert(path).origin["notes"])
+    with pytest.warns(UserWarning, match="linear_before_reset=0"):
+        edgernn.convert(path)
     edgernn.convert(path, fix_torch_gru=True, reference=EXPORTS / f"{NAMES[1]}.npz")
 
 

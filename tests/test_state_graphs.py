@@ -121,9 +121,27 @@ def test_a_cell_that_is_written_out_goes_before_names_too(h_out: str, c_out: str
     streamed(step_graph("h", "c", h_out, c_out), {"h": h_out, "c": c_out}, frames(4), "y")
 
 
+def test_an_answer_that_is_called_a_state_is_none() -> None:
+    nodes = [node("GRU", "x W R B - h", "Y h2", hidden_size=5), node("Neg", "Y", "h_out"), node("Tanh", "h2", "other")]
+    model = graph(nodes, {"x": (1, 1, 3), "h": (1, 1, 5)}, ["h_out", "other", "h2"], GRU)
+    streamed(model, {"h": "h2"}, frames(3), "other")
+
+
 def test_what_the_user_says_goes_before_all() -> None:
     data = step_graph("h", "c", "c_out", "h_out").SerializeToString()
     assert dict(importer.analyse(data, {"h": "h_out", "c": "c_out"}).states) == {"h": "h_out", "c": "c_out"}
+
+
+def test_cells_prove_states_of_equal_shape_in_a_row() -> None:
+    nodes = []
+    for i, (x, h) in enumerate((("x", "p"), ("u", "q")), 1):
+        nodes += [node("Gemm", f"{x} W{i} B", f"a{i}", transB=1), node("Gemm", f"{h} R", f"b{i}", transB=1)]
+        nodes += [node("Add", f"a{i} b{i}", f"s{i}"), node("Tanh", f"s{i}", "uv"[i - 1])]
+    held = {"W1": some(5, 3), "W2": some(5, 5), "R": some(5, 5), "B": some(5), "V": some(2, 5)}
+    model = graph(
+        [*nodes, node("Gemm", "v V", "y", transB=1)], {"x": (1, 3), "p": (1, 5), "q": (1, 5)}, ["y", "u", "v"], held
+    )
+    streamed(model, {"p": "u", "q": "v"}, frames(3), "y")
 
 
 def stacked(name: str = "s", after: str = "t", frame: int = 6) -> onnx.ModelProto:

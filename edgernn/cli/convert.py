@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +68,8 @@ def command(
     from edgernn.conversion import convert
 
     check_output(output, [source, *(path for path in (calibrate, reference) if path)])
-    with console.working(f"reading {source}"):
+    with console.working(f"reading {source}"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # which stand in the notes
         model = convert(source, quantize=quantize, reference=reference, **given)
     for note in model.origin["notes"]:
         console.say(remark(note))

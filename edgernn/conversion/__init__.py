@@ -6,6 +6,7 @@ May import: errors, layers, importer, quantiser, stream, NumPy; onnxruntime wher
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -45,7 +46,7 @@ def convert(
     last so many frames, every `hop` frames (1 if not said). reference: an .npz file with inputs
     and the outputs that the source framework computed from them, by the names of the graph's inputs and outputs; the
     float model is compared with them, and the figures are kept in `origin["reference"]`. What should be known of the
-    graph though it stops nothing is in `origin["notes"]`.
+    graph though it stops nothing is in `origin["notes"]`; that the file is likely wrong is a warning too.
 
     Raises UnsupportedModel with every problem at once, and where the answers are not those of the reference,
     BadModelFile for what is no sound ONNX file, ValueError for an unknown format, BadInput for calibration, constants
@@ -57,13 +58,19 @@ def convert(
     report = analyse(source, state=state, constants=constants, fix_torch_gru=fix_torch_gru, window=window, hop=hop)
     if report.model is None:
         raise UnsupportedModel(report.problems)
-    found: dict[str, Any] = {"time": report.time, "states": dict(report.states), "notes": list(report.notes)}
+    from edgernn.importer.repair import LIKELY_WRONG
+
+    notes, suspicions = list(report.notes), [note for note in report.notes if note.startswith(LIKELY_WRONG)]
+    found: dict[str, Any] = {"time": report.time, "states": dict(report.states), "notes": notes}
     if window is not None:
         found["window"] = window
     if reference is not None:
         from edgernn.conversion.reference import checked
 
         found["reference"] = checked(report.model, report, reference)
+        found["notes"] = [note for note in notes if note not in suspicions]  # it is not wrong
+    elif suspicions:
+        warnings.warn(f"{source}: {suspicions[0]}", stacklevel=2)
     model = replace(quantise(report.model, quantize), origin={**report.model.origin, **found})
     if calibration is None:
         return model

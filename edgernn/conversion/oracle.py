@@ -78,8 +78,10 @@ class Oracle:
         self._session = _session(_file(source, model))
         times = dict(report.time_axes)
         self._constants = constants_of(model)
-        self._feeds = {given.name: _feed(given, times, self._constants) for given in self._session.get_inputs()}
-        self._defaults = {given.name: tuple(given.shape) for given in self._session.get_overridable_initializers()}
+        optional = self._session.get_overridable_initializers()
+        taken = [*self._session.get_inputs(), *(given for given in optional if given.name in self._constants)]
+        self._feeds = {given.name: _feed(given, times, self._constants) for given in taken}
+        self._defaults = {given.name: tuple(given.shape) for given in optional}
         self._outputs = [given.name for given in self._session.get_outputs()]
         self._check_ports(source)
 

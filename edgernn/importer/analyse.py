@@ -15,7 +15,7 @@ from edgernn.importer.assemble import assembled, goes_on
 from edgernn.importer.build import Build
 from edgernn.importer.dims import Symbol
 from edgernn.importer.graph import Dim, Graph
-from edgernn.importer.preset import otherwise, preset, unsized
+from edgernn.importer.preset import about_sizes, otherwise, preset, unsized
 from edgernn.importer.proof import corrected, proved
 from edgernn.importer.read import load
 from edgernn.importer.repair import repair, suspicion
@@ -95,8 +95,7 @@ def analyse(
             return report
         failed.append((distance, len(report.problems), report, hypothesis))
     distance, _, nearest, hypothesis = min(failed, key=lambda failure: failure[:2])
-    fits = all("not supported" in problem.what for problem in nearest.problems)
-    if distance is _Distance.OPERATORS and not fits and not isinstance(hypothesis.length, int):
+    if distance is _Distance.OPERATORS and not isinstance(hypothesis.length, int) and about_sizes(nearest.problems):
         nearest = replace(nearest, problems=(*nearest.problems, *unsized(graph, hypothesis.times)))
     return nearest
 

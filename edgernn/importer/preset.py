@@ -5,16 +5,16 @@ A free dimension goes by its name, one without a name by its input and axis: `in
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import onnx
 
-from edgernn.errors import BadInput, Problem
-from edgernn.importer.graph import Dim, Graph, Input, Operator
-from edgernn.importer.read import operator_of
+from edgernn.errors import BadInput, BadModelFile, Problem
+from edgernn.importer.graph import Dim, Graph, Input
+from edgernn.importer.read import array_of
 from edgernn.importer.trace import reached
 from edgernn.layers.base import Array, volume
 from edgernn.layers.model import Node
@@ -33,19 +33,21 @@ def preset(graph: Graph, constants: Mapping[str, Any]) -> Graph:
     """
     if not constants:
         return graph
-    names = [given.name for given in graph.inputs]
+    optional = [Input(name, a.dtype, a.shape) for name, a in graph.defaults.items() if name in constants]
+    names = [given.name for given in (*graph.inputs, *optional)]
     sizes = {name: value for name, value in constants.items() if name not in names}
     free = free_dimensions(graph)
     for name in sizes.keys() - set(free):
         known = f"inputs: {_listed(names)}; free dimensions: {_listed(free)}"
         raise BadInput(f"the graph has no input and no free dimension '{name}' to set ({known})")
-    inputs = tuple(_sized(given, sizes) for given in graph.inputs)
+    inputs = tuple(_sized(given, sizes) for given in (*graph.inputs, *optional))
     arrays = {given.name: _array(given, constants[given.name]) for given in inputs if given.name in constants}
     noted = {name: np.asarray(value).tolist() for name, value in constants.items()}
     return replace(
         graph,
         inputs=tuple(given for given in inputs if given.name not in arrays),
         constants={**graph.constants, **arrays},
+        defaults={name: array for name, array in graph.defaults.items() if name not in arrays},
         origin={**graph.origin, "constants": noted},
     )
 
@@ -83,7 +85,10 @@ def _sized(given: Input, sizes: Mapping[str, Any]) -> Input:
 def _array(given: Input, value: Any) -> Array:
     """What an input is set to, in its dtype and shape; a single number fills the whole input."""
     dtype = np.dtype(given.dtype)
-    array = np.asarray(value)
+    try:
+        array = np.asarray(value)
+    except ValueError:  # lists of different lengths
+        array = np.asarray(None)
     if array.dtype.kind not in "biuf" or not np.isfinite(array).all():
         raise BadInput(f"the input '{given.name}' is set to {value!r}: a number expected")
     made = array.astype(dtype)
@@ -100,6 +105,11 @@ def _array(given: Input, value: Any) -> Array:
     if made.size != 1 or volume(shape) > LARGEST:
         raise BadInput(f"the input '{given.name}' is set to an array {list(made.shape)}; {list(given.dims)} expected")
     return np.full(shape, made.reshape(()), dtype)
+
+
+def about_sizes(problems: Iterable[Problem]) -> bool:
+    """Whether the size of a free dimension might solve one of these."""
+    return any("fit" in problem.what or "in time" in problem.what for problem in problems)
 
 
 def unsized(graph: Graph, times: Mapping[str, int | None]) -> list[Problem]:
@@ -147,25 +157,35 @@ def otherwise(graph: Graph, name: str) -> str:
 
 def compared(graph: Graph, name: str, kinds: Collection[str] = COMPARING) -> list[Any]:
     """The constants that the graph compares this input with, by operators of these kinds, in subgraphs too."""
-    operators = list(graph.operators)
-    for operator in operators:  # grows while it is walked
-        bodies = [value for value in operator.attributes.values() if isinstance(value, onnx.GraphProto)]
-        operators += [operator_of(node) for body in bodies for node in body.node]
-    constants = {**graph.constants, **_held(operators)}
-    same, values = {name}, []
-    for operator in operators:
-        if operator.kind in HANDING and operator.inputs[:1] and operator.inputs[0] in same:
-            same.update(operator.outputs)
-    for operator in operators:
-        if operator.kind in kinds and not same.isdisjoint(operator.inputs):
-            arrays = [constants[other] for other in operator.inputs if other in constants and other not in same]
-            values += [array.reshape(-1)[0].item() for array in arrays if array.size == 1]
-    return sorted(set(values))
+    bodies = [v for o in graph.operators for v in o.attributes.values() if isinstance(v, onnx.GraphProto)]
+    inner = list(_nodes(bodies))
+    held = {o.outputs[0]: o.attributes.get("value") for o in graph.operators if o.kind == "Constant"}
+    constants = {**graph.constants, **held, **{y: _number(n) for n in inner for y in n.output[:1]}}
+    nodes = [(o.kind, o.inputs, o.outputs) for o in graph.operators]
+    nodes += [(n.op_type, tuple(n.input), tuple(n.output)) for n in inner]
+    same: set[str] = {name}
+    for kind, inputs, outputs in nodes:
+        if kind in HANDING and inputs and inputs[0] in same:
+            same.update(outputs)
+    found = {x for kind, inputs, _ in nodes if kind in kinds and not same.isdisjoint(inputs) for x in inputs} - same
+    arrays = [array for x in found if isinstance(array := constants.get(x), np.ndarray) and array.size == 1]
+    return sorted({array.reshape(-1)[0].item() for array in arrays})
 
 
-def _held(operators: Sequence[Operator]) -> dict[str, Array]:
-    """The arrays of Constant nodes."""
-    found = {
-        operator.outputs[0]: operator.attributes.get("value") for operator in operators if operator.kind == "Constant"
-    }
-    return {name: array for name, array in found.items() if isinstance(array, np.ndarray)}
+def _nodes(graphs: Iterable[onnx.GraphProto]) -> Iterator[onnx.NodeProto]:
+    """The nodes of subgraphs, and of those within them."""
+    for graph in graphs:
+        for node in graph.node:
+            yield node
+            yield from _nodes(attribute.g for attribute in node.attribute if attribute.HasField("g"))
+
+
+def _number(node: onnx.NodeProto) -> Array | None:
+    """What a Constant node holds, where that is a sound tensor of one number."""
+    if node.op_type != "Constant":
+        return None
+    tensors = [attribute.t for attribute in node.attribute if attribute.name == "value" and attribute.HasField("t")]
+    try:
+        return array_of(tensors[0]) if tensors and volume(tuple(tensors[0].dims)) == 1 else None
+    except (BadModelFile, ValueError, TypeError, KeyError):
+        return None

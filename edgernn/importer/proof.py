@@ -1,8 +1,8 @@
 """Proof: which pairs of state input and output make cells of what a step graph computes.
 
 An RNN, GRU or LSTM, as a node or written out, starts from its state and leaves behind what comes next. Where names and
-shapes leave open what the states are, each way to pair them is tried: the one that closes the most cells is the right
-one, if there is no other.
+shapes leave open what the states are, each way to pair all of them but a frame is tried: the one that closes the most
+cells is the right one, if there is no other.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ def proved(
 ) -> dict[str, str] | None:
     """The pairs, and those of `options` (input -> outputs that may replace it) that cells prove; None for no proof."""
     best, count = None, 0
-    ways = list(itertools.islice(_ways(options), MOST + 1))
+    frames = build.ports.keys() - pairs.keys() - options.keys()
+    ways = list(itertools.islice(_ways(options, len(options) if frames else len(options) - 1), MOST + 1))
     for way in ways if len(ways) <= MOST else ():
         model = assembled(build, graph, {**pairs, **way})
         closed = _closed(model) if isinstance(model, Model) else 0
@@ -42,26 +43,27 @@ def proved(
     return None if best is None else {**pairs, **best}
 
 
-def _ways(options: Mapping[str, Sequence[str]]) -> Iterator[dict[str, str]]:
-    """Every way to pair some of these inputs with an output each; at least one input is left to be a frame."""
+def _ways(options: Mapping[str, Sequence[str]], count: int) -> Iterator[dict[str, str]]:
+    """Every way to pair so many of these inputs with an output each."""
     for chosen in itertools.product(*([None, *outputs] for outputs in options.values())):
         way = {name: output for name, output in zip(options, chosen, strict=True) if output is not None}
-        if 0 < len(way) < len(options) and len(set(way.values())) == len(way):
+        if len(way) == count > 0 and len(set(way.values())) == len(way):
             yield way
 
 
 def corrected(build: Build, graph: Graph, pairs: Mapping[str, str], given: Collection[str]) -> dict[str, str]:
     """The pairs, those not `given` put right where cells show that names were misleading.
 
-    That is so where a cell starts from a state that something else replaces, and one other way to hand the same outputs
-    to the same inputs closes more cells.
+    That is so where a cell starts from a state that something else replaces, and another way to hand outputs to these
+    inputs closes more cells.
     """
     best, model = dict(pairs), assembled(build, graph, pairs)
     if not isinstance(model, Model):
         return best
     count, astray = len(_returns(model)), _starts(model) - _returns(model)
     names = [name for name in pairs if name not in given and _value(build, name).name in astray]
-    for outputs in itertools.islice(itertools.permutations(pairs[name] for name in names), MOST):
+    free = [output for output in graph.outputs if output not in pairs.values() or output in map(pairs.get, names)]
+    for outputs in itertools.islice(itertools.permutations(free, len(names)), MOST if names else 0):
         way = {**pairs, **dict(zip(names, outputs, strict=True))}
         other = assembled(build, graph, way) if _alike(build, way) else None
         if isinstance(other, Model) and len(_returns(other)) > count:

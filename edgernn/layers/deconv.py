@@ -44,7 +44,7 @@ def conv_transpose(
     full = [s * (n - 1) + r + 1 + m for s, n, r, m in zip(steps, X.shape[2:], reach, more, strict=True)]
     wanted = [n * s for n, s in zip(X.shape[2:], steps, strict=True)] if auto_pad.startswith("SAME") else output_shape
     sides = _cut(g, full, wanted, (pads or ()) if auto_pad == "NOTSET" else (), auto_pad == "SAME_UPPER")
-    if X.time is not None:
+    if X.time:  # as the batch axis it is a sequence of frames
         along = X.time - 2
         if along < 0 or (kernel[along], steps[along], more[along], *sides[along]) != (1, 1, 0, 0, 0):
             g.refuse("makes a step out of several over time, or several out of one", "keep it within a frame")
@@ -58,13 +58,17 @@ def conv_transpose(
 def _cut(
     g: Importing, full: Sequence[int], wanted: Sequence[int] | None, pads: Sequence[int], upper: bool
 ) -> list[tuple[int, int]]:
-    """How much is cut off before and after each axis of what is `full` long; what is `wanted` goes before `pads`."""
+    """How much is cut off before and after each axis of what is `full` long; what is `wanted` goes before `pads`.
+
+    What is missing after an axis is negative there.
+    """
     rank = len(full)
     if wanted is not None:
-        if len(wanted) != rank or any(n > m for n, m in zip(wanted, full, strict=True)):
-            g.refuse(f"output_shape={list(wanted)}, where {list(full)} is made")
-        less = [(n - m, (n - m) // 2) for n, m in zip(full, wanted, strict=True)]
-        return [(half, total - half) if upper else (total - half, half) for total, half in less]
+        if len(wanted) != rank:
+            g.refuse(f"output_shape={list(wanted)} for {rank} spatial axes")
+        less = [n - m for n, m in zip(full, wanted, strict=True)]
+        first = [max(0, n) // 2 if upper else max(0, n) - max(0, n) // 2 for n in less]
+        return [(low, n - low) for low, n in zip(first, less, strict=True)]
     flat = list(pads) or [0] * (2 * rank)
     if len(flat) != 2 * rank or min(flat) < 0:
         g.refuse(f"pads={flat}: {2 * rank} numbers of 0 or more expected")

@@ -39,7 +39,7 @@ def test_every_kind_of_graph_is_compared(source: Path, chunk: int | None, compar
 def test_a_classifier_is_compared_at_the_ends_of_sequences() -> None:
     model = edgernn.convert(CLASSIFIER)
     answers = Oracle(CLASSIFIER, model).answers(noise(model.inputs, 100))
-    (places,) = [found.frames for found in answers.values()]
+    (places,) = [found.places for found in answers.values()]
     assert places[0] == 0 and places[-1] == 99 and len(places) > 10
     assert all(found.max_error < 1e-5 for found in parity(model, CLASSIFIER, steps=100).values())
 

@@ -62,8 +62,8 @@ REFUSED: dict[str, tuple[Callable[[], onnx.ModelProto], tuple[str, ...]]] = {
         ("takes step [0]", "index -1"),
     ),
     "middle steps": (
-        lambda: on_gru(node("Slice", "Y s e", "y"), constants={"s": ints(2), "e": ints(5)}),
-        ("takes steps 2:5:1", "index -1"),
+        lambda: on_gru(node("Slice", "Y s e", "y"), constants={"s": ints(-5), "e": ints(-2)}),
+        ("takes steps -5:-2:1", "or give the last one", "window=N"),
     ),
     "reversed": (
         lambda: on_gru(
@@ -102,8 +102,12 @@ REFUSED: dict[str, tuple[Callable[[], onnx.ModelProto], tuple[str, ...]]] = {
         ("equation=nct,ti->nci: sums over",),
     ),
     "attention": (
-        lambda: on_gru(node("Transpose", "Y", "t", perm=[0, 1, 3, 2]), node("MatMul", "Y t", "y")),
-        ("both computed at run time",),
+        lambda: on_gru(
+            node("Transpose", "Y", "q", perm=[1, 2, 0, 3]),
+            node("Transpose", "Y", "k", perm=[1, 2, 3, 0]),
+            node("MatMul", "q k", "y"),
+        ),
+        ("multiplies two sequences over time", "window=N"),
     ),
     "position code": (
         lambda: on_gru(

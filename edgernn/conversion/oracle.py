@@ -15,7 +15,7 @@ from edgernn.conversion import GET, analyse_again, constants_of
 from edgernn.conversion.noise import noise
 from edgernn.errors import BackendUnavailable, BadInput
 from edgernn.layers.base import Array, Shape, volume
-from edgernn.layers.model import Model
+from edgernn.layers.model import Model, Port
 
 DTYPES = {
     "tensor(float)": np.float32,
@@ -26,14 +26,16 @@ DTYPES = {
     "tensor(bool)": np.bool_,
 }
 LARGEST_EXAMPLE = 256  # steps of an exporter's example that are looked for
+WINDOWS = 200  # of a long recording that are run
+
 PREFIXES = 24  # lengths at which an answer that comes at the end of a sequence is looked at
 
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """The answers of one output port and the frames that they belong to."""
+    """The answers of one output port, and which of the stream's they are."""
 
-    frames: Array  # (n,) int
+    places: Array  # (n,) int
     values: Array  # (n, size)
 
 
@@ -98,12 +100,15 @@ class Oracle:
 
         Some exporters call the time axis free and yet leave the example's length in the graph: that is found by trying.
         """
+        if "window" in self.model.origin:
+            return self.model.window
         timed = [feed for feed in self._feeds.values() if feed.time is not None]
         if not timed or timed[0].length:
             return timed[0].length if timed else 1
-        if self._runs(LARGEST_EXAMPLE + 1):
+        hop = self.model.hop
+        if self._runs(LARGEST_EXAMPLE * hop + hop):
             return None
-        return next((n for n in range(LARGEST_EXAMPLE, 0, -1) if self._runs(n)), None)
+        return next((n for n in range(LARGEST_EXAMPLE * hop, 0, -hop) if self._runs(n)), None)
 
     def _runs(self, count: int) -> bool:
         try:
@@ -140,59 +145,90 @@ class Oracle:
 
     def answers(self, frames: Mapping[str, Array]) -> dict[str, Answers]:
         """The answers to these frames, T of each port, by output port."""
-        count = len(next(iter(frames.values())))
-        chunk, states = self.chunk or count, self.start()
+        if "window" in self.model.origin:
+            return self._on_windows(frames)
+        count, hop = len(next(iter(frames.values()))), self.model.hop
+        chunk, states = self.chunk or count // hop * hop, self.start()
         found: dict[str, list[Answers]] = {port.name: [] for port in self.model.outputs}
         for start in range(0, count - chunk + 1, chunk):
             outputs, states = self.call({name: array[start : start + chunk] for name, array in frames.items()}, states)
             for port in self.model.outputs:
-                found[port.name].append(self._placed(port.name, outputs[port.name], start, chunk))
+                made = placed(self.model, port.name, outputs[port.name], chunk)
+                found[port.name].append(Answers(made.places + start // hop, made.values))
             if not self.pairs:  # each call starts anew
                 break
         if self.chunk is None:
             self._add_prefixes(frames, found)
         return {name: _joined(parts) for name, parts in found.items()}
 
+    def _on_windows(self, frames: Mapping[str, Array]) -> dict[str, Answers]:
+        """A call for each window, or for so many of them."""
+        window, hop = self.model.window, self.model.hop
+        last = answered(self.model, len(next(iter(frames.values())))) - 1
+        places = np.unique(np.linspace(0, last, min(WINDOWS, last + 1)).astype(int))
+        found: dict[str, list[Array]] = {port.name: [] for port in self.model.outputs}
+        for start in places * hop:
+            outputs, _ = self.call({name: a[start : start + window] for name, a in frames.items()}, self.start())
+            for port in self.model.outputs:
+                found[port.name].append(outputs[port.name].reshape(1, port.size))
+        return {name: Answers(places, np.concatenate(values)) for name, values in found.items()}
+
     def step_times(self, steps: int) -> list[int]:
         """Nanoseconds of each of `steps` calls with one frame, or a frame's share where a call must have more."""
-        chunk, taken = self.chunk or 1, []
+        chunk, windowed, taken = self.chunk or self.model.hop, "window" in self.model.origin, []
         feed = {**self._fed(noise(self.model.inputs, chunk)), **self.start()}
         for _ in range(max(1, steps // chunk)):
             start = time.perf_counter_ns()
             self._session.run(None, feed)
-            taken.append((time.perf_counter_ns() - start) // chunk)
+            taken.append((time.perf_counter_ns() - start) // (self.model.hop if windowed else chunk))
         return taken
-
-    def _placed(self, name: str, value: Array, start: int, count: int) -> Answers:
-        """One output of a call with `count` frames."""
-        found = placed(self.model, name, value, count)
-        return Answers(found.frames + start, found.values)
 
     def _add_prefixes(self, frames: Mapping[str, Array], found: dict[str, list[Answers]]) -> None:
         """For outputs that come at the end of a sequence, the answers at the ends of shorter ones."""
-        count = len(next(iter(frames.values())))
-        late = [name for name, parts in found.items() if len(parts[0].frames) < count]
-        for length in sorted(set(np.geomspace(1, count, PREFIXES).astype(int).tolist()) - {count}) if late else ():
+        count, hop = len(next(iter(frames.values()))), self.model.hop
+        late = [name for name, parts in found.items() if len(parts[0].places) == 1]
+        lengths = -(-np.geomspace(self.model.receptive_field, count, PREFIXES).astype(int) // hop) * hop
+        for length in sorted({int(n) for n in lengths if n < count // hop * hop}) if late else ():
             outputs, _ = self.call({name: array[:length] for name, array in frames.items()}, self.start())
             for name in late:
-                found[name].append(self._placed(name, outputs[name], 0, length))
+                found[name].append(placed(self.model, name, outputs[name], length))
+
+
+def answered(model: Model, count: int) -> int:
+    """How many answers so many frames bring."""
+    return 0 if count < model.window else 1 + (count - model.window) // model.hop
 
 
 def placed(model: Model, name: str, value: Array, count: int) -> Answers:
-    """An output of the graph after `count` frames: an answer a frame, or one that belongs to the last of them.
+    """An output of the graph after `count` frames: its steps as answers of the stream, or one answer at the end.
 
-    Raises ValueError where it is neither.
+    What the stream gives after more frames only is left out. Raises ValueError where it is neither.
     """
     port = next(port for port in model.outputs if port.name == name)
+    rows, late = answered(model, count), model.delay // model.hop
     if value.size == port.size:
-        return Answers(np.array([count - 1]), value.reshape(1, port.size))
-    frame = model.shapes[port.value]
-    axes = [axis for axis, n in enumerate(value.shape) if n == count]
-    likely = [axis for axis in axes if len(frame) == value.ndim and frame[axis] == 1]
-    if not axes or value.size != count * port.size:
-        raise ValueError(f"{list(value.shape)} is neither one answer of {port.size} numbers nor {count} of them")
-    turned = np.moveaxis(value, (likely or axes)[0], 0)
-    return Answers(np.arange(count), turned.reshape(count, port.size))
+        return Answers(np.array([rows - 1]), value.reshape(1, port.size))
+    axis = _time_axis(model, port, value.shape, rows)
+    if axis is None:
+        raise ValueError(f"{list(value.shape)} is neither one answer of {port.size} numbers nor {rows} of them")
+    steps = np.moveaxis(value, axis, 0)
+    whole = max(0, min(steps.size // port.size, rows - late))
+    return Answers(np.arange(late, late + whole), steps.reshape(-1)[: whole * port.size].reshape(whole, port.size))
+
+
+def _time_axis(model: Model, port: Port, shape: Shape, rows: int) -> int | None:
+    """The axis on which an output has the steps of so many answers, each of one or of several.
+
+    Padding makes a sequence longer or shorter than the stream, by less than what a step sees.
+    """
+    frame, far = model.shapes[port.value], {}
+    for axis, n in enumerate(shape):
+        one = volume(shape) // n if n else 0
+        if one and port.size % one == 0:
+            likely = len(frame) == len(shape) and frame[axis] == port.size // one
+            far[axis] = abs(n - rows * (port.size // one)), not likely
+    best = min(far, key=lambda axis: far[axis], default=None)
+    return best if best is not None and far[best][0] < model.receptive_field else None
 
 
 def _file(source: str | Path, model: Model) -> str | bytes:
@@ -236,6 +272,6 @@ def _feed(given: Any, times: Mapping[str, int], sizes: Mapping[str, Any]) -> Fee
 
 
 def _joined(parts: list[Answers]) -> Answers:
-    frames = np.concatenate([part.frames for part in parts])
-    order = np.argsort(frames)
-    return Answers(frames[order], np.concatenate([part.values for part in parts])[order])
+    places = np.concatenate([part.places for part in parts])
+    order = np.argsort(places)
+    return Answers(places[order], np.concatenate([part.values for part in parts])[order])

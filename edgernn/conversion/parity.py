@@ -42,7 +42,7 @@ def parity(
         answers = model.stream().run(recording)
         for name, expected in oracle.answers(recording).items():
             mine = answers if len(pairs) == 1 else answers[name]
-            pairs[name].append((mine[expected.frames], expected.values))
+            pairs[name].append((mine[expected.places], expected.values))
     return {name: drift(*(np.concatenate(side) for side in zip(*both, strict=True))) for name, both in pairs.items()}
 
 

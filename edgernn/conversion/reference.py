@@ -67,7 +67,7 @@ def compared(model: Model, report: Report, path: str | Path) -> dict[str, Drift]
     figures = {}
     for name in expected:
         wanted = _expected(model, path, name, arrays[name], max(counts.values()))
-        figures[name] = drift(answers[name][wanted.frames], wanted.values)
+        figures[name] = drift(answers[name][wanted.places], wanted.values)
     return figures
 
 

@@ -125,6 +125,7 @@ class _Distance(IntEnum):
     """How far a hypothesis about time was from the truth: the nearest one is reported.
 
     BLOCKS: it gives a Model, but one whose cells take several steps a frame and start anew or from an explicit state.
+    ASTRAY: it gives none, since nothing but cells of that kind is left.
     """
 
     BLOCKS = 0
@@ -132,8 +133,9 @@ class _Distance(IntEnum):
     UNROLLED = 2
     OPERATORS = 3
     NO_RECURRENCE = 4
-    OPERATORS_AT_FIXED_LENGTH = 5
-    WRONG_AXIS = 6
+    ASTRAY = 5
+    OPERATORS_AT_FIXED_LENGTH = 6
+    WRONG_AXIS = 7
 
 
 def _tried(graph: Graph, hypothesis: Hypothesis, given: Mapping[str, str]) -> tuple[_Distance, Report]:
@@ -166,8 +168,8 @@ def _tried(graph: Graph, hypothesis: Hypothesis, given: Mapping[str, str]) -> tu
         build = built(graph, hypothesis, restarts, found.zeroed)
     model = assembled(build, graph, found.pairs)
     if isinstance(model, list):
-        guessed = astray and isinstance(hypothesis.length, int)
-        return _Distance.WRONG_AXIS if guessed else _Distance.NO_RECURRENCE, _failed(hypothesis, astray or model)
+        far = _Distance.WRONG_AXIS if isinstance(hypothesis.length, int) else _Distance.ASTRAY
+        return far if astray else _Distance.NO_RECURRENCE, _failed(hypothesis, astray or model)
     axes = tuple((name, axis) for name, axis in hypothesis.times.items() if axis is not None)
     notes = (*build.notes, *_notes(graph, model, found, restarts))
     dims = tuple((given.name, given.dims or ()) for given in graph.inputs)

@@ -100,9 +100,8 @@ class Build:
         for name, array in graph.constants.items():
             self.values[name] = Value(name, array.shape, None, array, array.dtype)
         for given in graph.inputs:
-            self.values[given.name] = entered(
-                self, given, times.get(given.name), self._sizes(given), given.name in zeroed
-            )
+            time, zero = times.get(given.name), given.name in zeroed
+            self.values[given.name] = entered(self, given, time, self._sizes(given), zero)
         for operator in graph.operators:
             self.visit(operator)
         finish(self, [value.name for name in graph.outputs if (value := self.values[name]) is not None])

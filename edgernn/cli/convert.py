@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from edgernn.quantiser.drift import Drift
 
 FIGURES = "edgernn verify shows the figures."
+FORMATS = ("none", "float16", "int8", "int8x16", "int16", "int4")
 NOISE = "Noise may be nothing like what the model was made for: name real frames with --calibrate."
 
 
@@ -29,8 +30,14 @@ NOISE = "Noise may be nothing like what the model was made for: name real frames
     type=click.Path(dir_okay=False, path_type=Path),
     help="The file to write.",
 )
+@click.option("--quantize", type=click.Choice(FORMATS), default="none", show_default=True, help="Number format.")
 @click.option(
-    "--quantize", type=click.Choice(["none", "int8"]), default="none", show_default=True, help="Number format."
+    "--layer",
+    "layers",
+    multiple=True,
+    callback=lambda ctx, parameter, given: formats(given),
+    metavar="NAME=FORMAT",
+    help="Another format for the layers of this name (as inspect shows it; * and ? fit any); may be repeated.",
 )
 @click.option(
     "--calibrate",
@@ -47,7 +54,13 @@ NOISE = "Noise may be nothing like what the model was made for: name real frames
 )
 @as_json
 def command(
-    source: Path, output: Path, quantize: str, calibrate: Path | None, state: dict[str, str], as_json: bool
+    source: Path,
+    output: Path,
+    quantize: str,
+    layers: dict[str, str],
+    calibrate: Path | None,
+    state: dict[str, str],
+    as_json: bool,
 ) -> None:
     """Convert IN.onnx to a file that the other commands run.
 
@@ -59,7 +72,7 @@ def command(
 
     check_output(output, [source, *([calibrate] if calibrate else [])])
     with console.working(f"reading {source}"):
-        model = convert(source, quantize=quantize, state=state)
+        model = convert(source, quantize=quantize, layers=layers, state=state)
     for note in model.origin["notes"]:
         console.say(f"note: {note}")
     model, found, verdict = checked(model, source, calibrate)
@@ -91,6 +104,14 @@ def states(given: tuple[str, ...]) -> dict[str, str]:
     found = dict(text.partition("=")[::2] for text in given)
     if not all(name and output for name, output in found.items()) or len(found) < len(given):
         raise click.BadParameter("IN=OUT expected, each input once")
+    return found
+
+
+def formats(given: tuple[str, ...]) -> dict[str, str]:
+    """("gru*=int16", ...) as {"gru*": "int16"}, in the order given."""
+    found = dict(text.rpartition("=")[::2] for text in given)
+    if not all(name and format in FORMATS for name, format in found.items()):
+        raise click.BadParameter(f"NAME=FORMAT expected, with one of {', '.join(FORMATS)}")
     return found
 
 

@@ -23,7 +23,9 @@ from edgernn.cli.console import as_json
 )
 @click.option("--steps", type=click.IntRange(1), default=5000, show_default=True, help="Frames of noise to compare on.")
 @click.option(
-    "--limit", type=float, help="float32: the largest error (default 1e-5); int8: the least SNR in dB (default 30)."
+    "--limit",
+    type=float,
+    help="float32: the largest error (default 1e-5); quantised: the least SNR in dB (by default 30 in int8).",
 )
 @as_json
 def command(
@@ -36,8 +38,8 @@ def command(
 ) -> None:
     """Compare MODEL (.edgernn) with ONNX Runtime on IN.onnx, state carried all along; exit status 1 past the limit.
 
-    A float32 model is judged by its largest error (in units of the largest answer where that is above 1), an int8 model
-    by its signal-to-noise ratio. Growth is what the error of a frame gains in 1,000 frames.
+    A float32 model is judged by its largest error (in units of the largest answer where that is above 1), a quantised
+    model by its signal-to-noise ratio. Growth is what the error of a frame gains in 1,000 frames.
     """
     import edgernn
     from edgernn.cli import console

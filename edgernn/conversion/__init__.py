@@ -25,18 +25,22 @@ def convert(
     source: str | Path,
     *,
     quantize: str = "none",
+    layers: Mapping[str, str] | None = None,
     calibration: Any = None,
     state: Mapping[str, str] | None = None,
 ) -> Model:
     """The streaming model in an ONNX file.
 
-    quantize: "none" (float32) or "int8". calibration: frames (T, n_in) or a list of such recordings (a mapping from
-    port to array each where there are several inputs), on which the model's answers are compared with ONNX Runtime's;
-    the figures are kept in `origin["parity"]`. state: pairs of state input and state output, where the graph leaves
-    them open. What should be known of the graph though it stops nothing is in `origin["notes"]`.
+    quantize: a number format, "none" (float32), "float16", "int8", "int8x16", "int16" or "int4"; layers: others for
+    single layers, by name or pattern (see `quantiser.quantise`). calibration: frames (T, n_in) or a list of such
+    recordings (a mapping from port to array each where there are several inputs), on which the model's answers are
+    compared with ONNX Runtime's; the figures are kept in `origin["parity"]`. state: pairs of state input and state
+    output, where the graph leaves them open. What should be known of the graph though it stops nothing is in
+    `origin["notes"]`.
 
     Raises UnsupportedModel with every problem at once, BadModelFile for what is no sound ONNX file, ValueError for
-    an unknown format, BadInput for calibration that does not fit, and BackendUnavailable where a package is missing.
+    an unknown format, BadInput for calibration and names in layers that do not fit, and BackendUnavailable where a
+    package is missing.
     """
     if quantize not in FORMATS:
         raise ValueError(f"quantize='{quantize}': one of {', '.join(FORMATS)} expected")
@@ -44,7 +48,7 @@ def convert(
     if report.model is None:
         raise UnsupportedModel(report.problems)
     found = {"time": report.time, "states": dict(report.states), "notes": list(report.notes)}
-    model = replace(quantise(report.model, quantize), origin={**report.model.origin, **found})
+    model = replace(quantise(report.model, quantize, layers), origin={**report.model.origin, **found})
     if calibration is None:
         return model
     from edgernn.conversion.parity import parity, with_parity

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from edgernn.layers.base import Int8Matrix, Layer, volume
+import numpy as np
+
+from edgernn.layers.base import Layer, QuantisedMatrix, volume
 from edgernn.layers.model import Model, Port
 
 
@@ -76,11 +78,10 @@ def port_text(port: Port) -> str:
 
 
 def number_format(layer: Layer) -> str:
-    """int8 where a weight is quantised, else the dtype of the weights; nothing for a layer without weights."""
+    """The format where a weight is quantised, else the dtype of the weights; nothing for a layer without weights."""
     weights = [weight for _, weight in layer.weights()]
-    if any(isinstance(weight, Int8Matrix) for weight in weights):
-        return "int8"
-    return next((weight.dtype.name for weight in weights if not isinstance(weight, Int8Matrix)), "")
+    quantised = (weight.format for weight in weights if isinstance(weight, QuantisedMatrix))
+    return next(quantised, next((weight.dtype.name for weight in weights if isinstance(weight, np.ndarray)), ""))
 
 
 def weight_bytes(model: Model) -> int:

@@ -7,10 +7,34 @@ from typing import cast
 
 import numpy as np
 
-from edgernn.kernels.contract import ALIGNMENT, COMBINES, MAPS, QUANTISED_HEADER, REDUCES, Backend, Opcode
-from edgernn.layers.base import Array, Int8Matrix, Matrix, Ref
+from edgernn.kernels.contract import (
+    ALIGNMENT,
+    COMBINES,
+    FORMS,
+    MAPS,
+    QUANTISED_HEADER,
+    REDUCES,
+    Backend,
+    Opcode,
+    quantised_stride,
+)
+from edgernn.layers.base import Array, Matrix, QuantisedMatrix, Ref
+from edgernn.layers.matrix import nibbles
 
 CONSTANT = -1
+# by number format: the product with a matrix, and a row of a table
+AFFINE = {
+    "int8": Opcode.AFFINE_I8,
+    "int8x16": Opcode.AFFINE_I8X16,
+    "int16": Opcode.AFFINE_I16,
+    "int4": Opcode.AFFINE_I4,
+}
+LOOKUP = {
+    "int8": Opcode.LOOKUP_I8,
+    "int8x16": Opcode.LOOKUP_I8,
+    "int16": Opcode.LOOKUP_I16,
+    "int4": Opcode.LOOKUP_I4,
+}
 
 
 @dataclass(frozen=True)
@@ -76,7 +100,7 @@ class Lowering:
         self.weights = Weights()
         self.code: list[Instruction] = []
         self.buffers: list[int] = []  # bytes of each
-        self.quantised: dict[tuple[Place, int], Place] = {}
+        self.quantised: dict[tuple[Place, int, str], Place] = {}
 
     def buffer(self, size: int, item: int = 4) -> Place:
         """A new buffer of `size` numbers, padded so that registers may run over its end."""
@@ -91,19 +115,23 @@ class Lowering:
         flat = np.asarray(values, np.float32).reshape(-1)
         return Place(CONSTANT, self.weights.add(flat) // 4, flat.size)
 
-    def quantise(self, x: Ref, cols: int) -> Place:
-        """x in int8, quantised once however many read it."""
+    def quantise(self, x: Ref, cols: int, form: str) -> Place:
+        """x in this form, rows of `cols`, quantised once however many read it."""
         source = cast(Place, x)
-        known = self.quantised.get((source, cols))
+        known = self.quantised.get((source, cols, form))
         if known is None:
-            known = self.quantised_buffer(source.size, cols)
-            self.emit(Opcode.QUANTISE, known, source, cols, source.size // cols)
-            self.quantised[source, cols] = known
+            known = self.quantised_buffer(source.size, cols, form)
+            self.emit_quantise(known, source, cols, form)
+            self.quantised[source, cols, form] = known
         return known
 
-    def quantised_buffer(self, size: int, cols: int) -> Place:
+    def quantised_buffer(self, size: int, cols: int, form: str) -> Place:
         """A buffer for a quantised vector of `size` numbers in rows of `cols`."""
-        return self.buffer(QUANTISED_HEADER + size // cols * (-(-cols // 4) * 4), item=1)
+        return self.buffer(QUANTISED_HEADER + size // cols * quantised_stride(form, cols), item=1)
+
+    def emit_quantise(self, y: Place, x: Place, cols: int, form: str) -> None:
+        """Append the instruction that quantises x into y."""
+        self.emit(Opcode.QUANTISE, y, x, cols, x.size // cols, FORMS.index(form))
 
     def affine(self, x: Ref, weight: Matrix, bias: Array | None, count: int = 1) -> Place:
         rows, cols = weight.shape
@@ -112,16 +140,22 @@ class Lowering:
         y = self.buffer(rows * count)
         offset = np.zeros(rows, np.float32) if bias is None else bias.astype(np.float32)
         packed_bias = self.weights.add(self.backend.pack_rows(offset))
-        if isinstance(weight, Int8Matrix):
-            panels = self.weights.add(self.backend.pack(weight.q))
-            scale = self.weights.add(self.backend.pack_rows(weight.scale.astype(np.float32)))
-            corrections = self.weights.add(self.backend.offsets(weight.q))
+        if isinstance(weight, QuantisedMatrix):
             sizes = packed_bias, rows, cols, count
-            self.emit(Opcode.AFFINE_I8, y, self.quantise(x, cols), panels, scale, corrections, *sizes)
+            self.emit(AFFINE[weight.format], y, self.quantise(x, cols, weight.format), *self._packed(weight), *sizes)
         else:
             panels = self.weights.add(self.backend.pack(weight.astype(np.float32)))
             self.emit(self.affine_float, y, cast(Place, x), panels, packed_bias, rows, cols, count)
         return y
+
+    def _packed(self, weight: QuantisedMatrix) -> tuple[int, int, int]:
+        """Where the panels, the scales and the factors (or else the offsets) of a matrix lie."""
+        scale = self.weights.add(self.backend.pack_rows(weight.scale.astype(np.float32)))
+        if weight.factor is None:
+            panels, extra = self.backend.pack(weight.q), self.backend.offsets(weight.q)
+        else:
+            panels, extra = self.backend.pack_nibbles(weight.q), self.backend.pack(weight.factor)
+        return self.weights.add(panels), scale, self.weights.add(extra)
 
     def map(self, function: str, x: Ref, alpha: float = 0.0, beta: float = 0.0) -> Place:
         y = self.buffer(x.size)
@@ -187,9 +221,10 @@ class Lowering:
     def lookup(self, token: Ref, table: Matrix) -> Place:
         vocabulary, cols = table.shape
         y = self.buffer(token.size * cols)
-        if isinstance(table, Int8Matrix):
-            stored = self.weights.add(table.q), self.weights.add(table.scale)
-            self.emit(Opcode.LOOKUP_I8, y, cast(Place, token), *stored, token.size, cols, vocabulary)
+        if isinstance(table, QuantisedMatrix):
+            q = table.q if table.factor is None else nibbles(table.q)
+            stored = (self.weights.add(part) for part in (q, *table.parts()[1:]))
+            self.emit(LOOKUP[table.format], y, cast(Place, token), *stored, token.size, cols, vocabulary)
         else:
             offset = self.weights.add(table.astype(np.float32))
             self.emit(Opcode.LOOKUP_F32, y, cast(Place, token), offset, token.size, cols, vocabulary)

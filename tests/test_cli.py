@@ -16,7 +16,9 @@ from commands import CLASSIFIER, EXPORTS, GOLDEN, HERE, SEQUENCE, STATEFUL, STEP
 
 import edgernn
 from edgernn.cli import COMMANDS
+from edgernn.cli.convert import FORMATS
 from edgernn.conversion.noise import noise
+from edgernn.quantiser import FORMATS as QUANTISER_FORMATS
 
 
 @pytest.fixture(scope="session")
@@ -68,7 +70,7 @@ def test_the_demo_model_is_that_of_the_models_folder() -> None:
 
 
 @pytest.mark.parametrize("source", [SEQUENCE, STEP, STATEFUL, CLASSIFIER], ids=lambda p: p.stem)
-@pytest.mark.parametrize("number_format", ["none", "int8"])
+@pytest.mark.parametrize("number_format", ["none", "int8", "int16"])
 def test_convert_inspect_and_verify(source: Path, number_format: str, tmp_path: Path) -> None:
     target = tmp_path / "out.edgernn"
     shown = good("convert", source, "-o", target, "--quantize", number_format)
@@ -99,6 +101,18 @@ def test_calibration_frames_are_measured_on(tmp_path: Path) -> None:
     assert [figures["frames"] for figures in parity.values()] == [60]
     in_python = edgernn.convert(SEQUENCE, calibration=[frames[:40], frames[40:]]).origin["parity"]["outputs"]
     assert in_python.keys() == parity.keys()
+
+
+def test_formats_of_single_layers(tmp_path: Path) -> None:
+    target = tmp_path / "m.edgernn"
+    arguments = ("convert", STATEFUL, "-o", target, "--quantize", "int8")
+    good(*arguments, "--layer", "/lstm/*=int4")
+    found = {row["layer"]: row["weights"] for row in json.loads(good("inspect", target, "--json"))["nodes"]}
+    assert found == {"LSTM": "int4", "Affine": "int8"}
+    assert "no layer with matrices is named 'nothing*'" in bad(*arguments, "--layer", "nothing*=int4")
+    for wrong in ("int4", "=int4", "*=int5", "*="):
+        assert call(*arguments, "--layer", wrong).exit_code == 2
+    assert set(FORMATS) == set(QUANTISER_FORMATS)
 
 
 def test_states_can_be_named(tmp_path: Path) -> None:

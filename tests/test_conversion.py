@@ -74,8 +74,8 @@ def test_the_origin_says_where_a_model_came_from() -> None:
 
 
 def test_what_convert_refuses() -> None:
-    with pytest.raises(ValueError, match="one of none, int8 expected"):
-        edgernn.convert(SEQUENCE, quantize="int4")
+    with pytest.raises(ValueError, match="one of none, float16, int8, int8x16, int16, int4 expected"):
+        edgernn.convert(SEQUENCE, quantize="int32")
     with pytest.raises(edgernn.UnsupportedModel, match="bidirectional"):
         edgernn.convert(EXPORTS / "keras_bidirectional.onnx")
 

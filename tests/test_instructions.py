@@ -59,8 +59,8 @@ def test_what_this_machine_lacks_gives_the_bits_of_the_reference(
     """Emulated: its panels, lanes and loops, in instructions that there are here."""
     run(str(Path(__file__).with_name("emulate.py")), isa, str(tmp_path / "kernels.o"))
     emulated = Library(ISAS[isa], (tmp_path / "kernels.o").read_bytes())
-    tried = [(CASES | SIZES)[case]() for case in (*CASES, "A", "B", "D", "G", "H")]
-    pairs = [(quantise(model, name), frames(model, 20)) for model, name in product(tried, FORMATS)]
+    tried = [(CASES | SIZES)[case]() for case in (*CASES, "A", "B", "G")]
+    pairs = [(quantise(model, name), frames(model, 10)) for model, name in product(tried, FORMATS)]
     for model, x in pairs + [worst_sums(cols, name) for cols, name in product((1, 33, 513, 8193), FORMATS)]:
         expected = stream_on(REFERENCE, model).run(x)
         with monkeypatch.context() as patch:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,19 @@ def test_sums_are_exact_for_any_input(cols: int, number_format: str) -> None:
     for name in (REFERENCE, *COMPILED):
         answer = stream_on(name, model).run(x)
         np.testing.assert_array_equal(answer, exact.astype(np.float32) * (largest / np.float32(full)), err_msg=name)
+
+
+@pytest.mark.parametrize("number_format", FORMATS)
+def test_what_is_beyond_the_reach_is_cut_off(number_format: str) -> None:
+    model, x = worst_sums(70, number_format)
+    nodes = []
+    for node in model.nodes:
+        weight = replace(node.layer.weight, reach=np.array([300.0], np.float32))
+        nodes.append(replace(node, layer=replace(node.layer, weight=weight)))
+    static = replace(model, nodes=tuple(nodes))
+    expected = stream_on(REFERENCE, model).run(x.clip(-300, 300))  # every frame has numbers beyond 300
+    for name in (REFERENCE, *COMPILED):
+        np.testing.assert_array_equal(stream_on(name, static).run(x), expected, err_msg=name)
 
 
 def test_the_shipped_model_has_the_bits_of_the_reference() -> None:

@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from commands import CLASSIFIER, EXPORTS, GOLDEN, HERE, SEQUENCE, STATEFUL, STEP
 
 import edgernn
 from edgernn.cli import COMMANDS
-from edgernn.cli.convert import FORMATS
+from edgernn.cli.formats import FORMATS
 from edgernn.conversion.noise import noise
 from edgernn.quantiser import FORMATS as QUANTISER_FORMATS
 
@@ -113,6 +114,23 @@ def test_formats_of_single_layers(tmp_path: Path) -> None:
     for wrong in ("int4", "=int4", "*=int5", "*="):
         assert call(*arguments, "--layer", wrong).exit_code == 2
     assert set(FORMATS) == set(QUANTISER_FORMATS)
+
+
+def test_a_quantised_model_is_verified_alone(model: Path, tmp_path: Path) -> None:
+    target = tmp_path / "m.edgernn"
+    good("convert", STATEFUL, "-o", target, "--quantize", "int8")
+    assert "bit for bit" in good("verify", target) and "drift.outputs.y.snr" in good("inspect", target)
+    shown = json.loads(good("verify", target, "--json"))
+    assert shown["same_answers"] and shown["within_limit"] and shown["outputs"]["y"]["frames"] == 5000
+    assert call("verify", target, "--limit", 90).exit_code == 1
+    changed = edgernn.load(target)
+    nodes = tuple(
+        replace(n, layer=replace(n.layer, bias=n.layer.bias * 2)) if n.name[0] != "x" else n for n in changed.nodes
+    )
+    replace(changed, nodes=nodes).save(target)
+    result = call("verify", target)
+    assert result.exit_code == 1 and "are not those" in result.stdout
+    assert "no drift certificate" in bad("verify", model)
 
 
 def test_states_can_be_named(tmp_path: Path) -> None:

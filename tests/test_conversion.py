@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from commands import CLASSIFIER, EXPORTS, GOLDEN, SEQUENCE, STATEFUL, STEP
+from conftest import COMPILED, instruction_set
 
 import edgernn
+from edgernn.conversion.certificate import figures_of, holds
 from edgernn.conversion.noise import noise
 from edgernn.conversion.oracle import Oracle
 from edgernn.conversion.parity import parity
+from edgernn.layers import GRU
+from edgernn.quantiser.reach import ESTIMATORS
 
 EXAMPLE = EXPORTS / "deep_gru_dynamo.onnx"  # its time axis is called free, but only its example's length works
 CARRIED = EXPORTS / "lstm_state_dynamo.onnx"  # the same, with states as inputs and outputs
@@ -78,6 +83,48 @@ def test_what_convert_refuses() -> None:
         edgernn.convert(SEQUENCE, quantize="int32")
     with pytest.raises(edgernn.UnsupportedModel, match="bidirectional"):
         edgernn.convert(EXPORTS / "keras_bidirectional.onnx")
+
+
+def test_static_scales_come_from_calibration() -> None:
+    frames = noise(edgernn.convert(SEQUENCE).inputs, 4000)["x"]
+    frames[7, 0] = 100  # one number is far out
+    snr, reach = {}, {}
+    for how in ESTIMATORS:
+        made = edgernn.convert(SEQUENCE, quantize="int8", static=how, calibration=frames)
+        (cell,) = [node.layer for node in made.nodes if isinstance(node.layer, GRU)]
+        reach[how] = [float(weight.reach[0]) for weight in (cell.W, cell.R)]
+        snr[how] = made.origin["drift"]["outputs"]["y"]["snr"]
+        assert any("saturates" in note and "W meets" in note for note in made.origin["notes"]) == (how == "percentile")
+    assert reach["max"] == [np.abs(frames).max(), reach["max"][1]] and reach["max"][1] < 1
+    assert reach["percentile"][0] < 10 and reach["mse"][0] < 100
+    dynamic = edgernn.convert(SEQUENCE, quantize="int8", calibration=frames).origin["drift"]["outputs"]["y"]["snr"]
+    assert max(snr.values()) > 20 and dynamic > max(snr.values())
+    for wrong in ({"static": "mse"}, {"static": "most", "calibration": frames}):
+        with pytest.raises(edgernn.BadInput, match="static"):
+            edgernn.convert(SEQUENCE, quantize="int8", **wrong)
+
+
+@pytest.mark.parametrize(("name", "least"), [("int8", 30), ("int8x16", 33), ("int16", 75), ("int4", 10)])
+def test_a_quantised_model_brings_its_drift(name: str, least: float, tmp_path: Path) -> None:
+    model = edgernn.convert(STATEFUL, quantize=name)
+    model.save(tmp_path / "m.edgernn")
+    loaded = edgernn.load(tmp_path / "m.edgernn")
+    found, frames = figures_of(loaded)
+    assert frames == "noise" and found["y"].frames == 5000 and found["y"].snr > least
+    assert np.abs(found["y"].growth) < 0.1 * found["y"].rms_error
+    for isa in COMPILED:
+        with instruction_set(isa):
+            assert holds(loaded)
+    other = edgernn.convert(STATEFUL, quantize="int8" if name != "int8" else "int16")
+    assert not holds(replace(other, origin=loaded.origin))
+
+
+@pytest.mark.parametrize("origin", [{}, {"drift": 1}, {"drift": {"outputs": {"y": 3}, "frames": "", "check": {}}}])
+def test_a_certificate_may_be_missing_or_forged(origin: dict[str, object]) -> None:
+    assert "drift" not in edgernn.convert(STATEFUL).origin
+    for check in (figures_of, holds):
+        with pytest.raises(edgernn.BadInput, match="no drift certificate"):
+            check(replace(edgernn.convert(STATEFUL), origin=origin))
 
 
 def test_noise_fits_the_ports() -> None:

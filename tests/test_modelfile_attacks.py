@@ -167,6 +167,9 @@ WIDE_CHANGES: dict[str, tuple[bytes, Callable[[Any, Any], object], str]] = {
     "signed factors": (INT4, lambda d, t: t.update({FACTOR: np.ones((4, 1), np.int8)}), "uint8 expected"),
     "factors of int8": (INT8, lambda d, t: t.update({FACTOR: np.ones((4, 1), np.uint8)}), "belongs to no layer"),
     "other factors": (INT4, lambda d, t: t[FACTOR].fill(9), "altered: its hash"),
+    "reach of 0": (INT8, lambda d, t: t.update({"3.weight.reach": np.zeros(1, np.float32)}), "not one number > 0"),
+    "two reaches": (INT4, lambda d, t: t.update({"3.weight.reach": np.ones(2, np.float32)}), "not one number > 0"),
+    "a reach added": (INT4, lambda d, t: t.update({"3.weight.reach": np.ones(1, np.float32)}), "altered: its hash"),
     "float16 too large": (FLOAT16, lambda d, t: t["3.weight"].fill(np.inf), "infinite or not a number"),
     "float16 as float32": (
         FLOAT16,

@@ -5,18 +5,18 @@ from __future__ import annotations
 import errno
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from edgernn.cli.console import as_json
+from edgernn.cli.formats import formats
 
 if TYPE_CHECKING:
     from edgernn.layers.model import Model
     from edgernn.quantiser.drift import Drift
 
 FIGURES = "edgernn verify shows the figures."
-FORMATS = ("none", "float16", "int8", "int8x16", "int16", "int4")
 NOISE = "Noise may be nothing like what the model was made for: name real frames with --calibrate."
 
 
@@ -29,15 +29,6 @@ NOISE = "Noise may be nothing like what the model was made for: name real frames
     metavar="OUT.edgernn",
     type=click.Path(dir_okay=False, path_type=Path),
     help="The file to write.",
-)
-@click.option("--quantize", type=click.Choice(FORMATS), default="none", show_default=True, help="Number format.")
-@click.option(
-    "--layer",
-    "layers",
-    multiple=True,
-    callback=lambda ctx, parameter, given: formats(given),
-    metavar="NAME=FORMAT",
-    help="Another format for the layers of this name (as inspect shows it; * and ? fit any); may be repeated.",
 )
 @click.option(
     "--calibrate",
@@ -52,15 +43,10 @@ NOISE = "Noise may be nothing like what the model was made for: name real frames
     metavar="IN=OUT",
     help="A state input of the graph and the output that replaces it; may be repeated.",
 )
+@formats
 @as_json
 def command(
-    source: Path,
-    output: Path,
-    quantize: str,
-    layers: dict[str, str],
-    calibrate: Path | None,
-    state: dict[str, str],
-    as_json: bool,
+    source: Path, output: Path, calibrate: Path | None, state: dict[str, str], as_json: bool, **given: Any
 ) -> None:
     """Convert IN.onnx to a file that the other commands run.
 
@@ -72,7 +58,8 @@ def command(
 
     check_output(output, [source, *([calibrate] if calibrate else [])])
     with console.working(f"reading {source}"):
-        model = convert(source, quantize=quantize, layers=layers, state=state)
+        model = convert(source, state=state)
+    model = quantised(model, calibrate, given)
     for note in model.origin["notes"]:
         console.say(f"note: {note}")
     model, found, verdict = checked(model, source, calibrate)
@@ -87,6 +74,18 @@ def command(
     click.echo(
         console.plain(f"{output}: {model.parameters:,} weights, {console.size(output.stat().st_size)}.\n{verdict}")
     )
+
+
+def quantised(model: Model, calibrate: Path | None, given: dict[str, Any]) -> Model:
+    """The model in the formats that the options name, with its drift certificate."""
+    from edgernn.cli import console
+    from edgernn.cli.checking import recordings
+    from edgernn.conversion.formats import formatted
+
+    model.stream()  # compiles the kernels where need be, which shows its own progress
+    frames = recordings(calibrate, model) if calibrate else None
+    with console.working("quantising"):
+        return formatted(model, calibration=frames, **given)
 
 
 def check_output(output: Path, read: list[Path]) -> None:
@@ -104,14 +103,6 @@ def states(given: tuple[str, ...]) -> dict[str, str]:
     found = dict(text.partition("=")[::2] for text in given)
     if not all(name and output for name, output in found.items()) or len(found) < len(given):
         raise click.BadParameter("IN=OUT expected, each input once")
-    return found
-
-
-def formats(given: tuple[str, ...]) -> dict[str, str]:
-    """("gru*=int16", ...) as {"gru*": "int16"}, in the order given."""
-    found = dict(text.rpartition("=")[::2] for text in given)
-    if not all(name and format in FORMATS for name, format in found.items()):
-        raise click.BadParameter(f"NAME=FORMAT expected, with one of {', '.join(FORMATS)}")
     return found
 
 

@@ -15,6 +15,9 @@ registers. Tokens are int64.
 A quantised vector is QUANTISED_HEADER bytes that begin with its float32 scale, then `count` rows in the form that the
 matrix it meets wants, of `quantised_stride` bytes each, filled up with zeros:
 
+The instruction names the form by its number in FORMS. reach: the largest number held, beyond which it is cut off; 0
+stands for the vector's own largest number.
+
     int8     numbers within -127..127, in fours
     int8x16  within -32767..32767, in fours: as 16-bit numbers, or, for a set that stores int8 with an offset, as four
              high bytes with that offset and four low bytes
@@ -85,7 +88,7 @@ OPERANDS: dict[Opcode, tuple[str, ...]] = {
     Opcode.LOOKUP_I8: ("w y", "r tokens", "k table", "k scale", "i count", "i cols", "i vocabulary"),
     Opcode.LOOKUP_I16: ("w y", "r tokens", "k table", "k scale", "i count", "i cols", "i vocabulary"),
     Opcode.LOOKUP_I4: ("w y", "r tokens", "k table", "k scale", "k factor", "i count", "i cols", "i vocabulary"),
-    Opcode.QUANTISE: ("w y", "r x", "i cols", "i count", "i form"),  # form: a number of FORMS
+    Opcode.QUANTISE: ("w y", "r x", "i cols", "i count", "i form", "f reach"),
     Opcode.AFFINE_F32: ("w y", "r x", "k panels", "k bias", "i rows", "i cols", "i count"),
     # the same with each product rounded and added in the order of the columns: what float32 layers of a quantised model
     # run, whose bits must be the same everywhere

@@ -23,13 +23,13 @@ FULL = {"int8": 127, "int8x16": 32767, "int16": 32767, "int4": 127}
 class QuantisedInstructions:
     """A method for each instruction, named after it. Vectors are held as their scale and plain int32 numbers."""
 
-    def quantise(self, y: int, x: int, cols: int, count: int, form: int) -> None:
-        """q = x * (full / largest), rounded half to even; scale = largest / full, over all rows."""
+    def quantise(self, y: int, x: int, cols: int, count: int, form: int, reach: f32) -> None:
+        """q = x * (full / largest), rounded half to even; scale = largest / full; largest: reach, or over all rows."""
         values, full = at(x, cols * count), f32(FULL[FORMS[form]])
-        found = maths.folded(np.abs(values), lambda v: v, maths.high, 0)
+        found = reach if reach > 0 else maths.folded(np.abs(values), lambda v: v, maths.high, 0)
         largest = found if found >= f32(1e-20) else f32(1e-20)
         at(y, 1)[:] = largest / full
-        shifted = values * (full / largest) + maths.MAGIC
+        shifted = (values * (full / largest)).clip(-full, full) + maths.MAGIC
         kind = np.int16 if full > 127 else np.int8
         rows = self._rows(y, FORMS[form], cols, count)
         rows[:] = shifted.view(np.int32).astype(kind).reshape(count, cols)

@@ -45,6 +45,8 @@ class QuantisedMatrix:
     scale: Array  # (rows,) float32, finite and > 0
     format: str = "int8"  # one of FORMATS
     factor: Array | None = None  # (rows, ceil(cols / group)) uint8, where the format has groups
+    reach: Array | None = None  # (1,) float32 > 0: the largest activation held, beyond which it is cut off; None: each
+    # vector is scaled by its own largest number
 
     @property
     def shape(self) -> Shape:
@@ -53,15 +55,14 @@ class QuantisedMatrix:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of weights, factors and scales as a file holds them: two weights of 4 bits in a byte."""
-        if self.factor is None:
-            return int(self.q.nbytes + self.scale.nbytes)
+        """Bytes of all arrays as a file holds them: two weights of 4 bits in a byte."""
         rows, cols = self.q.shape
-        return int(rows * ((cols + 1) // 2) + self.factor.nbytes + self.scale.nbytes)
+        saved = 0 if self.factor is None else rows * (cols // 2)
+        return sum(int(part.nbytes) for part in self.parts()) - saved
 
     def parts(self) -> tuple[Array, ...]:
         """All arrays."""
-        return (self.q, self.scale) if self.factor is None else (self.q, self.scale, self.factor)
+        return tuple(part for part in (self.q, self.scale, self.factor, self.reach) if part is not None)
 
     def dense(self) -> Array:
         """The float32 matrix (rows, cols) that these weights stand for."""

@@ -18,7 +18,7 @@ The file is a safetensors file, so anything that reads those can look inside:
   int8 are `<node index>.<field>.q` (rows, cols); of the other formats the name goes on with the format: `.q.int8x16`
   (int8), `.q.int16` and `.q.int4`. The last is uint8 (rows, cols / 2): two numbers in a byte, plus 8, the first in the
   low bits, and 0 in the high bits of the last where cols is odd; beside it stands `<node index>.<field>.factor`, uint8
-  (rows, cols / 32).
+  (rows, cols / 32). `<node index>.<field>.reach` (1,), float32, is there where the activations' scale is fixed.
 - `hash` is `Model.hash`: sha256 over the graph, its attributes and weights.
 - The same model always gives the same bytes. There is no pickle and no code in it.
 

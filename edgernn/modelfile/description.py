@@ -184,7 +184,7 @@ def _weight(left: dict[str, Array], name: str, kind: type[Layer], field: str) ->
     format = next((format for format in FORMATS if f"{name}.{tensor(format)}" in left), None)
     if format is None or not quantisable:
         return None
-    return restored(name, format, lambda name, dtype: _take(left, name, dtype))
+    return restored(name, format, f"{name}.reach" in left, lambda name, dtype: _take(left, name, dtype))
 
 
 def _take(left: dict[str, Array], name: str, dtype: str) -> Array:

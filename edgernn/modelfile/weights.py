@@ -21,13 +21,13 @@ def tensor(format: str) -> str:
 def stored(name: str, weight: QuantisedMatrix) -> dict[str, Array]:
     """The tensors of a matrix."""
     key = f"{name}.{tensor(weight.format)}"
-    if weight.factor is None:
-        return {key: weight.q, f"{name}.scale": weight.scale}
-    return {key: nibbles(weight.q), f"{name}.scale": weight.scale, f"{name}.factor": weight.factor}
+    tensors = {key: weight.q if weight.factor is None else nibbles(weight.q), f"{name}.scale": weight.scale}
+    more = {"factor": weight.factor, "reach": weight.reach}
+    return tensors | {f"{name}.{field}": array for field, array in more.items() if array is not None}
 
 
-def restored(name: str, format: str, take: Take) -> QuantisedMatrix:
-    """The matrix of these tensors. Raises BadModelFile where they are not what `stored` makes."""
+def restored(name: str, format: str, static: bool, take: Take) -> QuantisedMatrix:
+    """The matrix of these tensors; static: with a reach. Raises BadModelFile where they are not what `stored` makes."""
     key, number = f"{name}.{tensor(format)}", FORMATS[format]
     q = take(key, "uint8" if number.group else np.dtype(number.kind).name)
     scale = take(f"{name}.scale", "float32")
@@ -37,7 +37,7 @@ def restored(name: str, format: str, take: Take) -> QuantisedMatrix:
     if number.group == 0:
         if (q < -number.largest).any():
             raise BadModelFile(f"tensor '{key}' is not {limits} with one scale > 0 a row")
-        return QuantisedMatrix(q, scale, format)
+        return QuantisedMatrix(q, scale, format, reach=_reach(name, take) if static else None)
     try:
         q = from_nibbles(q)
     except ValueError:
@@ -46,4 +46,11 @@ def restored(name: str, format: str, take: Take) -> QuantisedMatrix:
     factor = take(f"{name}.factor", "uint8")
     if factor.shape != (len(q), -(-q.shape[1] // number.group)) or not (factor > 0).all():
         raise BadModelFile(f"tensor '{name}.factor' is not one factor > 0 for each {number.group} columns of a row")
-    return QuantisedMatrix(q, scale, format, factor)
+    return QuantisedMatrix(q, scale, format, factor, _reach(name, take) if static else None)
+
+
+def _reach(name: str, take: Take) -> Array:
+    reach = take(f"{name}.reach", "float32")
+    if reach.shape != (1,) or not (reach > np.finfo(np.float32).tiny).all():
+        raise BadModelFile(f"tensor '{name}.reach' is not one number > 0")
+    return reach

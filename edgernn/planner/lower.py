@@ -60,6 +60,15 @@ class Instruction:
     operands: tuple[Place | int | float, ...]
 
 
+@dataclass(frozen=True)
+class Quantised:
+    """How a vector is quantised."""
+
+    cols: int  # in a row
+    form: str  # one of FORMS
+    reach: float  # the largest number held; 0: the vector's own
+
+
 @dataclass
 class Weights:
     """All constants of a plan, each aligned, as they will lie in memory."""
@@ -100,7 +109,7 @@ class Lowering:
         self.weights = Weights()
         self.code: list[Instruction] = []
         self.buffers: list[int] = []  # bytes of each
-        self.quantised: dict[tuple[Place, int, str], Place] = {}
+        self.quantised: dict[tuple[Place, Quantised], Place] = {}
 
     def buffer(self, size: int, item: int = 4) -> Place:
         """A new buffer of `size` numbers, padded so that registers may run over its end."""
@@ -115,23 +124,22 @@ class Lowering:
         flat = np.asarray(values, np.float32).reshape(-1)
         return Place(CONSTANT, self.weights.add(flat) // 4, flat.size)
 
-    def quantise(self, x: Ref, cols: int, form: str) -> Place:
-        """x in this form, rows of `cols`, quantised once however many read it."""
+    def quantise(self, x: Ref, how: Quantised) -> Place:
+        """x quantised, once however many read it."""
         source = cast(Place, x)
-        known = self.quantised.get((source, cols, form))
+        known = self.quantised.get((source, how))
         if known is None:
-            known = self.quantised_buffer(source.size, cols, form)
-            self.emit_quantise(known, source, cols, form)
-            self.quantised[source, cols, form] = known
+            known = self.quantised[source, how] = self.quantised_buffer(source.size, how)
+            self.emit_quantise(known, source, how)
         return known
 
-    def quantised_buffer(self, size: int, cols: int, form: str) -> Place:
-        """A buffer for a quantised vector of `size` numbers in rows of `cols`."""
-        return self.buffer(QUANTISED_HEADER + size // cols * quantised_stride(form, cols), item=1)
+    def quantised_buffer(self, size: int, how: Quantised) -> Place:
+        """A buffer for a quantised vector of `size` numbers."""
+        return self.buffer(QUANTISED_HEADER + size // how.cols * quantised_stride(how.form, how.cols), item=1)
 
-    def emit_quantise(self, y: Place, x: Place, cols: int, form: str) -> None:
+    def emit_quantise(self, y: Place, x: Place, how: Quantised) -> None:
         """Append the instruction that quantises x into y."""
-        self.emit(Opcode.QUANTISE, y, x, cols, x.size // cols, FORMS.index(form))
+        self.emit(Opcode.QUANTISE, y, x, how.cols, x.size // how.cols, FORMS.index(how.form), how.reach)
 
     def affine(self, x: Ref, weight: Matrix, bias: Array | None, count: int = 1) -> Place:
         rows, cols = weight.shape
@@ -141,8 +149,9 @@ class Lowering:
         offset = np.zeros(rows, np.float32) if bias is None else bias.astype(np.float32)
         packed_bias = self.weights.add(self.backend.pack_rows(offset))
         if isinstance(weight, QuantisedMatrix):
+            how = Quantised(cols, weight.format, 0.0 if weight.reach is None else float(weight.reach[0]))
             sizes = packed_bias, rows, cols, count
-            self.emit(AFFINE[weight.format], y, self.quantise(x, cols, weight.format), *self._packed(weight), *sizes)
+            self.emit(AFFINE[weight.format], y, self.quantise(x, how), *self._packed(weight), *sizes)
         else:
             panels = self.weights.add(self.backend.pack(weight.astype(np.float32)))
             self.emit(self.affine_float, y, cast(Place, x), panels, packed_bias, rows, cols, count)

@@ -9,7 +9,7 @@ from numba import types
 
 from edgernn.kernels.contract import FORMS, GROUP, QUANTISED_HEADER
 from edgernn.kernels.cpu.dots import row_max_abs
-from edgernn.kernels.cpu.elementwise import arg, read
+from edgernn.kernels.cpu.elementwise import arg, number, read
 from edgernn.kernels.cpu.functions import function, kernel
 from edgernn.kernels.cpu.isa import I32, ISA, call
 from edgernn.kernels.cpu.maths import MAGIC, ZERO
@@ -25,8 +25,10 @@ from edgernn.kernels.cpu.vector import (
     define,
     f32,
     first,
+    high,
     i32,
     load_f,
+    low,
     pointer,
     splat_f,
     splat_i,
@@ -78,18 +80,18 @@ store_pairs = define("store_pairs", N, (N, I), _store_pairs)
 lanes_sum = define("lanes_sum", types.int32, (I,), lambda b, x: call(b, f"llvm.vector.reduce.add.v{LANES}i32", I32, x))
 
 
-@function(I, N, N, N, types.float32)
-def integers(x, k, cols, inverse):
-    """x[k:] * inverse, rounded to the nearest integers, half to even; zeros from column `cols` on."""
-    value = where(first(cols - k), load_f(x + 4 * k), splat_f(ZERO))
-    return as_int(value * inverse + MAGIC) - MAGIC_BITS
+@function(I, N, N, N, types.float32, types.float32)
+def integers(x, k, cols, inverse, full):
+    """x[k:] * inverse, rounded to the nearest integers, half to even, within -full..full; zeros from `cols` on."""
+    value = where(first(cols - k), load_f(x + 4 * k), splat_f(ZERO)) * inverse
+    return as_int(low(high(value, splat_f(-full)), splat_f(full)) + MAGIC) - MAGIC_BITS
 
 
 @function(N, N, N, N, types.float32)
 def fill_int8(q, x, cols, inverse):
     """A row in form int8; its bytes."""
     for k in range(0, cols, LANES):
-        store_8(q + k, integers(x, k, cols, inverse) + OFFSET)
+        store_8(q + k, integers(x, k, cols, inverse, FULL_8) + OFFSET)
     return (cols + 3) & -4
 
 
@@ -97,7 +99,7 @@ def fill_int8(q, x, cols, inverse):
 def fill_int8x16(q, x, cols, inverse):
     """A row in form int8x16; its bytes."""
     for k in range(0, cols, LANES):
-        store_fours(q + 2 * k, integers(x, k, cols, inverse))
+        store_fours(q + 2 * k, integers(x, k, cols, inverse, FULL_16))
     return 2 * ((cols + 3) & -4)
 
 
@@ -105,7 +107,7 @@ def fill_int8x16(q, x, cols, inverse):
 def fill_int16(q, x, cols, inverse):
     """A row in form int16; its bytes."""
     for k in range(0, cols, LANES):
-        store_pairs(q + 4 * k, integers(x, k, cols, inverse))
+        store_pairs(q + 4 * k, integers(x, k, cols, inverse, FULL_16))
     return 4 * ((cols + 1) & -2)
 
 
@@ -118,7 +120,7 @@ def fill_int4(q, x, cols, inverse):
         for k in range(group, group + GROUP, LANES):
             values = splat_i(NONE)
             if k < cols:
-                values = integers(x, k, cols, inverse)
+                values = integers(x, k, cols, inverse, FULL_8)
             total = total + values
             store_8(at + (k - group), values)
         store_1i(at + GROUP, lanes_sum(total) * MINUS_8)
@@ -128,9 +130,11 @@ def fill_int4(q, x, cols, inverse):
 
 @kernel
 def quantise(a, arena, weights, control):
-    """QUANTISE: y = x / scale as integers, scale = max |x| / full over all rows."""
+    """QUANTISE: y = x / scale as integers, scale = reach / full; without a reach it is max |x| over all rows."""
     y, x, cols, count, form = arena + arg(a, 0), read(a, 1, arena, weights), arg(a, 2), arg(a, 3), arg(a, 4)
-    largest = row_max_abs(x, cols * count, ZERO)
+    largest = number(a, 5)
+    if largest == ZERO:
+        largest = row_max_abs(x, cols * count, ZERO)
     if largest < LEAST:
         largest = LEAST
     full = FULL_8

@@ -116,6 +116,14 @@ def test_formats_of_single_layers(tmp_path: Path) -> None:
     assert set(FORMATS) == set(QUANTISER_FORMATS)
 
 
+def test_auto_shows_what_it_chose(tmp_path: Path) -> None:
+    arguments = ("convert", STATEFUL, "-o", tmp_path / "m.edgernn", "--quantize", "auto")
+    shown = good(*arguments, "--min-snr", 25)
+    assert "SNR of it alone" in shown and "int" in shown and "/lstm/LSTM_output_0" in shown
+    assert json.loads(good(*arguments, "--min-snr", 25, "--json"))["auto"]["min_snr"] == 25
+    assert "min_snr" in bad(*arguments)
+
+
 def test_a_quantised_model_is_verified_alone(model: Path, tmp_path: Path) -> None:
     target = tmp_path / "m.edgernn"
     good("convert", STATEFUL, "-o", target, "--quantize", "int8")

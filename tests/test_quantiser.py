@@ -22,6 +22,7 @@ from edgernn.layers.reshape import Reshape
 from edgernn.layers.summary import number_format
 from edgernn.quantiser import FORMATS, quantise
 from edgernn.quantiser.drift import drift
+from edgernn.quantiser.gptq import fitted
 from edgernn.quantiser.half import half
 from edgernn.quantiser.rounding import rounded
 
@@ -86,6 +87,23 @@ def test_float16_is_computed_as_float32() -> None:
     np.testing.assert_equal(made.stream().run(x), expected)
     with pytest.raises(ValueError, match="65,504"):
         half(np.array([[1e5]], np.float32))
+
+
+@pytest.mark.parametrize("name", ["int8", "int4"])
+def test_fitted_products_are_nearer(name: str) -> None:
+    rng = np.random.default_rng(2)
+    x = rng.standard_normal((3000, 7)) @ rng.standard_normal((7, 50)) + 0.05 * rng.standard_normal((3000, 50))
+    weight = rng.standard_normal((6, 50)).astype(np.float32)
+    weight[5] = 0
+    seen = x.T @ x / len(x)
+    errors = []
+    for made in (rounded(weight, name), fitted(weight, name, seen, len(x))):
+        assert (np.abs(made.q.astype(int)) <= INTEGERS[name].largest).all() and (made.scale > 0).all()
+        assert made.factor is None or (made.factor > 0).all()
+        errors.append(np.square(x @ (made.dense() - weight).T).mean())
+    assert errors[1] < errors[0] / 4
+    for moments, frames in ((np.zeros((50, 50)), 100), (seen, 1)):
+        assert np.isfinite(fitted(weight, name, moments, frames).dense()).all()
 
 
 def test_formats_for_single_layers() -> None:

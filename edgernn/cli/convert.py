@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgernn.cli.console import as_json
-from edgernn.cli.formats import formats
+from edgernn.cli.formats import formats, shown
 
 if TYPE_CHECKING:
     from edgernn.layers.model import Model
@@ -68,9 +68,17 @@ def command(
         from edgernn.cli.checking import figures
 
         console.print_json(
-            {"file": str(output), "bytes": output.stat().st_size, "hash": model.hash, "parity": figures(found)}
+            {
+                "file": str(output),
+                "bytes": output.stat().st_size,
+                "hash": model.hash,
+                "parity": figures(found),
+                "auto": model.origin.get("auto"),
+            }
         )
         return
+    if "auto" in model.origin:
+        console.out().print(shown(model.origin["auto"]))
     click.echo(
         console.plain(f"{output}: {model.parameters:,} weights, {console.size(output.stat().st_size)}.\n{verdict}")
     )
@@ -84,8 +92,8 @@ def quantised(model: Model, calibrate: Path | None, given: dict[str, Any]) -> Mo
 
     model.stream()  # compiles the kernels where need be, which shows its own progress
     frames = recordings(calibrate, model) if calibrate else None
-    with console.working("quantising"):
-        return formatted(model, calibration=frames, **given)
+    with console.working("quantising") as status:
+        return formatted(model, calibration=frames, progress=status.update, **given)
 
 
 def check_output(output: Path, read: list[Path]) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 FORMATS = ("none", "float16", "int8", "int8x16", "int16", "int4")
 
 
 def formats(command: Callable[..., None]) -> Callable[..., None]:
-    """Add --quantize, --layer and --static, as the arguments `quantize`, `layers` and `static`."""
+    """Add --quantize, --min-snr, --layer and --static, as arguments of these names (`layers` for --layer)."""
     for option in reversed(OPTIONS):
         command = option(command)
     return command
@@ -25,7 +29,14 @@ def by_layer(given: tuple[str, ...]) -> dict[str, str]:
 
 
 OPTIONS = (
-    click.option("--quantize", type=click.Choice(FORMATS), default="none", show_default=True, help="Number format."),
+    click.option(
+        "--quantize",
+        type=click.Choice([*FORMATS, "auto"]),
+        default="none",
+        show_default=True,
+        help="Number format; auto finds the smallest model that keeps --min-snr, layer by layer.",
+    ),
+    click.option("--min-snr", type=float, help="For --quantize auto: the least signal-to-noise ratio, dB."),
     click.option(
         "--layer",
         "layers",
@@ -41,3 +52,14 @@ OPTIONS = (
         "what makes the error least.",
     ),
 )
+
+
+def shown(choice: Mapping[str, Any]) -> Table:
+    """What `auto` chose, from the model's origin: a line for each layer."""
+    from edgernn.cli import console
+
+    rows = [
+        (name, one["format"], f"{one['bytes']:,}", "" if one["snr_alone"] is None else f"{one['snr_alone']:.1f}")
+        for name, one in choice["layers"].items()
+    ]
+    return console.table(("layer", "format", "bytes ", "SNR of it alone, dB "), rows)

@@ -27,34 +27,37 @@ def convert(
     quantize: str = "none",
     layers: Mapping[str, str] | None = None,
     static: str | None = None,
+    min_snr: float | None = None,
     calibration: Any = None,
     state: Mapping[str, str] | None = None,
 ) -> Model:
     """The streaming model in an ONNX file.
 
-    quantize: a number format, "none" (float32), "float16", "int8", "int8x16", "int16" or "int4"; layers: others for
-    single layers, by name or pattern (see `quantiser.quantise`). static: fix the scales of activations by what the
+    quantize: a number format, "none" (float32), "float16", "int8", "int8x16", "int16" or "int4"; or "auto", which finds
+    the smallest model that keeps the signal-to-noise ratio min_snr (dB) against float32, layer by layer. layers: others
+    for single layers, by name or pattern (see `quantiser.quantise`). static: fix the scales of activations by what the
     calibration shows, with "max", "percentile" or "mse" (see `quantiser.reach`). calibration: frames (T, n_in) or a
-    list of such recordings (a mapping from port to array each where there are several inputs), on which the model's
-    answers are compared with ONNX Runtime's; the figures are kept in `origin["parity"]`. How far a quantised model
-    drifts from the float one is in `origin["drift"]` (see `certificate`). state: pairs of state input and state output,
-    where the graph leaves them open. What should be known of the graph though it stops nothing is in `origin["notes"]`.
+    list of such recordings (a mapping from port to array each where there are several inputs); weights of 8 and of 4
+    bits are rounded for them (see `quantiser.gptq`), and on them the model's answers are compared with ONNX Runtime's;
+    the figures are kept in `origin["parity"]`. How far a quantised model drifts from the float one is in
+    `origin["drift"]` (see `certificate`). state: pairs of state input and state output, where the graph leaves them
+    open. What should be known of the graph though it stops nothing is in `origin["notes"]`.
 
     Raises UnsupportedModel with every problem at once, BadModelFile for what is no sound ONNX file, ValueError for
-    an unknown format, BadInput for calibration, static or names in layers that do not fit, and BackendUnavailable
+    an unknown format, BadInput for calibration, static, min_snr or layers that do not fit, and BackendUnavailable
     where a package is missing.
     """
     from edgernn.conversion.formats import formatted
     from edgernn.conversion.parity import parity, with_parity
 
-    if quantize not in FORMATS:
-        raise ValueError(f"quantize='{quantize}': one of {', '.join(FORMATS)} expected")
+    if quantize not in (*FORMATS, "auto"):
+        raise ValueError(f"quantize='{quantize}': one of {', '.join(FORMATS)}, auto expected")
     report = analyse(source, state)
     if report.model is None:
         raise UnsupportedModel(report.problems)
     found = {"time": report.time, "states": dict(report.states), "notes": list(report.notes)}
     model = replace(report.model, origin={**report.model.origin, **found})
-    model = formatted(model, quantize, layers, static, calibration)
+    model = formatted(model, quantize, layers, static, min_snr, calibration)
     return model if calibration is None else with_parity(model, parity(model, source, calibration))
 
 

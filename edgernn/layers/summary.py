@@ -54,7 +54,7 @@ def node_facts(model: Model) -> Iterator[NodeFacts]:
                 " ".join("x".join(map(str, model.shapes[name])) or "1" for name in node.outputs),
                 number_format(node.layer),
                 sum(volume(weight.shape) for weight in weights),
-                sum(weight.nbytes for weight in weights),
+                stored_bytes(node.layer),
                 node.layer.macs(*(model.shapes[name] for name in node.inputs)),
             )
 
@@ -86,4 +86,9 @@ def number_format(layer: Layer) -> str:
 
 def weight_bytes(model: Model) -> int:
     """Bytes of all weights as the file stores them."""
-    return sum(weight.nbytes for node in model.nodes for _, weight in node.layer.weights())
+    return sum(stored_bytes(node.layer) for node in model.nodes)
+
+
+def stored_bytes(layer: Layer) -> int:
+    """Bytes of a layer's weights as the file stores them."""
+    return sum(weight.nbytes for _, weight in layer.weights())

@@ -6,10 +6,9 @@ May import: errors, layers, NumPy.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
-from functools import partial
 
 import numpy as np
 
@@ -17,23 +16,21 @@ from edgernn.errors import BadInput
 from edgernn.layers import base
 from edgernn.layers.base import Array, Matrix
 from edgernn.layers.model import Model, Node
+from edgernn.quantiser.gptq import fitted
 from edgernn.quantiser.half import half
+from edgernn.quantiser.meets import met
 from edgernn.quantiser.rounding import rounded
 from edgernn.quantiser.squares import squares
 
-
-def _unchanged(weight: Array) -> Matrix:
-    return weight
-
-
-FORMATS: dict[str, Callable[[Array], Matrix]] = {
-    "none": _unchanged,
-    "float16": half,
-    **{name: partial(rounded, format=name) for name in base.FORMATS},
-}
+Moments = Mapping[str, tuple[Array, int]]
+FORMATS = ("none", "float16", *base.FORMATS)
+FITTED = ("int4", "int8", "int8x16")  # formats coarse enough that it matters what a matrix meets
+LEAST_FRAMES = 100  # fewer say too little of that
 
 
-def quantise(model: Model, format: str = "int8", layers: Mapping[str, str] | None = None) -> Model:
+def quantise(
+    model: Model, format: str = "int8", layers: Mapping[str, str] | None = None, moments: Moments | None = None
+) -> Model:
     """The model with every float32 matrix that its layer lets be quantised in this format; all else stays as it is.
 
     format: "none" (float32), "float16" (stored so, computed in float32), "int8", "int8x16" (8-bit weights, 16-bit
@@ -41,29 +38,38 @@ def quantise(model: Model, format: str = "int8", layers: Mapping[str, str] | Non
     samples are needed. A matrix that multiplies squares stays in floating point: see `squares`.
     layers: formats for single nodes, by their name or a pattern of names (`*`, `?`, `[...]`); where several fit, the
     last counts. A node named there gets what was asked for, whatever it multiplies.
+    moments: what `meets.moments` found, in 100 frames or more; weights of 8 and of 4 bits are then rounded so that
+    their products with such values are nearest (see `gptq`), else each to its nearest.
 
     Raises BadInput for any other format, and for a pattern that fits no node with matrices; ValueError where a weight
     is not finite.
     """
-    chosen = _chosen(model, layers or {})
-    for wanted in (format, *chosen.values()):
-        if wanted not in FORMATS:
-            raise BadInput(f"no number format '{wanted}': choose one of {', '.join(FORMATS)}")
+    chosen = by_node(model, layers or {})
+    _check(format)
     wide = squares(model)
     spared = "none" if format in base.FORMATS else format
     nodes = []
     for node in model.nodes:
         common = spared if wide.intersection(node.inputs) else format
-        nodes.append(_quantise_node(node, FORMATS[chosen.get(node.name, common)]))
+        nodes.append(quantised_node(node, chosen.get(node.name, common), moments or {}))
     return replace(model, nodes=tuple(nodes))
 
 
-def _chosen(model: Model, layers: Mapping[str, str]) -> dict[str, str]:
-    """The format of each node that a pattern names."""
+def _check(format: str) -> None:
+    if format not in FORMATS:
+        raise BadInput(f"no number format '{format}': choose one of {', '.join(FORMATS)}")
+
+
+def by_node(model: Model, layers: Mapping[str, str]) -> dict[str, str]:
+    """The format of each node that a pattern names, as `quantise` takes them; a node's own name names it alone.
+
+    Raises BadInput as `quantise` does.
+    """
     names = [node.name for node in model.nodes if quantisable(node)]
     found: dict[str, str] = {}
     for pattern, format in layers.items():
-        fitting = [name for name in names if name == pattern or fnmatchcase(name, pattern)]
+        _check(format)
+        fitting = [pattern] if pattern in names else [name for name in names if fnmatchcase(name, pattern)]
         if not fitting:
             raise BadInput(f"no layer with matrices is named '{pattern}': there are {', '.join(names) or 'none'}")
         found.update(dict.fromkeys(fitting, format))
@@ -79,6 +85,13 @@ def quantisable(node: Node) -> dict[str, Array]:
     }
 
 
-def _quantise_node(node: Node, convert: Callable[[Array], Matrix]) -> Node:
-    changed = {name: convert(weight) for name, weight in quantisable(node).items()}
+def quantised_node(node: Node, format: str, moments: Moments) -> Node:
+    """The node with its matrices in this format, one of FORMATS."""
+    changed: dict[str, Matrix] = {}
+    for field, weight in quantisable(node).items():
+        seen, frames = moments.get(met(node, field), (np.empty((0, 0)), 0))
+        if format in FITTED and frames >= LEAST_FRAMES and len(seen) == weight.shape[1] and not node.layer.vocabulary:
+            changed[field] = fitted(weight, format, seen, frames)
+        elif format != "none":
+            changed[field] = half(weight) if format == "float16" else rounded(weight, format)
     return replace(node, layer=replace(node.layer, **changed)) if changed else node

@@ -17,6 +17,7 @@ import numpy as np
 
 from edgernn.layers.base import Array, QuantisedMatrix
 from edgernn.layers.model import Model
+from edgernn.quantiser.meets import met
 
 PERCENTILE = 99.99
 SHARES = np.arange(0.3, 1.01, 0.02)  # of the largest number, tried by `mse`
@@ -44,30 +45,19 @@ def least_error(samples: Array) -> float:
 ESTIMATORS: dict[str, Callable[[Array], float]] = {"max": largest, "percentile": percentile, "mse": least_error}
 
 
-def meets(model: Model) -> dict[tuple[str, str], str]:
-    """(node, field) of every quantised matrix that is multiplied -> the value that it meets."""
-    return {
-        (node.name, field): node.inputs[1] if field == "R" else node.inputs[0]
-        for node in model.nodes
-        for field, weight in node.layer.weights()
-        if isinstance(weight, QuantisedMatrix) and not node.layer.vocabulary
-    }
-
-
 def static_scales(model: Model, samples: Mapping[str, Array], estimator: str) -> tuple[Model, list[str]]:
     """(the model with static activation scales, a note on each layer that saturates).
 
-    samples: numbers, (n,), of every value that `meets` names; estimator: one of ESTIMATORS.
+    samples: numbers, (n,), of every value that a quantised matrix meets; estimator: one of ESTIMATORS.
     """
-    values = meets(model)
-    reaches = {value: ESTIMATORS[estimator](samples[value]) for value in set(values.values())}
+    reaches = {value: ESTIMATORS[estimator](numbers) for value, numbers in samples.items()}
     notes, nodes = [], []
     for node in model.nodes:
         changed = {}
         for field, weight in node.layer.weights():
-            value = values.get((node.name, field))
-            if value is None or not isinstance(weight, QuantisedMatrix):
+            if node.layer.vocabulary or not isinstance(weight, QuantisedMatrix):
                 continue
+            value = met(node, field)
             reach = max(reaches[value], 1e-20)
             changed[field] = replace(weight, reach=np.array([reach], np.float32))
             most = largest(samples[value])

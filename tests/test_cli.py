@@ -116,6 +116,16 @@ def test_formats_of_single_layers(tmp_path: Path) -> None:
     assert set(FORMATS) == set(QUANTISER_FORMATS)
 
 
+def test_what_saturates_is_named(tmp_path: Path) -> None:
+    frames = noise(edgernn.convert(SEQUENCE).inputs, 4000)["x"]
+    frames[7, 0] = 100
+    np.save(tmp_path / "x.npy", frames)
+    options = ("--quantize", "int8", "--calibrate", tmp_path / "x.npy", "--static", "percentile")
+    result = call("convert", SEQUENCE, "-o", tmp_path / "m.edgernn", *options)
+    assert result.exit_code == 0 and "saturates" in result.stderr and "of up to 100" in result.stderr
+    assert "need calibration" in bad("convert", SEQUENCE, "-o", tmp_path / "m.edgernn", "--static", "max")
+
+
 def test_auto_shows_what_it_chose(tmp_path: Path) -> None:
     arguments = ("convert", STATEFUL, "-o", tmp_path / "m.edgernn", "--quantize", "auto")
     shown = good(*arguments, "--min-snr", 25)

@@ -60,7 +60,7 @@ def test_what_this_machine_lacks_gives_the_bits_of_the_reference(
     run(str(Path(__file__).with_name("emulate.py")), isa, str(tmp_path / "kernels.o"))
     emulated = Library(ISAS[isa], (tmp_path / "kernels.o").read_bytes())
     tried = [(CASES | SIZES)[case]() for case in (*CASES, "A", "B", "G")]
-    pairs = [(quantise(model, name), frames(model, 10)) for model, name in product(tried, FORMATS)]
+    pairs = [(quantise(model, name), frames(model, 6)) for model, name in product(tried, FORMATS)]
     for model, x in pairs + [worst_sums(cols, name) for cols, name in product((1, 33, 513, 8193), FORMATS)]:
         expected = stream_on(REFERENCE, model).run(x)
         with monkeypatch.context() as patch:

@@ -1,6 +1,7 @@
 """From an ONNX file to a Model, and how close the two then are.
 
 In: an ONNX file, maybe samples. Out: a Model with its figures in `origin`; parity against ONNX Runtime.
+formats: the model in other number formats, which search finds and observe has samples for; certificate: its drift.
 May import: errors, layers, importer, quantiser, stream, NumPy; onnxruntime where it is used.
 """
 

@@ -61,7 +61,9 @@ def _check(quantize: str, static: str | None, min_snr: float | None, calibration
     if static is not None and calibration is None:
         raise BadInput("static activation scales need calibration: frames to see how large the numbers become")
     if (quantize == "auto") != (min_snr is not None) or not math.isfinite(min_snr or 0):
-        raise BadInput("quantize='auto' needs min_snr, the signal-to-noise ratio to keep in dB, and nothing else does")
+        raise BadInput(
+            "quantize='auto' needs min_snr (--min-snr), the signal-to-noise ratio to keep in dB; nothing else does"
+        )
 
 
 def _with_choice(model: Model, search: Search, formats: Mapping[str, str]) -> Model:

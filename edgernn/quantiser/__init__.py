@@ -1,6 +1,8 @@
 """Number formats: a Model in float32 to the same Model in fewer bits, and how far its answers then are.
 
-In: a Model. Out: a Model whose quantisable weights are in the wanted format; figures of the difference between answers.
+In: a Model, maybe samples of its values. Out: a Model whose quantisable weights are in the wanted format; figures of
+the difference between answers. rounding: to nearest; gptq: for what is met; reach: static scales; squares: what stays
+wide; drift: the figures.
 May import: errors, layers, NumPy.
 """
 

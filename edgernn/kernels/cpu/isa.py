@@ -93,8 +93,8 @@ class Nibbles:
         return self._dot(b, total, w, x)
 
     def times(self, b: Any, total: Any, factor: Any) -> Any:
-        """The whole sum times the factors, within 0..255; it fits int16, and so one multiplication of halves does."""
-        return b.mul(total, factor)
+        """The whole sum times the factors, bytes within 0..255; it fits int16, so one multiplication of halves does."""
+        return b.mul(total, b.zext(factor, total.type))
 
 
 class NibblesInWords(Nibbles):
@@ -115,9 +115,10 @@ class NibblesInWords(Nibbles):
 
     def times(self, b: Any, total: Any, factor: Any) -> Any:
         """Both halves times the factor, added."""
-        lanes = factor.type
-        both = b.or_(factor, b.shl(factor, ir.Constant(lanes, [16] * lanes.count)))
-        return _pmaddwd(b, lanes(None), total, b.bitcast(both, total.type))
+        lanes, zero = factor.type.count, factor.type.count
+        twice = ir.Constant(ir.VectorType(I32, 4 * lanes), [n for i in range(lanes) for n in (i, zero, i, zero)])
+        both = b.bitcast(b.shuffle_vector(factor, factor.type(None), twice), total.type)
+        return _pmaddwd(b, ir.VectorType(I32, lanes)(None), total, both)
 
 
 # dot4: acc[i] + sum over j < 4 of x[4i + j] * w[4i + j]: acc int32, w int8, x int8 (unsigned where the set has an

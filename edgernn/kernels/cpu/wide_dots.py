@@ -139,8 +139,8 @@ def _group(b: Any, sums: Values, w: Any, x: Any, more: Any) -> Values:
                 parts[n] = isa.nibbles.add(b, parts[n], numbers, values)
     made = []
     for n, total in enumerate(sums):
-        bytes_ = b.load(pointer(b, b.add(more, I64(LANES * n)), ir.VectorType(I8, LANES)), align=1)
-        made.append(b.add(total, isa.nibbles.times(b, parts[n], b.zext(bytes_, IV))))
+        factors = b.load(pointer(b, b.add(more, I64(LANES * n)), ir.VectorType(I8, LANES)), align=1)
+        made.append(b.add(total, isa.nibbles.times(b, parts[n], factors)))
     return made
 
 

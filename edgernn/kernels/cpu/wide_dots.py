@@ -40,19 +40,15 @@ class Product:
     # (builder, sums of all registers of rows, address of their weights, address in x, more) -> sums
     step: Callable[[Any, Values, Any, Any, Any], Values]
     w_registers: int  # of weights a step, for each register of rows
-    total: Callable[[Any, Values], Any]  # the sums of one register of rows -> float64
+    total: Callable[[Any, Values], Any]  # the sums of one register of rows -> their whole: int32, or else float64
     more_bytes: int = 0  # of the factors, a step and register of rows
 
 
 def _emit(product: Product, blocks: int, b: Any, w: Any, x: Any, steps: Any, more: Any) -> Values:
     """The sums of one tile of `blocks` registers of rows, float32. more: the address of its factors or offsets."""
-    limit, zero = I64(product.limit), ir.Constant(IV, None)
+    limit = I64(product.limit)
 
-    def part(n: Any, totals: Values) -> Values:
-        begin = b.mul(n, limit)
-        left = b.sub(steps, begin)
-        count = b.select(b.icmp_signed("<", left, limit), left, limit)
-
+    def part(begin: Any, count: Any) -> Values:
         def step(i: Any, sums: Values) -> Values:
             at = b.add(begin, i)
             places = (
@@ -62,16 +58,38 @@ def _emit(product: Product, blocks: int, b: Any, w: Any, x: Any, steps: Any, mor
             )
             return product.step(b, sums, *(b.add(start, b.mul(at, I64(size))) for start, size in places))
 
-        sums = loop(b, count, [zero] * (blocks * product.sums), step)
-        each = (sums[i : i + product.sums] for i in range(0, len(sums), product.sums))
-        return [b.fadd(total, product.total(b, one)) for total, one in zip(totals, each, strict=True)]
+        sums = loop(b, count, [ir.Constant(IV, None)] * (blocks * product.sums), step)
+        return [product.total(b, sums[i : i + product.sums]) for i in range(0, len(sums), product.sums)]
 
-    parts = b.sdiv(b.add(steps, I64(product.limit - 1)), limit)
-    totals = loop(b, parts, [ir.Constant(DV, None)] * blocks, part)
-    if product is INT8X16 and ISA.offset:
-        offsets = (b.load(pointer(b, b.add(more, I64(n * BYTES)), IV), align=4) for n in range(blocks))
-        totals = [b.fadd(total, _times_256(b, offset)) for total, offset in zip(totals, offsets, strict=True)]
-    return [b.fptrunc(total, FV) for total in totals]
+    def parts(n: Any, totals: Values) -> Values:
+        begin = b.mul(n, limit)
+        left = b.sub(steps, begin)
+        sums = part(begin, b.select(b.icmp_signed("<", left, limit), left, limit))
+        return [b.fadd(total, _as_double(b, one)) for total, one in zip(totals, sums, strict=True)]
+
+    def finished(totals: Values) -> Values:
+        if product is INT8X16 and ISA.offset:
+            offsets = (b.load(pointer(b, b.add(more, I64(n * BYTES)), IV), align=4) for n in range(blocks))
+            totals = [b.fadd(total, _times_256(b, offset)) for total, offset in zip(totals, offsets, strict=True)]
+        return [b.sitofp(total, FV) if total.type == IV else b.fptrunc(total, FV) for total in totals]
+
+    with b.if_else(b.icmp_signed("<=", steps, limit)) as (short, long):
+        with short:
+            whole = finished(part(I64(0), steps))
+            short_end = b.block
+        with long:
+            count = b.sdiv(b.add(steps, I64(product.limit - 1)), limit)
+            summed = finished(loop(b, count, [ir.Constant(DV, None)] * blocks, parts))
+            long_end = b.block
+    made = [b.phi(FV) for _ in range(blocks)]
+    for phi, one, other in zip(made, whole, summed, strict=True):
+        phi.add_incoming(one, short_end)
+        phi.add_incoming(other, long_end)
+    return made
+
+
+def _as_double(b: Any, total: Any) -> Any:
+    return b.sitofp(total, DV) if total.type == IV else total
 
 
 def _times_256(b: Any, x: Any) -> Any:
@@ -86,11 +104,11 @@ def _high_low(b: Any, sums: Values) -> Any:
 def _neighbours(b: Any, sums: Values) -> Any:
     """Two registers that hold two partial sums for each row."""
     both = ir.Constant(ir.VectorType(I32, 2 * LANES), list(range(2 * LANES)))
-    return b.sitofp(isa.pairs(b, b.shuffle_vector(*sums, both)), DV)
+    return isa.pairs(b, b.shuffle_vector(*sums, both))
 
 
 def _alone(b: Any, sums: Values) -> Any:
-    return b.sitofp(sums[0], DV)
+    return sums[0]
 
 
 def _broadcast(b: Any, address: Any, vector: Any, bits: int = 32) -> Any:

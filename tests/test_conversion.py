@@ -106,6 +106,8 @@ def test_static_scales_come_from_calibration() -> None:
     for wrong in ({"static": "mse"}, {"static": "most", "calibration": frames}):
         with pytest.raises(edgernn.BadInput, match="static"):
             edgernn.convert(SEQUENCE, quantize="int8", **wrong)
+    with pytest.raises(edgernn.BadInput, match="for quantised models"):
+        edgernn.convert(SEQUENCE, static="mse", calibration=frames)
 
 
 @pytest.mark.parametrize(("name", "least"), [("int8", 30), ("int8x16", 33), ("int16", 75), ("int4", 10)])

@@ -45,6 +45,8 @@ def formatted(
     else:
         made = quantise(model, quantize, layers, known)
     if static is not None:
+        if not is_quantised(made):
+            raise BadInput(f"static='{static}' is for quantised models: no layer has a scale for its activations")
         made, notes = static_scales(made, {name: array.reshape(-1) for name, array in values.items()}, static)
         made = _noted(made, notes)
     if not is_quantised(made):

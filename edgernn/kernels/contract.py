@@ -12,11 +12,9 @@ OPERANDS. An operand is, by its kind:
 Values are float32 vectors in C order; buffers are 64-byte aligned and padded, so that a kernel may read and write whole
 registers. Tokens are int64.
 
-A quantised vector is QUANTISED_HEADER bytes that begin with its float32 scale, then `count` rows in the form that the
-matrix it meets wants, of `quantised_stride` bytes each, filled up with zeros:
-
-The instruction names the form by its number in FORMS. reach: the largest number held, beyond which it is cut off; 0
-stands for the vector's own largest number.
+A quantised vector is QUANTISED_HEADER bytes that begin with its float32 scale, then `count` rows of integers, of
+`quantised_stride` bytes each, filled up with zeros. Its reach is the largest number held, beyond which it is cut off; 0
+stands for the vector's own largest number. Its form is what the matrix it meets wants, a number of FORMS:
 
     int8     numbers within -127..127, in fours
     int8x16  within -32767..32767, in fours: as 16-bit numbers, or, for a set that stores int8 with an offset, as four

@@ -17,7 +17,9 @@ from edgernn.kernels.reference import _Walker
 from edgernn.layers.base import FORMATS
 from edgernn.layers.definition import run
 from edgernn.modelfile import load
-from edgernn.quantiser import quantise
+from edgernn.quantiser import quantisable, quantise
+from edgernn.quantiser.meets import multiplied
+from edgernn.quantiser.reach import static_scales
 
 STEPS = 1000
 ROOT = Path(__file__).parent.parent
@@ -44,6 +46,29 @@ def test_quantised_bits_are_those_of_the_reference(case: str, number_format: str
     expected = stream_on(REFERENCE, model).run(x)
     for name in COMPILED:
         np.testing.assert_equal(stream_on(name, model).run(x), expected, err_msg=name)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_mixed_formats_have_the_bits_of_the_reference(case: str) -> None:
+    """A format of its own for each layer, half of them with static scales; a state may be quantised in several ways."""
+    model = CASES[case]()
+    names = [node.name for node in model.nodes if quantisable(node)]
+    model = quantise(model, "none", dict(zip(names, ["int8", "int16", "int4", "int8x16", "float16"] * 2, strict=False)))
+    values = {value: np.array([0.7]) for _, _, value in multiplied(model)}
+    static, _ = static_scales(model, values, "max")
+    nodes = tuple(b if n % 2 else a for n, (a, b) in enumerate(zip(model.nodes, static.nodes, strict=True)))
+    model = replace(model, nodes=nodes)
+    x = frames(model, 40)
+    stream = stream_on(REFERENCE, model)
+    expected = stream.run(x)
+    for name in COMPILED:
+        stream = stream_on(name, model)
+        first = stream.run(x[:20])
+        again = stream_on(name, model)
+        again.load_state(stream.save_state())
+        rest = again.run(x[20:])
+        joined = {k: np.concatenate([first[k], rest[k]]) for k in first} if isinstance(first, dict) else [*first, *rest]
+        np.testing.assert_equal(joined, expected if isinstance(expected, dict) else [*expected], err_msg=name)
 
 
 @pytest.mark.parametrize("number_format", FORMATS)

@@ -25,7 +25,7 @@ from edgernn.layers import (
     Softmax,
     Take,
 )
-from edgernn.layers.base import Array, Layer
+from edgernn.layers.base import FORMATS, Array, Layer, QuantisedMatrix
 from edgernn.layers.model import Model, Node, Port, State
 
 Maker = Callable[[], Model]
@@ -196,3 +196,17 @@ def frames(model: Model, steps: int, seed: int = 1) -> Array:
     if port.dtype == "int64":
         return rng.integers(0, port.high + 1, (steps, port.size))
     return rng.standard_normal((steps, port.size)).astype(np.float32)
+
+
+def worst_sums(cols: int, number_format: str) -> tuple[Model, Array]:
+    """(model, frames): a matrix and inputs at the limits of a number format, of one sign, of both, and of all sizes."""
+    number = FORMATS[number_format]
+    signs = np.random.default_rng(cols).choice([-1, 1], (3, cols))
+    signs[0] = 1
+    factor = np.full((3, -(-cols // number.group)), 255, np.uint8) if number.group else None
+    q = (signs * number.largest).astype(number.kind)
+    net = Net(cols)
+    layer = Affine(QuantisedMatrix(q, np.ones(3, np.float32), number_format, factor))
+    model = net.model(y=(net.add(layer, "x"), 3))
+    x = [signs[0], -signs[0], signs[1], signs[2] * np.arange(1, cols + 1) / cols]
+    return model, np.array(x, np.float32) * 1000

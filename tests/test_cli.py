@@ -8,6 +8,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,9 @@ from commands import CLASSIFIER, EXPORTS, GOLDEN, HERE, SEQUENCE, STATEFUL, STEP
 
 import edgernn
 from edgernn.cli import COMMANDS
+from edgernn.cli.formats import FORMATS
 from edgernn.conversion.noise import noise
+from edgernn.quantiser import FORMATS as QUANTISER_FORMATS
 
 
 @pytest.fixture(scope="session")
@@ -68,7 +71,7 @@ def test_the_demo_model_is_that_of_the_models_folder() -> None:
 
 
 @pytest.mark.parametrize("source", [SEQUENCE, STEP, STATEFUL, CLASSIFIER], ids=lambda p: p.stem)
-@pytest.mark.parametrize("number_format", ["none", "int8"])
+@pytest.mark.parametrize("number_format", ["none", "int8", "int16"])
 def test_convert_inspect_and_verify(source: Path, number_format: str, tmp_path: Path) -> None:
     target = tmp_path / "out.edgernn"
     shown = good("convert", source, "-o", target, "--quantize", number_format)
@@ -99,6 +102,53 @@ def test_calibration_frames_are_measured_on(tmp_path: Path) -> None:
     assert [figures["frames"] for figures in parity.values()] == [60]
     in_python = edgernn.convert(SEQUENCE, calibration=[frames[:40], frames[40:]]).origin["parity"]["outputs"]
     assert in_python.keys() == parity.keys()
+
+
+def test_formats_of_single_layers(tmp_path: Path) -> None:
+    target = tmp_path / "m.edgernn"
+    arguments = ("convert", STATEFUL, "-o", target, "--quantize", "int8")
+    good(*arguments, "--layer", "/lstm/*=int4")
+    found = {row["layer"]: row["weights"] for row in json.loads(good("inspect", target, "--json"))["nodes"]}
+    assert found == {"LSTM": "int4", "Affine": "int8"}
+    assert "no layer with matrices is named 'nothing*'" in bad(*arguments, "--layer", "nothing*=int4")
+    for wrong in ("int4", "=int4", "*=int5", "*="):
+        assert call(*arguments, "--layer", wrong).exit_code == 2
+    assert set(FORMATS) == set(QUANTISER_FORMATS)
+
+
+def test_what_saturates_is_named(tmp_path: Path) -> None:
+    frames = noise(edgernn.convert(SEQUENCE).inputs, 4000)["x"]
+    frames[7, 0] = 100
+    np.save(tmp_path / "x.npy", frames)
+    options = ("--quantize", "int8", "--calibrate", tmp_path / "x.npy", "--static", "percentile")
+    result = call("convert", SEQUENCE, "-o", tmp_path / "m.edgernn", *options)
+    assert result.exit_code == 0 and "saturates" in result.stderr and "of up to 100" in result.stderr
+    assert "need calibration" in bad("convert", SEQUENCE, "-o", tmp_path / "m.edgernn", "--static", "max")
+
+
+def test_auto_shows_what_it_chose(tmp_path: Path) -> None:
+    arguments = ("convert", STATEFUL, "-o", tmp_path / "m.edgernn", "--quantize", "auto")
+    shown = good(*arguments, "--min-snr", 25)
+    assert "SNR of it alone" in shown and "int" in shown and "/lstm/LSTM_output_0" in shown
+    assert json.loads(good(*arguments, "--min-snr", 25, "--json"))["auto"]["min_snr"] == 25
+    assert "min_snr" in bad(*arguments)
+
+
+def test_a_quantised_model_is_verified_alone(model: Path, tmp_path: Path) -> None:
+    target = tmp_path / "m.edgernn"
+    good("convert", STATEFUL, "-o", target, "--quantize", "int8")
+    assert "bit for bit" in good("verify", target) and "drift.outputs.y.snr" in good("inspect", target)
+    shown = json.loads(good("verify", target, "--json"))
+    assert shown["same_answers"] and shown["within_limit"] and shown["outputs"]["y"]["frames"] == 5000
+    assert call("verify", target, "--limit", 90).exit_code == 1
+    changed = edgernn.load(target)
+    nodes = tuple(
+        replace(n, layer=replace(n.layer, bias=n.layer.bias * 2)) if n.name[0] != "x" else n for n in changed.nodes
+    )
+    replace(changed, nodes=nodes).save(target)
+    result = call("verify", target)
+    assert result.exit_code == 1 and "are not those" in result.stdout
+    assert "no drift certificate" in bad("verify", model)
 
 
 def test_states_can_be_named(tmp_path: Path) -> None:

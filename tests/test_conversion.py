@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from commands import CLASSIFIER, EXPORTS, GOLDEN, SEQUENCE, STATEFUL, STEP
+from conftest import COMPILED, instruction_set
 
 import edgernn
+from edgernn.conversion.certificate import figures_of, holds
+from edgernn.conversion.formats import formatted
 from edgernn.conversion.noise import noise
 from edgernn.conversion.oracle import Oracle
 from edgernn.conversion.parity import parity
+from edgernn.layers import GRU
+from edgernn.layers.summary import number_format, weight_bytes
+from edgernn.quantiser import quantise
+from edgernn.quantiser.drift import drift
+from edgernn.quantiser.reach import ESTIMATORS
 
 EXAMPLE = EXPORTS / "deep_gru_dynamo.onnx"  # its time axis is called free, but only its example's length works
 CARRIED = EXPORTS / "lstm_state_dynamo.onnx"  # the same, with states as inputs and outputs
@@ -74,10 +83,100 @@ def test_the_origin_says_where_a_model_came_from() -> None:
 
 
 def test_what_convert_refuses() -> None:
-    with pytest.raises(ValueError, match="one of none, int8 expected"):
-        edgernn.convert(SEQUENCE, quantize="int4")
+    with pytest.raises(ValueError, match="one of none, float16, int8, int8x16, int16, int4, auto expected"):
+        edgernn.convert(SEQUENCE, quantize="int32")
     with pytest.raises(edgernn.UnsupportedModel, match="bidirectional"):
         edgernn.convert(EXPORTS / "keras_bidirectional.onnx")
+
+
+def test_static_scales_come_from_calibration() -> None:
+    frames = noise(edgernn.convert(SEQUENCE).inputs, 4000)["x"]
+    frames[7, 0] = 100  # one number is far out
+    snr, reach = {}, {}
+    for how in ESTIMATORS:
+        made = edgernn.convert(SEQUENCE, quantize="int8", static=how, calibration=frames)
+        (cell,) = [node.layer for node in made.nodes if isinstance(node.layer, GRU)]
+        reach[how] = [float(weight.reach[0]) for weight in (cell.W, cell.R)]
+        snr[how] = made.origin["drift"]["outputs"]["y"]["snr"]
+        assert any("saturates" in note and "W meets" in note for note in made.origin["notes"]) == (how == "percentile")
+    assert reach["max"] == [np.abs(frames).max(), reach["max"][1]] and reach["max"][1] <= 1
+    assert reach["percentile"][0] < 10 and reach["mse"][0] < 100
+    dynamic = edgernn.convert(SEQUENCE, quantize="int8", calibration=frames).origin["drift"]["outputs"]["y"]["snr"]
+    assert max(snr.values()) > 20 and dynamic > max(snr.values())
+    for wrong in ({"static": "mse"}, {"static": "most", "calibration": frames}):
+        with pytest.raises(edgernn.BadInput, match="static"):
+            edgernn.convert(SEQUENCE, quantize="int8", **wrong)
+    with pytest.raises(edgernn.BadInput, match="for quantised models"):
+        edgernn.convert(SEQUENCE, static="mse", calibration=frames)
+
+
+@pytest.mark.parametrize(("name", "least"), [("int8", 30), ("int8x16", 33), ("int16", 75), ("int4", 10)])
+def test_a_quantised_model_brings_its_drift(name: str, least: float, tmp_path: Path) -> None:
+    model = edgernn.convert(STATEFUL, quantize=name)
+    model.save(tmp_path / "m.edgernn")
+    loaded = edgernn.load(tmp_path / "m.edgernn")
+    found, frames = figures_of(loaded)
+    assert frames == "noise" and found["y"].frames == 5000 and found["y"].snr > least
+    assert np.abs(found["y"].growth) < 0.1 * found["y"].rms_error
+    for isa in COMPILED:
+        with instruction_set(isa):
+            assert holds(loaded)
+    other = edgernn.convert(STATEFUL, quantize="int8" if name != "int8" else "int16")
+    assert not holds(replace(other, origin=loaded.origin))
+
+
+@pytest.mark.parametrize("origin", [{}, {"drift": 1}, {"drift": {"outputs": {"y": 3}, "frames": "", "check": {}}}])
+def test_a_certificate_may_be_missing_or_forged(origin: dict[str, object]) -> None:
+    assert "drift" not in edgernn.convert(STATEFUL).origin
+    for check in (figures_of, holds):
+        with pytest.raises(edgernn.BadInput, match="no drift certificate"):
+            check(replace(edgernn.convert(STATEFUL), origin=origin))
+
+
+VAD = EXPORTS.parent.parent / "models" / "vad-raw"
+
+
+def test_weights_are_rounded_for_what_they_meet() -> None:
+    """On a trained model; what is held out is judged by, too."""
+    frames = np.load(VAD / "io.npz")["x"]
+    model = edgernn.convert(VAD / "model.onnx")
+    for name, seen, heard, gain in (
+        ("int4", frames, frames, 9),
+        ("int4", frames[274:], frames[:274], 9),
+        ("int8", frames, frames, 1),
+        ("int8x16", frames, frames, 3),
+    ):
+        expected, made = model.stream().run(heard), formatted(model, name, calibration=seen)
+        plain, fitted = (drift(m.stream().run(heard), expected).snr for m in (quantise(model, name), made))
+        assert fitted - plain > gain, f"{name}: {plain:.1f} to {fitted:.1f} dB"
+    few = formatted(model, "int4", calibration=frames[:99])
+    assert few.hash == quantise(model, "int4").hash
+
+
+@pytest.mark.parametrize(("least", "most"), [(20.0, 0.7), (45.0, 1.0), (80.0, 2.0), (150.0, 4.0)])
+def test_auto_finds_the_smallest_that_keeps_the_ratio(least: float, most: float) -> None:
+    frames = np.load(VAD / "io.npz")["x"]
+    told: list[str] = []
+    float_model = edgernn.convert(VAD / "model.onnx")
+    made = formatted(float_model, "auto", min_snr=least, calibration=frames, progress=told.append)
+    sizes = [weight_bytes(quantise(float_model, "int8")), weight_bytes(made)]
+    assert sizes[1] <= most * sizes[0] and "layer 1 of 4, parts in int4" in told
+    if least < 150:
+        found, _ = figures_of(made)
+        assert found["y"].snr >= least
+    chosen = made.origin["auto"]
+    stored = {node.name: number_format(node.layer).replace("float32", "none") for node in made.nodes}
+    assert {name: one["format"] for name, one in chosen["layers"].items()}.items() <= stored.items()
+    assert set(chosen["layers"]) == {"parts", "product", "Y", "score"} and stored["bands"] == "none"
+
+
+def test_auto_leaves_what_is_fixed() -> None:
+    model = edgernn.convert(STATEFUL, quantize="auto", min_snr=25, layers={"/lstm/*": "int16"})
+    stored = {type(node.layer).__name__: number_format(node.layer) for node in model.nodes}
+    assert stored["LSTM"] == "int16" and list(model.origin["auto"]["layers"]) == ["/out/MatMul_output_0"]
+    for wrong in ({"quantize": "auto"}, {"quantize": "int8", "min_snr": 30}, {"quantize": "auto", "min_snr": np.nan}):
+        with pytest.raises(edgernn.BadInput, match="min_snr"):
+            edgernn.convert(STATEFUL, **wrong)
 
 
 def test_noise_fits_the_ports() -> None:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from make_golden import FILES as GOLDEN_FILES
 from make_golden import small_model
 
 from edgernn import BadModelFile, Model, load
-from edgernn.layers.base import Int8Matrix
+from edgernn.layers.base import QuantisedMatrix
 from edgernn.layers.dense import Affine
 from edgernn.layers.lstm import LSTM
 from edgernn.layers.model import Node, Port, State
@@ -38,7 +39,7 @@ def same(a: Model, b: Model) -> bool:
     )
 
 
-@pytest.mark.parametrize(("name", "number_format"), [("small", "none"), ("small-int8", "int8")])
+@pytest.mark.parametrize(("name", "number_format"), sorted(GOLDEN_FILES.items()))
 def test_golden_bytes(name: str, number_format: str, tmp_path: Path) -> None:
     model = quantise(small_model(), number_format)
     save(model, tmp_path / "model.edgernn")
@@ -118,7 +119,7 @@ def test_what_cannot_be_read_back_is_not_written(tmp_path: Path) -> None:
 
 
 def test_loaded_weights_cannot_be_changed() -> None:
-    for item in load(GOLDEN / "small-int8.edgernn").nodes:
+    for item in (node for name in GOLDEN_FILES for node in load(GOLDEN / f"{name}.edgernn").nodes):
         for _, weight in item.layer.weights():
-            arrays = [getattr(weight, f.name) for f in fields(weight)] if isinstance(weight, Int8Matrix) else [weight]
+            arrays = weight.parts() if isinstance(weight, QuantisedMatrix) else (weight,)
             assert not any(array.flags.writeable for array in arrays)

@@ -16,12 +16,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors import numpy as safetensors_numpy
 
-from edgernn import BadModelFile, load
+from edgernn import BadModelFile
 from edgernn.modelfile import container, validate
 
 GOLDEN = Path(__file__).parent / "golden"
 DATA = (GOLDEN / "small.edgernn").read_bytes()
-INT8 = (GOLDEN / "small-int8.edgernn").read_bytes()
+INT8, INT16, INT4, FLOAT16 = (
+    (GOLDEN / f"small-{name}.edgernn").read_bytes() for name in ("int8", "int16", "int4", "float16")
+)
 
 
 def header_of(data: bytes) -> dict[str, Any]:
@@ -143,6 +145,49 @@ INT8_CHANGES: dict[str, tuple[Callable[[Any, Any], object], str]] = {
 }
 
 
+KEY16, KEY4, FACTOR = "3.weight.q.int16", "3.weight.q.int4", "3.weight.factor"
+WIDE_CHANGES: dict[str, tuple[bytes, Callable[[Any, Any], object], str]] = {
+    "-32768": (INT16, lambda d, t: t[KEY16].fill(-32768), "within -32767..32767"),
+    "int16 in int8": (INT16, lambda d, t: t.update({KEY16: t[KEY16].astype(np.int8)}), "int16 expected"),
+    "int16 as another format": (INT16, lambda d, t: t.update({"3.weight.q.int8x16": t.pop(KEY16)}), "int8 expected"),
+    "int8 as int8x16": (INT8, lambda d, t: t.update({"3.weight.q.int8x16": t.pop("3.weight.q")}), "altered: its hash"),
+    "two formats": (INT16, lambda d, t: t.update({"3.weight.q": t[KEY16].astype(np.int8)}), "belongs to no layer"),
+    "unknown format": (INT16, lambda d, t: t.update({"3.weight.q.int2": t.pop(KEY16)}), "lacks 'weight'"),
+    "four bits of 0": (INT4, lambda d, t: t[KEY4].fill(0x09), "int4 within -7..7"),
+    "four bits in one row": (INT4, lambda d, t: t[KEY4][1].fill(0x90), "int4 within -7..7"),
+    "four bits without rows": (INT4, lambda d, t: t.update({KEY4: t[KEY4].reshape(-1)}), "one scale > 0 a row"),
+    "odd columns": (INT4, lambda d, t: t.update({KEY4: t[KEY4] & np.array([255, 15], np.uint8)}), "does not fit"),
+    "no factors": (INT4, lambda d, t: t.pop(FACTOR), "'3.weight.factor' is missing"),
+    "too many factors": (
+        INT4,
+        lambda d, t: t.update({FACTOR: np.ones((4, 2), np.uint8)}),
+        "one factor > 0 for each 32",
+    ),
+    "factor of 0": (INT4, lambda d, t: t[FACTOR].fill(0), "one factor > 0"),
+    "signed factors": (INT4, lambda d, t: t.update({FACTOR: np.ones((4, 1), np.int8)}), "uint8 expected"),
+    "factors of int8": (INT8, lambda d, t: t.update({FACTOR: np.ones((4, 1), np.uint8)}), "belongs to no layer"),
+    "other factors": (INT4, lambda d, t: t[FACTOR].fill(9), "altered: its hash"),
+    "reach of 0": (INT8, lambda d, t: t.update({"3.weight.reach": np.zeros(1, np.float32)}), "not one number > 0"),
+    "two reaches": (INT4, lambda d, t: t.update({"3.weight.reach": np.ones(2, np.float32)}), "not one number > 0"),
+    "a reach added": (INT4, lambda d, t: t.update({"3.weight.reach": np.ones(1, np.float32)}), "altered: its hash"),
+    "float16 too large": (FLOAT16, lambda d, t: t["3.weight"].fill(np.inf), "infinite or not a number"),
+    "float16 as float32": (
+        FLOAT16,
+        lambda d, t: t.update({"3.weight": np.float32(t["3.weight"])}),
+        "altered: its hash",
+    ),
+    "bias in float16": (FLOAT16, lambda d, t: t.update({"3.bias": np.float16(t["3.bias"])}), "float32 expected"),
+    "state in float16": (FLOAT16, lambda d, t: t.update({"state.0": np.float16(t["state.0"])}), "float32 expected"),
+}
+
+
+@pytest.mark.parametrize("attack", WIDE_CHANGES)
+def test_altered_numbers(attack: str) -> None:
+    data, change, message = WIDE_CHANGES[attack]
+    with pytest.raises(BadModelFile, match=message):
+        validate(altered(change, data))
+
+
 @pytest.mark.parametrize("attack", CHANGES)
 def test_altered_contents(attack: str) -> None:
     change, message = CHANGES[attack]
@@ -211,11 +256,11 @@ def test_altered_bytes(attack: str) -> None:
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.integers(0, len(INT8) - 1), st.integers(1, 255))
-def test_any_byte_changed(place: int, change: int) -> None:
-    data = INT8[:place] + bytes([INT8[place] ^ change]) + INT8[place + 1 :]
+@given(st.sampled_from([INT8, INT4]), st.integers(0, min(len(INT8), len(INT4)) - 1), st.integers(1, 255))
+def test_any_byte_changed(file: bytes, place: int, change: int) -> None:
+    data = file[:place] + bytes([file[place] ^ change]) + file[place + 1 :]
     with contextlib.suppress(BadModelFile):
-        assert validate(data).hash == load(GOLDEN / "small-int8.edgernn").hash
+        assert validate(data).hash == validate(file).hash
 
 
 BOMBS = {

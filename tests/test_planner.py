@@ -42,7 +42,16 @@ def test_a_quantised_state_is_quantised_once_a_frame() -> None:
     assert [Opcode(row[0]).name for row in made.prepare] == ["QUANTISE", "STOP"]
 
 
-@pytest.mark.parametrize("precision", ["none", "int8"])
+def test_a_state_is_quantised_once_for_each_form() -> None:
+    model = SIZES["B"]()
+    mixed = quantise(model, "int8", {model.nodes[-1].name: "int16"})
+    made = make_plan(mixed, CpuBackend(ISAS["avx2"]))
+    cell = ["QUANTISE", "AFFINE_I8", "AFFINE_I8", "GRU", "QUANTISE", "AFFINE_I16"]
+    assert opcodes(made) == ["LOAD", *cell, "STORE", "QUANTISE", "STOP"]
+    assert [Opcode(row[0]).name for row in made.prepare] == ["QUANTISE", "STOP"]
+
+
+@pytest.mark.parametrize("precision", ["none", "int8", "int4"])
 @pytest.mark.parametrize("case", [*CASES, "C", "H"])
 def test_live_buffers_do_not_overlap(case: str, precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = {}

@@ -17,13 +17,13 @@ from hypothesis import strategies as st
 from edgernn.errors import BadInput
 from edgernn.kernels.isas import REFERENCE
 from edgernn.layers.model import Model
-from edgernn.quantiser import quantise
+from edgernn.quantiser import FORMATS, quantise
 from edgernn.stream import Stream
 
 MODELS = {
     f"{case}-{precision}": quantise(CASES[case](), precision)
     for case in ("LSTM-33-47", "GRU-3-5", "RNN-7-64", "tokens", "residual", "shift-register", "lstm-peepholes")
-    for precision in ("none", "int8")
+    for precision in ("none", "int8", "int16", "int4")
 }
 
 
@@ -183,7 +183,7 @@ def test_frames_come_in_any_layout_and_number_type() -> None:
         same(Stream(model).step(form), expected)
 
 
-@pytest.mark.parametrize("precision", ["none", "int8"])
+@pytest.mark.parametrize("precision", FORMATS)
 @pytest.mark.parametrize("case", ["LSTM-3-5", "GRU-3-5", "RNN-3-5", "rnn-relu", "gru-clip", "lstm-peepholes"])
 def test_states_stay_finite_whatever_comes(case: str, precision: str) -> None:
     model = quantise(CASES[case](), precision)

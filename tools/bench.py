@@ -1,10 +1,12 @@
 """Microseconds a step, edgernn beside ONNX Runtime (and a hand-written limit), one thread, batch 1, state carried.
 
-    python tools/bench.py [--sizes ABCDEFGH] [--chunks 40] [--limit FOLDER] [--json FILE] [--readme]
+    python tools/bench.py [--sizes ABCDEFGH] [--chunks 40] [--limit FOLDER] [--formats] [--json FILE] [--readme]
 
 Every contender steps the same model in chunks of 250 frames, taking turns, so that all of them meet the same noise; the
 figure is the median over chunks. Contenders that are not installed are named and left out. Run it on a quiet machine,
 pinned: `taskset -c 1 python tools/bench.py`. --readme writes the table into README.md.
+With --formats the contenders are edgernn's own number formats, and the table says how many times as long each takes as
+int8 does, and what its weights and its file weigh.
 """
 
 from __future__ import annotations
@@ -27,10 +29,14 @@ from cases import SIZES, frames  # noqa: E402
 from contenders import (  # noqa: E402
     Stepper,
     edgernn_contenders,
+    format_contenders,
     limit_contenders,
     limit_module,
     onnxruntime_contenders,
 )
+
+from edgernn.layers.summary import weight_bytes  # noqa: E402
+from edgernn.quantiser import FORMATS, quantise  # noqa: E402
 
 CHUNK = 250
 # figure -> what it is held against
@@ -91,6 +97,24 @@ def table(results: dict[str, dict[str, float]]) -> Table:
     return shown
 
 
+def formats(sizes: str, chunks: int) -> Table:
+    """Each number format as a ratio to int8, from the same run: time of `run`, and bytes."""
+    shown = Table(
+        "number format", *sizes, "weights", title="time of run / time in int8, medians; bytes / bytes in int8"
+    )
+    times: dict[str, dict[str, float]] = {}
+    for size in track(sizes, "measuring", console=Console(stderr=True), transient=True):
+        model = SIZES[size]()
+        times[size] = measure(format_contenders(model), frames(model, CHUNK), chunks)
+    held = {name: weight_bytes(quantise(model, name)) for name in FORMATS}
+    for name in FORMATS:
+        cells = [f"{found[name] / found['int8']:.2f}" for found in times.values()]
+        shown.add_row(name, *cells, f"{held[name] / held['int8']:.2f}")
+    shown.add_section()
+    shown.add_row("int8, microseconds", *(f"{found['int8']:.2f}" for found in times.values()), "")
+    return shown
+
+
 MODELS = {
     "A": "LSTM 20, 1 in",
     "B": "GRU 64, 40 in",
@@ -139,9 +163,13 @@ def main() -> None:
     parser.add_argument("--sizes", default="".join(SIZES))
     parser.add_argument("--chunks", type=int, default=40)
     parser.add_argument("--limit", help="folder with limit.py, hand-written kernels to hold against")
+    parser.add_argument("--formats", action="store_true", help="compare the number formats with each other")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--readme", action="store_true")
     given = parser.parse_args()
+    if given.formats:
+        Console(width=150).print(formats(given.sizes, given.chunks))
+        return
     limit = limit_module(given.limit) if given.limit else None
     missing: set[str] = set()
     shown = track(given.sizes, "measuring", console=Console(stderr=True), transient=True)

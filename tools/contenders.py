@@ -17,7 +17,7 @@ import numpy as np
 
 from edgernn.layers.base import Array
 from edgernn.layers.model import Model
-from edgernn.quantiser import quantise
+from edgernn.quantiser import FORMATS, quantise
 from edgernn.stream import Stream
 
 Stepper = Callable[[Array], Any]
@@ -32,6 +32,11 @@ def edgernn_contenders(model: Model) -> dict[str, Stepper]:
         found[f"edgernn {name}, step"] = lambda frames, step=step: each(step, frames, tokens)
         found[f"edgernn {name}, run"] = run
     return found
+
+
+def format_contenders(model: Model) -> dict[str, Stepper]:
+    """`run` in every number format."""
+    return {name: Stream(quantise(model, name)).run for name in FORMATS}
 
 
 def each(step: Callable[[Any], Any], frames: Array, tokens: bool = False) -> None:

@@ -15,10 +15,11 @@ from edgernn.layers.model import Model, Node, Port, State
 from edgernn.layers.pointwise import Combine, Map
 from edgernn.layers.take import Take
 from edgernn.modelfile import save
-from edgernn.quantiser import quantise
+from edgernn.quantiser import FORMATS, quantise
 
 FOLDER = Path(__file__).resolve().parents[1] / "tests" / "golden"
 INPUT, HIDDEN = 3, 4
+FILES = {"small": "none", **{f"small-{name}": name for name in FORMATS if name != "none"}}  # name -> number format
 
 
 def numbers(*shape: int) -> np.ndarray:
@@ -59,7 +60,7 @@ def gru() -> GRU:
 def main() -> None:
     """Write the files."""
     FOLDER.mkdir(exist_ok=True)
-    for name, number_format in (("small", "none"), ("small-int8", "int8")):
+    for name, number_format in FILES.items():
         path = FOLDER / f"{name}.edgernn"
         save(quantise(small_model(), number_format), path)
         print(f"{path}: {path.stat().st_size} bytes")

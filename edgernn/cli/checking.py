@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from edgernn.quantiser.drift import Drift
 
 FLOAT_LIMIT = 1e-5  # largest error, of the largest answer or of 1 where that is smaller
-INT8_LIMIT = 30.0  # least signal-to-noise ratio, dB
+# least signal-to-noise ratio, dB, of what is held in other formats: some 13 to 20 below what random weights give
+LIMITS = {"float16": 45.0, "int8": 30.0, "int8x16": 33.0, "int16": 75.0, "int4": 10.0}
 
 
 def recording(path: Path, model: Model) -> dict[str, Array]:
@@ -46,17 +47,19 @@ def recordings(path: Path, model: Model) -> list[dict[str, Array]]:
     return [recording(file, model) for file in files]
 
 
-def is_int8(model: Model) -> bool:
-    """Whether any weight is quantised."""
+def least_snr(model: Model) -> float | None:
+    """The least signal-to-noise ratio of a model whose weights are in fewer bits, by its coarsest format; else None."""
     from edgernn.layers.summary import number_format
 
-    return any(number_format(node.layer) == "int8" for node in model.nodes)
+    found = {number_format(node.layer) for node in model.nodes}
+    return min((LIMITS[name] for name in found if name in LIMITS), default=None)
 
 
 def within(model: Model, found: Drift, limit: float | None) -> bool:
-    """Whether one output is close enough: by error where the model is float, by signal-to-noise ratio where int8."""
-    if is_int8(model):
-        return found.max_error == 0 or found.snr >= (INT8_LIMIT if limit is None else limit)
+    """Whether one output is close enough: by error where the model is float32, else by signal-to-noise ratio."""
+    least = least_snr(model)
+    if least is not None:
+        return found.max_error == 0 or found.snr >= (least if limit is None else limit)
     return found.max_error <= (FLOAT_LIMIT if limit is None else limit) * max(1.0, found.peak)
 
 

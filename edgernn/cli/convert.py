@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgernn.cli.console import as_json
+from edgernn.cli.formats import formats, shown
 from edgernn.cli.settings import settings
 
 if TYPE_CHECKING:
@@ -32,9 +33,6 @@ NOISE = "Noise may be nothing like what the model was made for: name real frames
     help="The file to write.",
 )
 @click.option(
-    "--quantize", type=click.Choice(["none", "int8"]), default="none", show_default=True, help="Number format."
-)
-@click.option(
     "--calibrate",
     metavar="FILE-OR-FOLDER",
     type=click.Path(path_type=Path),
@@ -47,15 +45,10 @@ NOISE = "Noise may be nothing like what the model was made for: name real frames
     help="Inputs, and the outputs that the source framework computed, by name: the float model must give the same.",
 )
 @settings
+@formats
 @as_json
 def command(
-    source: Path,
-    output: Path,
-    quantize: str,
-    calibrate: Path | None,
-    reference: Path | None,
-    as_json: bool,
-    **given: Any,
+    source: Path, output: Path, calibrate: Path | None, reference: Path | None, as_json: bool, **given: Any
 ) -> None:
     """Convert IN.onnx to a file that the other commands run.
 
@@ -65,24 +58,41 @@ def command(
     """
     from edgernn.cli import console
     from edgernn.cli.checking import figures, reference_sentence, remark
-    from edgernn.conversion import convert
+    from edgernn.conversion import imported
 
     check_output(output, [source, *(path for path in (calibrate, reference) if path)])
+    chosen = {name: given.pop(name) for name in ("quantize", "min_snr", "layers", "static")}
     with console.working(f"reading {source}"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # which stand in the notes
-        model = convert(source, quantize=quantize, reference=reference, **given)
+        model = imported(source, reference, **given)
+    model = quantised(model, calibrate, chosen)
     for note in model.origin["notes"]:
         console.say(remark(note))
     model, found, verdict = checked(model, source, calibrate)
     model.save(output)
     size = output.stat().st_size
     if as_json:
-        shown = {"file": str(output), "bytes": size, "hash": model.hash, "parity": figures(found)}
-        console.print_json({**shown, **({"reference": model.origin["reference"]["outputs"]} if reference else {})})
+        shown_too = {"reference": model.origin["reference"]["outputs"]} if reference else {}
+        made = {"file": str(output), "bytes": size, "hash": model.hash, "parity": figures(found)}
+        console.print_json({**made, "auto": model.origin.get("auto"), **shown_too})
         return
+    if "auto" in model.origin:
+        console.out().print(shown(model.origin["auto"]))
     lines = [f"{output}: {model.parameters:,} weights, {console.size(size)}.", verdict]
     lines += [reference_sentence(model.origin["reference"])] if reference else []
     click.echo(console.plain("\n".join(lines)))
+
+
+def quantised(model: Model, calibrate: Path | None, given: dict[str, Any]) -> Model:
+    """The model in the formats that the options name, with its drift certificate."""
+    from edgernn.cli import console
+    from edgernn.cli.checking import recordings
+    from edgernn.conversion.formats import formatted
+
+    model.stream()  # compiles the kernels where need be, which shows its own progress
+    frames = recordings(calibrate, model) if calibrate else None
+    with console.working("quantising") as status:
+        return formatted(model, calibration=frames, progress=status.update, **given)
 
 
 def check_output(output: Path, read: list[Path]) -> None:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from edgernn.cli.console import as_json
+
+if TYPE_CHECKING:
+    from edgernn.layers.model import Model
+    from edgernn.quantiser.drift import Drift
 
 
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option(
     "--against",
-    required=True,
     metavar="IN.onnx",
     type=click.Path(path_type=Path),
-    help="The file that MODEL was converted from.",
+    help="The file that MODEL was converted from; without it, MODEL's own drift certificate is checked.",
 )
 @click.option(
     "--input", "source", metavar="FILE", type=click.Path(path_type=Path), help="Frames to compare on, instead of noise."
@@ -25,7 +30,8 @@ from edgernn.cli.console import as_json
 @click.option(
     "--limit",
     type=float,
-    help="float32: the largest error (default 1e-5, against a reference 1e-4); int8: the least SNR in dB (default 30).",
+    help="float32: the largest error (default 1e-5, against a reference 1e-4); quantised: the least SNR in dB "
+    "(by default 30 in int8).",
 )
 @click.option(
     "--reference",
@@ -36,7 +42,7 @@ from edgernn.cli.console import as_json
 @as_json
 def command(
     model: Path,
-    against: Path,
+    against: Path | None,
     source: Path | None,
     steps: int,
     limit: float | None,
@@ -45,12 +51,15 @@ def command(
 ) -> None:
     """Compare MODEL (.edgernn) with ONNX Runtime on IN.onnx, state carried all along; exit status 1 past the limit.
 
-    A float32 model is judged by its largest error (in units of the largest answer where that is above 1), an int8 model
-    by its signal-to-noise ratio. Growth is what the error of a frame gains in 1,000 frames.
+    Without --against nothing but MODEL is needed: it shows how far a quantised model drifted from the float one when it
+    was converted, and checks on this machine that its answers are, bit for bit, those that were measured.
+
+    A float32 model is judged by its largest error (in units of the largest answer where that is above 1), a quantised
+    model by its signal-to-noise ratio. Growth is what the error of a frame gains in 1,000 frames.
     """
     import edgernn
     from edgernn.cli import console
-    from edgernn.cli.checking import figures, is_int8, recordings, sentence, within
+    from edgernn.cli.checking import figures, least_snr, recordings, sentence, within
     from edgernn.conversion import analyse_again
     from edgernn.conversion.parity import parity
     from edgernn.conversion.reference import LIMIT, compared
@@ -58,6 +67,9 @@ def command(
     if reference and source:
         raise click.UsageError("--reference brings its own frames: leave out --input")
     loaded = edgernn.load(model)
+    if against is None:
+        check_certificate(loaded, limit, as_json)
+        return
     frames = recordings(source, loaded) if source else None
     loaded.stream()  # compiles the kernels where need be, which shows its own progress
     other = str(reference or "ONNX Runtime")
@@ -66,19 +78,50 @@ def command(
             found = compared(loaded, analyse_again(against, loaded), reference)
         else:
             found = parity(loaded, against, frames, steps)
-    limit = LIMIT if reference and limit is None and not is_int8(loaded) else limit
+    limit = LIMIT if reference and limit is None and least_snr(loaded) is None else limit
     good = all(within(loaded, drift, limit) for drift in found.values())
     if as_json:
         console.print_json({"within_limit": good, "outputs": figures(found)})
     else:
-        rows = [
-            (name, f"{d.frames:,}", f"{d.max_error:.3g}", f"{d.rms_error:.3g}", f"{d.snr:.1f}", f"{d.growth:.3g}")
-            for name, d in found.items()
-        ]
-        console.out().print(
-            console.table(("output", "frames ", "max error ", "RMS error ", "SNR, dB ", "growth "), rows)
-        )
+        show(found)
         frames_of = str(source or ("the reference" if reference else "noise"))
         click.echo(console.plain(f"{sentence(found, frames_of, other)} {'Within' if good else 'Past'} the limit."))
+    if not good:
+        raise click.exceptions.Exit(1)
+
+
+def show(found: Mapping[str, Drift]) -> None:
+    """The figures of each output port as a table."""
+    from edgernn.cli import console
+
+    rows = [
+        (name, f"{d.frames:,}", f"{d.max_error:.3g}", f"{d.rms_error:.3g}", f"{d.snr:.1f}", f"{d.growth:.3g}")
+        for name, d in found.items()
+    ]
+    console.out().print(console.table(("output", "frames ", "max error ", "RMS error ", "SNR, dB ", "growth "), rows))
+
+
+def check_certificate(model: Model, limit: float | None, as_json: bool) -> None:
+    """Check a quantised model's drift certificate on this machine; exit status 1 where it does not hold."""
+    from edgernn.cli import console
+    from edgernn.cli.checking import figures, within
+    from edgernn.conversion.certificate import figures_of, holds
+
+    found, frames = figures_of(model)
+    model.stream()  # compiles the kernels where need be, which shows its own progress
+    with console.working("running the certificate's frames"):
+        same = holds(model)
+    good = same and all(within(model, drift, limit) for drift in found.values())
+    if as_json:
+        console.print_json({"within_limit": good, "same_answers": same, "frames": frames, "outputs": figures(found)})
+    else:
+        show(found)
+        said = "are, bit for bit, those" if same else "are not those"
+        click.echo(
+            console.plain(
+                f"So far it drifted from the float model over {frames} when it was converted. Its answers on this "
+                f"machine {said} that were measured. {'Within' if good else 'Past'} the limit."
+            )
+        )
     if not good:
         raise click.exceptions.Exit(1)

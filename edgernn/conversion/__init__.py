@@ -1,6 +1,7 @@
 """From an ONNX file to a Model, and how close the two then are.
 
 In: an ONNX file, maybe samples. Out: a Model with its figures in `origin`; parity against ONNX Runtime.
+formats: the model in other number formats, which search finds and observe has samples for; certificate: its drift.
 May import: errors, layers, importer, quantiser, stream, NumPy; onnxruntime where it is used.
 """
 
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from edgernn.errors import BackendUnavailable, UnsupportedModel
 from edgernn.layers.model import Model
-from edgernn.quantiser import FORMATS, quantise
+from edgernn.quantiser import FORMATS
 
 if TYPE_CHECKING:
     from edgernn.importer import Report
@@ -26,6 +27,9 @@ def convert(
     source: str | Path,
     *,
     quantize: str = "none",
+    layers: Mapping[str, str] | None = None,
+    static: str | None = None,
+    min_snr: float | None = None,
     calibration: Any = None,
     state: Mapping[str, str] | None = None,
     constants: Mapping[str, Any] | None = None,
@@ -36,47 +40,63 @@ def convert(
 ) -> Model:
     """The streaming model in an ONNX file.
 
-    quantize: "none" (float32) or "int8". calibration: frames (T, n_in) or a list of such recordings (a mapping from
-    port to array each where there are several inputs), on which the model's answers are compared with ONNX Runtime's;
-    the figures are kept in `origin["parity"]`. state: pairs of state input and state output, where the graph leaves
-    them open. constants: inputs of the graph that are the same in every call, {"sr": 16000}, so that an If on them can
-    be resolved, and sizes of free dimensions that are not time, {"samples": 576}; a dimension without a name goes by
-    its input and axis, {"input:1": 576}. fix_torch_gru: repair the GRUs of a file that PyTorch's exporter wrote with
-    linear_before_reset=0. window: for a graph that needs the whole sequence (bidirectional, attention): run it on the
-    last so many frames, every `hop` frames (1 if not said). reference: an .npz file with inputs
-    and the outputs that the source framework computed from them, by the names of the graph's inputs and outputs; the
-    float model is compared with them, and the figures are kept in `origin["reference"]`. What should be known of the
-    graph though it stops nothing is in `origin["notes"]`; that the file is likely wrong is a warning too.
+    quantize: a number format, "none" (float32), "float16", "int8", "int8x16", "int16" or "int4"; or "auto", which finds
+    the smallest model that keeps the signal-to-noise ratio min_snr (dB) against float32, layer by layer. layers: others
+    for single layers, by name or pattern (see `quantiser.quantise`). static: fix the scales of activations by what the
+    calibration shows, with "max", "percentile" or "mse" (see `quantiser.reach`). calibration: frames (T, n_in) or a
+    list of such recordings (a mapping from port to array each where there are several inputs); weights of 8 and of 4
+    bits are rounded for them (see `quantiser.gptq`), and on them the model's answers are compared with ONNX Runtime's;
+    the figures are kept in `origin["parity"]`. How far a quantised model drifts from the float one is in
+    `origin["drift"]` (see `certificate`). All other arguments are those of `imported`.
+
+    Raises what `imported` raises, ValueError for an unknown format, BadInput for calibration, static, min_snr or layers
+    that do not fit, and BackendUnavailable where a package is missing.
+    """
+    from edgernn.conversion.formats import formatted
+    from edgernn.conversion.parity import parity, with_parity
+
+    if quantize not in (*FORMATS, "auto"):
+        raise ValueError(f"quantize='{quantize}': one of {', '.join(FORMATS)}, auto expected")
+    settings = {"state": state, "constants": constants, "fix_torch_gru": fix_torch_gru, "window": window, "hop": hop}
+    model = imported(source, reference, **settings)
+    model = formatted(model, quantize, layers, static, min_snr, calibration)
+    return model if calibration is None else with_parity(model, parity(model, source, calibration))
+
+
+def imported(source: str | Path, reference: str | Path | None = None, **settings: Any) -> Model:
+    """The float32 model in an ONNX file.
+
+    state: pairs of state input and state output, where the graph leaves them open. constants: inputs of the graph that
+    are the same in every call, {"sr": 16000}, so that an If on them can be resolved, and sizes of free dimensions that
+    are not time, {"samples": 576}; a dimension without a name goes by its input and axis, {"input:1": 576}.
+    fix_torch_gru: repair the GRUs of a file that PyTorch's exporter wrote with linear_before_reset=0. window: for a
+    graph that needs the whole sequence (bidirectional, attention): run it on the last so many frames, every `hop`
+    frames (1 if not said). reference: an .npz file with inputs and the outputs that the source framework computed from
+    them, by the names of the graph's inputs and outputs; the model is compared with them, and the figures are kept in
+    `origin["reference"]`. What should be known of the graph though it stops nothing is in `origin["notes"]`; that the
+    file is likely wrong is a warning too.
 
     Raises UnsupportedModel with every problem at once, and where the answers are not those of the reference,
-    BadModelFile for what is no sound ONNX file, ValueError for an unknown format, BadInput for calibration, constants
-    and references that do not fit and where there is no GRU to repair, and BackendUnavailable where a package is
-    missing.
+    BadModelFile for what is no sound ONNX file, BadInput for constants, windows and references that do not fit and
+    where there is no GRU to repair, and BackendUnavailable where a package is missing.
     """
-    if quantize not in FORMATS:
-        raise ValueError(f"quantize='{quantize}': one of {', '.join(FORMATS)} expected")
-    report = analyse(source, state=state, constants=constants, fix_torch_gru=fix_torch_gru, window=window, hop=hop)
+    report = analyse(source, **settings)
     if report.model is None:
         raise UnsupportedModel(report.problems)
     from edgernn.importer.repair import LIKELY_WRONG
 
     notes, suspicions = list(report.notes), [note for note in report.notes if note.startswith(LIKELY_WRONG)]
     found: dict[str, Any] = {"time": report.time, "states": dict(report.states), "notes": notes}
-    if window is not None:
-        found["window"] = window
+    if settings.get("window") is not None:
+        found["window"] = settings["window"]
     if reference is not None:
         from edgernn.conversion.reference import checked
 
         found["reference"] = checked(report.model, report, reference)
         found["notes"] = [note for note in notes if note not in suspicions]  # it is not wrong
     elif suspicions:
-        warnings.warn(f"{source}: {suspicions[0]}", stacklevel=2)
-    model = replace(quantise(report.model, quantize), origin={**report.model.origin, **found})
-    if calibration is None:
-        return model
-    from edgernn.conversion.parity import parity, with_parity
-
-    return with_parity(model, parity(model, source, calibration))
+        warnings.warn(f"{source}: {suspicions[0]}", stacklevel=3)
+    return replace(report.model, origin={**report.model.origin, **found})
 
 
 def analyse(source: str | Path, **settings: Any) -> Report:

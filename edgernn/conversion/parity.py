@@ -36,7 +36,7 @@ def parity(
     fit.
     """
     oracle = Oracle(source, model)
-    recordings = [noise(model.inputs, steps)] if frames is None else _recordings(model, frames)
+    recordings = [noise(model.inputs, steps)] if frames is None else recordings_of(model, frames)
     pairs: dict[str, list[tuple[Array, Array]]] = {port.name: [] for port in model.outputs}
     for recording in recordings:
         answers = model.stream().run(recording)
@@ -53,10 +53,11 @@ def with_parity(model: Model, figures: Mapping[str, Drift], frames: str = "calib
 
 def noted(figures: Mapping[str, Drift]) -> dict[str, dict[str, float | None]]:
     """The figures as the origin holds them: None for what is not finite."""
-    return {name: {key: _finite(value) for key, value in asdict(found).items()} for name, found in figures.items()}
+    return {name: {key: finite(value) for key, value in asdict(found).items()} for name, found in figures.items()}
 
 
-def _recordings(model: Model, frames: Any) -> list[dict[str, Array]]:
+def recordings_of(model: Model, frames: Any) -> list[dict[str, Array]]:
+    """Recordings as given to `parity`, each a mapping from port to frames. Raises BadInput where they are none."""
     given = list(frames) if isinstance(frames, (list, tuple)) else [frames]
     if not given or any(not isinstance(one, Mapping) and np.ndim(one) == 0 for one in given):
         raise BadInput("frames: an array (T, n_in), a mapping from port to array, or a list of these expected")
@@ -69,5 +70,6 @@ def _recordings(model: Model, frames: Any) -> list[dict[str, Array]]:
     return recordings
 
 
-def _finite(value: float) -> float | None:
+def finite(value: float) -> float | None:
+    """The value, or None where JSON has no number for it."""
     return value if math.isfinite(value) else None

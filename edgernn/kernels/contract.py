@@ -10,8 +10,17 @@ OPERANDS. An operand is, by its kind:
     f   float32, as its bits
 
 Values are float32 vectors in C order; buffers are 64-byte aligned and padded, so that a kernel may read and write whole
-registers. A quantised vector is QUANTISED_HEADER bytes that begin with its float32 scale, then `count` rows of int8,
-each padded to a multiple of 4. Tokens are int64.
+registers. Tokens are int64.
+
+A quantised vector is QUANTISED_HEADER bytes that begin with its float32 scale, then `count` rows of integers, of
+`quantised_stride` bytes each, filled up with zeros. Its reach is the largest number held, beyond which it is cut off; 0
+stands for the vector's own largest number. Its form is what the matrix it meets wants, a number of FORMS:
+
+    int8     numbers within -127..127, in fours
+    int8x16  within -32767..32767, in fours: as 16-bit numbers, or, for a set that stores int8 with an offset, as four
+             high bytes with that offset and four low bytes
+    int16    within -32767..32767, in pairs: two high parts, then two low parts, x = 256 high + low, both int16
+    int4     as int8 without any offset, in groups of 32, each with its sum times -8 as an int32 behind it
 
 May import: NumPy.
 """
@@ -58,9 +67,14 @@ class Opcode(IntEnum):
     GRU = 18
     LSTM = 19
     AFFINE_EXACT = 20
-    PUSH = 21
-    PUSH_TOKENS = 22
-    TOKENS = 23
+    AFFINE_I8X16 = 21
+    AFFINE_I16 = 22
+    AFFINE_I4 = 23
+    LOOKUP_I16 = 24
+    LOOKUP_I4 = 25
+    PUSH = 26
+    PUSH_TOKENS = 27
+    TOKENS = 28
 
 
 OPERANDS: dict[Opcode, tuple[str, ...]] = {
@@ -82,12 +96,18 @@ OPERANDS: dict[Opcode, tuple[str, ...]] = {
     Opcode.NORMALISE: ("w y", "r x", "i rows", "i cols", "f epsilon", "i centre"),
     Opcode.LOOKUP_F32: ("w y", "r tokens", "k table", "i count", "i cols", "i vocabulary"),
     Opcode.LOOKUP_I8: ("w y", "r tokens", "k table", "k scale", "i count", "i cols", "i vocabulary"),
-    Opcode.QUANTISE: ("w y", "r x", "i cols", "i count"),
+    Opcode.LOOKUP_I16: ("w y", "r tokens", "k table", "k scale", "i count", "i cols", "i vocabulary"),
+    Opcode.LOOKUP_I4: ("w y", "r tokens", "k table", "k scale", "k factor", "i count", "i cols", "i vocabulary"),
+    Opcode.QUANTISE: ("w y", "r x", "i cols", "i count", "i form", "f reach"),
     Opcode.AFFINE_F32: ("w y", "r x", "k panels", "k bias", "i rows", "i cols", "i count"),
     # the same with each product rounded and added in the order of the columns: what float32 layers of a quantised model
     # run, whose bits must be the same everywhere
     Opcode.AFFINE_EXACT: ("w y", "r x", "k panels", "k bias", "i rows", "i cols", "i count"),
     Opcode.AFFINE_I8: ("w y", "r x", "k panels", "k scale", "k offset", "k bias", "i rows", "i cols", "i count"),
+    # y = bias + (W q) * (row scale * scale of q), where W q is an exact integer that is rounded to float32 once
+    Opcode.AFFINE_I8X16: ("w y", "r x", "k panels", "k scale", "k offset", "k bias", "i rows", "i cols", "i count"),
+    Opcode.AFFINE_I16: ("w y", "r x", "k panels", "k scale", "k offset", "k bias", "i rows", "i cols", "i count"),
+    Opcode.AFFINE_I4: ("w y", "r x", "k panels", "k scale", "k factor", "k bias", "i rows", "i cols", "i count"),
     # from_x = W x + b and from_h = R h + b lie gate after gate, in ONNX order
     Opcode.RNN: ("w h_new", "r from_x", "r from_h", "i hidden", "i relu"),
     Opcode.GRU: ("w h_new", "r from_x", "r from_h", "r h", "i hidden"),
@@ -111,8 +131,16 @@ COMBINES = (
     "add", "sub", "mul", "div", "min", "max", "pow", "less", "less_equal", "greater", "greater_equal", "equal", "and",
     "or", "xor", "mod",
 )
+FORMS = ("int8", "int8x16", "int16", "int4")  # of quantised vectors: by the weights they are made for
+GROUP = 32  # columns of an int4 matrix that share a factor
 REDUCES = ("sum", "mean", "max", "min", "prod", "sum_square", "sum_abs")
 # fmt: on
+
+
+def quantised_stride(form: str, cols: int) -> int:
+    """Bytes of one row of a quantised vector."""
+    numbers, size = {"int8": (4, 4), "int8x16": (4, 8), "int16": (2, 8), "int4": (GROUP, GROUP + 4)}[form]
+    return -(-cols // numbers) * size
 
 
 class Backend(Protocol):
@@ -123,10 +151,13 @@ class Backend(Protocol):
         """The instruction set, or `reference`."""
 
     def pack(self, weight: NDArray[np.generic]) -> NDArray[np.uint8]:
-        """The bytes in which the kernels read a (rows, cols) matrix, float32 or int8."""
+        """The bytes in which the kernels read a (rows, cols) matrix: float32, int16, int8, or factors in uint8."""
+
+    def pack_nibbles(self, weight: NDArray[np.int8]) -> NDArray[np.uint8]:
+        """The same of a matrix in int4, all numbers within -8..7."""
 
     def pack_rows(self, values: NDArray[np.generic]) -> NDArray[np.uint8]:
         """One 32-bit number for each row of such a matrix (bias, scale)."""
 
     def offsets(self, weight: NDArray[np.int8]) -> NDArray[np.uint8]:
-        """int32 a row, added to its dot product to undo the unsigned form of the activations; may be empty."""
+        """int32 a row, added to its product with int8 (or high bytes) to undo their unsigned form; may be empty."""

@@ -5,7 +5,6 @@ It shares no code with the compiled kernels: weights lie row by row, and the ari
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Callable
 from typing import Any
 
@@ -14,18 +13,12 @@ from numpy.typing import NDArray
 
 from edgernn.kernels import contract as c
 from edgernn.kernels import reference_maths as maths
-from edgernn.kernels.contract import OPERANDS, QUANTISED_HEADER, WORDS, Opcode
+from edgernn.kernels.contract import OPERANDS, WORDS, Opcode
+from edgernn.kernels.memory import at
+from edgernn.kernels.reference_quantised import QuantisedInstructions
 
 Array = NDArray[Any]
 f32 = np.float32
-
-
-def at(address: int, count: int, kind: Any = np.float32) -> Array:
-    """`count` numbers at an address."""
-    if count == 0:
-        return np.empty(0, kind)
-    raw = (ctypes.c_uint8 * (count * np.dtype(kind).itemsize)).from_address(address)
-    return np.frombuffer(raw, kind)
 
 
 class ReferenceBackend:
@@ -36,6 +29,10 @@ class ReferenceBackend:
     def pack(self, weight: Array) -> NDArray[np.uint8]:
         """The matrix itself."""
         return np.ascontiguousarray(weight).reshape(-1).view(np.uint8)
+
+    def pack_nibbles(self, weight: Array) -> NDArray[np.uint8]:
+        """The matrix itself, a byte for each number."""
+        return self.pack(weight)
 
     def pack_rows(self, values: Array) -> NDArray[np.uint8]:
         """The numbers themselves."""
@@ -95,7 +92,7 @@ def _first_bad_frame(control: int, port: int, frames: int) -> int | None:
     return int(bad[0]) if len(bad) else None
 
 
-class _Walker:
+class _Walker(QuantisedInstructions):
     def __init__(self, control: int, arena: int, weights: int):
         self.control, self.arena, self.weights = control, arena, weights
 
@@ -201,21 +198,6 @@ class _Walker:
         rows = at(table, vocabulary * cols).reshape(vocabulary, cols)
         at(y, count * cols)[:] = rows[at(tokens, count, np.int64)].reshape(-1)
 
-    def lookup_i8(self, y: int, tokens: int, table: int, scale: int, count: int, cols: int, vocabulary: int) -> None:
-        rows, token = at(table, vocabulary * cols, np.int8).reshape(vocabulary, cols), at(tokens, count, np.int64)
-        at(y, count * cols)[:] = (rows[token].astype(np.float32) * at(scale, vocabulary)[token, None]).reshape(-1)
-
-    def quantise(self, y: int, x: int, cols: int, count: int) -> None:
-        values = at(x, cols * count)
-        found = maths.folded(np.abs(values), lambda v: v, maths.high, 0)
-        largest = found if found >= f32(1e-20) else f32(1e-20)
-        at(y, 1)[:] = largest / f32(127)
-        stride = -(-cols // 4) * 4
-        q = at(y + QUANTISED_HEADER, stride * count, np.int8).reshape(count, stride)
-        shifted = values * (f32(127) / largest) + maths.MAGIC
-        q[:, :cols] = shifted.view(np.int32).astype(np.int8).reshape(count, cols)
-        q[:, cols:] = 0
-
     def affine_f32(self, y: int, x: int, W: int, bias: int, rows: int, cols: int, count: int) -> None:
         weight, values = at(W, rows * cols).reshape(rows, cols), at(x, cols * count).reshape(count, cols)
         at(y, rows * count).reshape(count, rows)[:] = values @ weight.T + at(bias, rows)
@@ -226,15 +208,6 @@ class _Walker:
         for k in range(cols):
             total += values[:, k : k + 1] * weight[:, k]
         at(y, rows * count).reshape(count, rows)[:] = total + at(bias, rows)
-
-    def affine_i8(self, y: int, x: int, W: int, scale: int, offset: int, bias: int, *sizes: int) -> None:
-        rows, cols, count = sizes
-        stride = -(-cols // 4) * 4
-        q = at(x + QUANTISED_HEADER, stride * count, np.int8).reshape(count, stride)[:, :cols].astype(np.int64)
-        total = q @ at(W, rows * cols, np.int8).reshape(rows, cols).astype(np.int64).T
-        at(y, rows * count).reshape(count, rows)[:] = at(bias, rows) + total.astype(np.float32) * (
-            at(scale, rows) * at(x, 1)[0]
-        )
 
     def rnn(self, h_new: int, from_x: int, from_h: int, hidden: int, relu: int) -> None:
         total = at(from_x, hidden) + at(from_h, hidden)

@@ -19,12 +19,34 @@ Array = NDArray[Any]
 Shape = tuple[int, ...]
 
 
-@dataclass(frozen=True, eq=False)
-class Int8Matrix:
-    """Weights (rows, cols) in int8 with one scale a row: W = q * scale[:, None]."""
+@dataclass(frozen=True)
+class NumberFormat:
+    """How the weights of a matrix are held as integers."""
 
-    q: Array  # (rows, cols) int8, within -127..127
+    kind: type[np.signedinteger[Any]]
+    largest: int  # weights lie within -largest..largest
+    group: int = 0  # columns that share a factor; 0 where there are no factors
+
+
+# int8x16 holds what int8 does, and meets activations of 16 bits instead of 8; int16 has 16 on both sides, int4 meets 8
+FORMATS: dict[str, NumberFormat] = {
+    "int8": NumberFormat(np.int8, 127),
+    "int8x16": NumberFormat(np.int8, 127),
+    "int16": NumberFormat(np.int16, 32767),
+    "int4": NumberFormat(np.int8, 7, group=32),
+}
+
+
+@dataclass(frozen=True, eq=False)
+class QuantisedMatrix:
+    """Weights (rows, cols) as integers with one scale a row: W[r, c] = q[r, c] * factor[r, c // group] * scale[r]."""
+
+    q: Array  # (rows, cols) of the format's kind
     scale: Array  # (rows,) float32, finite and > 0
+    format: str = "int8"  # one of FORMATS
+    factor: Array | None = None  # (rows, ceil(cols / group)) uint8, where the format has groups
+    reach: Array | None = None  # (1,) float32 > 0: the largest activation held, beyond which it is cut off; None: each
+    # vector is scaled by its own largest number
 
     @property
     def shape(self) -> Shape:
@@ -33,20 +55,31 @@ class Int8Matrix:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of weights and scales."""
-        return int(self.q.nbytes + self.scale.nbytes)
+        """Bytes of all arrays as a file holds them: two weights of 4 bits in a byte."""
+        rows, cols = self.q.shape
+        saved = 0 if self.factor is None else rows * (cols // 2)
+        return sum(int(part.nbytes) for part in self.parts()) - saved
+
+    def parts(self) -> tuple[Array, ...]:
+        """All arrays."""
+        return tuple(part for part in (self.q, self.scale, self.factor, self.reach) if part is not None)
 
     def dense(self) -> Array:
         """The float32 matrix (rows, cols) that these weights stand for."""
-        return self.q.astype(np.float32) * self.scale[:, None]
+        q = self.q.astype(np.float32)
+        if self.factor is not None:
+            q *= self.factor.repeat(FORMATS[self.format].group, axis=1)[:, : q.shape[1]]
+        return q * self.scale[:, None]
 
 
-Matrix = Array | Int8Matrix
+Matrix = Array | QuantisedMatrix  # an array is of float32, or of float16 where that is how the file holds it
 
 
 def dense(weight: Matrix) -> Array:
     """The weight as an ordinary array, whatever its storage."""
-    return weight.dense() if isinstance(weight, Int8Matrix) else weight
+    if isinstance(weight, QuantisedMatrix):
+        return weight.dense()
+    return weight.astype(np.float32) if weight.dtype == np.float16 else weight
 
 
 @runtime_checkable
@@ -112,8 +145,9 @@ class Builder(Protocol):
 class Layer:
     """What one node of a model computes from one frame's values. Subclasses are frozen dataclasses.
 
-    Fields that hold arrays or an Int8Matrix are the weights; all other fields are attributes (numbers, strings, bools,
-    tuples of them). Both are stored under the field's name. `quantisable` names the fields that may hold an Int8Matrix.
+    Fields that hold arrays or a QuantisedMatrix are the weights; all other fields are attributes (numbers, strings,
+    bools, tuples of them). Both are stored under the field's name. `quantisable` names the fields that may hold a
+    QuantisedMatrix or float16.
     """
 
     quantisable: ClassVar[tuple[str, ...]] = ()
@@ -140,16 +174,16 @@ class Layer:
         return 0
 
     def weights(self) -> Iterator[tuple[str, Matrix]]:
-        """(field name, array or Int8Matrix) of every weight, in field order."""
+        """(field name, array or QuantisedMatrix) of every weight, in field order."""
         for field in fields(self):
             value = getattr(self, field.name)
-            if isinstance(value, (np.ndarray, Int8Matrix)):
+            if isinstance(value, (np.ndarray, QuantisedMatrix)):
                 yield field.name, value
 
     def attributes(self) -> dict[str, Any]:
         """Every field that is not a weight and not None."""
         held = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {k: v for k, v in held.items() if v is not None and not isinstance(v, (np.ndarray, Int8Matrix))}
+        return {k: v for k, v in held.items() if v is not None and not isinstance(v, (np.ndarray, QuantisedMatrix))}
 
 
 def volume(shape: Shape) -> int:

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
-from edgernn.layers.base import Array, Builder, Int8Matrix, Matrix, Ref
+import numpy as np
+
+from edgernn.layers.base import Array, Builder, Matrix, QuantisedMatrix, Ref
 
 MOST_STEPS = 1 << 14  # of all sequences in one frame: each is instructions of its own
 
 
 def rows(weight: Matrix, start: int, stop: int) -> Matrix:
     """The rows start..stop of a weight, in the same storage."""
-    if isinstance(weight, Int8Matrix):
-        return Int8Matrix(weight.q[start:stop], weight.scale[start:stop])
+    if isinstance(weight, QuantisedMatrix):
+        factor = None if weight.factor is None else weight.factor[start:stop]
+        return replace(weight, q=weight.q[start:stop], scale=weight.scale[start:stop], factor=factor)
     return weight[start:stop]
 
 
 def products(b: Builder, x: Ref, weight: Matrix, bias: Array | None, count: int) -> Iterator[Ref]:
     """weight @ x[p] + bias for each p < count, in order; x: (count, cols).
 
-    In int8 each is a product of its own, made when it is asked for: x[p] then has its own scale, as it would alone.
+    Quantised, each is a product of its own, made when it is asked for: x[p] then has its own scale, as it would alone.
     """
     size, cols = weight.shape
-    if isinstance(weight, Int8Matrix):
+    if isinstance(weight, QuantisedMatrix):
         yield from (b.affine(b.view(x, p * cols, cols), weight, bias) for p in range(count))
         return
     y = b.affine(x, weight, bias, count)
@@ -42,3 +46,23 @@ def extent(W: Matrix, R: Matrix, x: int, h: int) -> tuple[int, int]:
     if steps * count > MOST_STEPS:
         raise ValueError(f"{steps} steps of {count} sequences in one frame: at most {MOST_STEPS} in all")
     return steps, count
+
+
+def nibbles(q: Array) -> Array:
+    """q (rows, cols) within -7..7 as (rows, ceil(cols / 2)) uint8.
+
+    A byte holds q + 8 of two columns, the first in the low bits; where cols is odd, the last has 0 in the high ones.
+    """
+    pairs = np.pad((q + 8).astype(np.uint8), ((0, 0), (0, q.shape[1] % 2))).reshape(len(q), -1, 2)
+    return pairs[:, :, 0] | pairs[:, :, 1] << np.uint8(4)
+
+
+def from_nibbles(packed: Array) -> Array:
+    """What `nibbles` packed. Raises ValueError for other bytes."""
+    rows, half = packed.shape
+    plus = np.stack([packed & 15, packed >> 4], axis=2).reshape(rows, 2 * half)
+    odd = half > 0 and not plus[:, -1].any()
+    q = plus[:, : 2 * half - odd].astype(np.int8) - 8
+    if (q < -7).any():
+        raise ValueError("numbers of 4 bits within -7..7 expected")
+    return np.ascontiguousarray(q)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgernn.layers.base import Array, Int8Matrix, Layer, Shape, volume
+from edgernn.layers.base import Array, Layer, QuantisedMatrix, Shape, volume
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -136,7 +136,7 @@ class Model:
     def parameters(self) -> int:
         """How many weights there are; places in a Take are none."""
         weights = (weight for node in self.nodes for _, weight in node.layer.weights())
-        return sum(volume(w.shape) for w in weights if isinstance(w, Int8Matrix) or w.dtype.kind == "f")
+        return sum(volume(w.shape) for w in weights if isinstance(w, QuantisedMatrix) or w.dtype.kind == "f")
 
     @property
     def macs(self) -> int:
@@ -164,8 +164,9 @@ class Model:
             described = [type(node.layer).__name__, node.layer.attributes(), node.inputs, node.outputs]
             digest.update(json.dumps(described, sort_keys=True).encode())
             for name, weight in node.layer.weights():
-                parts = (weight.q, weight.scale) if isinstance(weight, Int8Matrix) else (weight,)
-                for part in parts:
+                if isinstance(weight, QuantisedMatrix) and weight.format != "int8":
+                    digest.update(weight.format.encode())
+                for part in weight.parts() if isinstance(weight, QuantisedMatrix) else (weight,):
                     digest.update(f"{name} {part.dtype.str} {part.shape}".encode())
                     digest.update(np.ascontiguousarray(part).tobytes())
         return digest.hexdigest()

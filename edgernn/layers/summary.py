@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from edgernn.layers.base import Int8Matrix, Layer, volume
+import numpy as np
+
+from edgernn.layers.base import Layer, QuantisedMatrix, volume
 from edgernn.layers.model import Model, Port
 
 
@@ -52,7 +54,7 @@ def node_facts(model: Model) -> Iterator[NodeFacts]:
                 " ".join("x".join(map(str, model.shapes[name])) or "1" for name in node.outputs),
                 number_format(node.layer),
                 sum(volume(weight.shape) for weight in weights),
-                sum(weight.nbytes for weight in weights),
+                stored_bytes(node.layer),
                 node.layer.macs(*(model.shapes[name] for name in node.inputs)),
             )
 
@@ -78,13 +80,17 @@ def port_text(port: Port) -> str:
 
 
 def number_format(layer: Layer) -> str:
-    """int8 where a weight is quantised, else the dtype of the weights; nothing for a layer without weights."""
+    """The format where a weight is quantised, else the dtype of the weights; nothing for a layer without weights."""
     weights = [weight for _, weight in layer.weights()]
-    if any(isinstance(weight, Int8Matrix) for weight in weights):
-        return "int8"
-    return next((weight.dtype.name for weight in weights if not isinstance(weight, Int8Matrix)), "")
+    quantised = (weight.format for weight in weights if isinstance(weight, QuantisedMatrix))
+    return next(quantised, next((weight.dtype.name for weight in weights if isinstance(weight, np.ndarray)), ""))
 
 
 def weight_bytes(model: Model) -> int:
     """Bytes of all weights as the file stores them."""
-    return sum(weight.nbytes for node in model.nodes for _, weight in node.layer.weights())
+    return sum(stored_bytes(node.layer) for node in model.nodes)
+
+
+def stored_bytes(layer: Layer) -> int:
+    """Bytes of a layer's weights as the file stores them."""
+    return sum(weight.nbytes for _, weight in layer.weights())

@@ -15,7 +15,14 @@ from edgernn.layers.base import Array
 
 KEY = "edgernn"
 MAX_HEADER = 100_000_000  # bytes; safetensors' own limit
-DTYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "I32": np.dtype("<i4"), "I8": np.dtype("i1")}
+DTYPES: dict[str, np.dtype[Any]] = {
+    "F32": np.dtype("<f4"),
+    "I32": np.dtype("<i4"),
+    "F16": np.dtype("<f2"),
+    "I16": np.dtype("<i2"),
+    "I8": np.dtype("i1"),
+    "U8": np.dtype("u1"),
+}
 
 # Parsed JSON can take some 200 bytes a bracket or comma: this many whatever the size of the file, and one in so many
 # bytes of it, keep the whole within ten times the file plus 30 MB.
@@ -23,7 +30,7 @@ FREE_PARTS, BYTES_A_PART = 150_000, 32
 
 
 def pack(text: str, tensors: Mapping[str, Array]) -> bytes:
-    """The bytes of a file with these tensors (float32, int32 or int8) and this text."""
+    """The bytes of a file with these tensors and this text."""
     contiguous = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
     return bytes(safetensors_numpy.save(contiguous, {KEY: text}))
 

@@ -7,14 +7,17 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any, get_type_hints
 
+import numpy as np
+
 from edgernn.errors import BadModelFile
 from edgernn.layers import LAYERS
-from edgernn.layers.base import Array, Int8Matrix, Layer, Matrix, volume
+from edgernn.layers.base import FORMATS, Array, Layer, Matrix, QuantisedMatrix, volume
 from edgernn.layers.model import Model, Node, Port, State
 from edgernn.modelfile.container import parse_json
 from edgernn.modelfile.fields import Mismatch, allows, restore
+from edgernn.modelfile.weights import restored, stored, tensor
 
-FORMAT = 1
+FORMAT = 1  # of the file; number formats are the weights' business
 LARGEST_FRAME = 1 << 26  # numbers in all values of one frame together: 256 MB of float32
 RHYTHM = {"hop", "window", "delay", "receptive_field"}
 KEYS = {"format", "inputs", "outputs", "states", "nodes", "origin", "hash"}
@@ -35,8 +38,8 @@ def encode(model: Model) -> tuple[str, dict[str, Array]]:
     tensors = {f"state.{i}": state.initial for i, state in enumerate(model.states)}
     for i, node in enumerate(model.nodes):
         for name, weight in node.layer.weights():
-            if isinstance(weight, Int8Matrix):
-                tensors |= {f"{i}.{name}.q": weight.q, f"{i}.{name}.scale": weight.scale}
+            if isinstance(weight, QuantisedMatrix):
+                tensors |= stored(f"{i}.{name}", weight)
             else:
                 tensors[f"{i}.{name}"] = weight
     return json.dumps(described, sort_keys=True, separators=(",", ":"), allow_nan=False), tensors
@@ -187,14 +190,15 @@ def _layer(kind: type[Layer], index: int, node: str, attributes: object, left: d
 
 
 def _weight(left: dict[str, Array], name: str, kind: type[Layer], field: str) -> Matrix | None:
+    quantisable = field in kind.quantisable
     if name in left:
+        if quantisable and left[name].dtype == np.float16:
+            return _take(left, name, "float16")
         return _take(left, name, "int32" if field == "index" else "float32")
-    if field not in kind.quantisable or f"{name}.q" not in left:
+    format = next((format for format in FORMATS if f"{name}.{tensor(format)}" in left), None)
+    if format is None or not quantisable:
         return None
-    q, scale = _take(left, f"{name}.q", "int8"), _take(left, f"{name}.scale", "float32")
-    if q.ndim != 2 or scale.shape != q.shape[:1] or (q == -128).any() or not (scale > 0).all():
-        raise BadModelFile(f"tensors '{name}.q' and '.scale' are not int8 within -127..127 with one scale > 0 a row")
-    return Int8Matrix(q, scale)
+    return restored(name, format, f"{name}.reach" in left, lambda name, dtype: _take(left, name, dtype))
 
 
 def _take(left: dict[str, Array], name: str, dtype: str) -> Array:

@@ -8,11 +8,34 @@ from typing import cast
 
 import numpy as np
 
-from edgernn.kernels.contract import ALIGNMENT, COMBINES, MAPS, QUANTISED_HEADER, REDUCES, Backend, Opcode
-from edgernn.layers.base import Array, Int8Matrix, Matrix, Ref
-from edgernn.layers.matrix import extent, products
+from edgernn.kernels.contract import (
+    ALIGNMENT,
+    COMBINES,
+    FORMS,
+    MAPS,
+    QUANTISED_HEADER,
+    REDUCES,
+    Backend,
+    Opcode,
+    quantised_stride,
+)
+from edgernn.layers.base import Array, Matrix, QuantisedMatrix, Ref
+from edgernn.layers.matrix import extent, nibbles, products
 
 CONSTANT = -1
+# by number format: the product with a matrix, and a row of a table
+AFFINE = {
+    "int8": Opcode.AFFINE_I8,
+    "int8x16": Opcode.AFFINE_I8X16,
+    "int16": Opcode.AFFINE_I16,
+    "int4": Opcode.AFFINE_I4,
+}
+LOOKUP = {
+    "int8": Opcode.LOOKUP_I8,
+    "int8x16": Opcode.LOOKUP_I8,
+    "int16": Opcode.LOOKUP_I16,
+    "int4": Opcode.LOOKUP_I4,
+}
 
 
 @dataclass(frozen=True)
@@ -36,6 +59,15 @@ class Instruction:
 
     opcode: Opcode
     operands: tuple[Place | int | float, ...]
+
+
+@dataclass(frozen=True)
+class Quantised:
+    """How a vector is quantised."""
+
+    cols: int  # in a row
+    form: str  # one of FORMS
+    reach: float  # the largest number held; 0: the vector's own
 
 
 @dataclass
@@ -78,7 +110,7 @@ class Lowering:
         self.weights = Weights()
         self.code: list[Instruction] = []
         self.buffers: list[int] = []  # bytes of each
-        self.quantised: dict[tuple[Place, int], Place] = {}
+        self.quantised: dict[tuple[Place, Quantised], Place] = {}
         # by id of weight and bias, which are kept lest another takes that id
         self.packed: dict[tuple[int, int], tuple[Matrix, Array | None, tuple[int, ...]]] = {}
 
@@ -95,27 +127,31 @@ class Lowering:
         flat = np.asarray(values, np.float32).reshape(-1)
         return Place(CONSTANT, self.weights.add(flat) // 4, flat.size)
 
-    def quantise(self, x: Ref, cols: int) -> Place:
-        """x in int8, quantised once however many read it."""
+    def quantise(self, x: Ref, how: Quantised) -> Place:
+        """x quantised, once however many read it."""
         source = cast(Place, x)
-        known = self.quantised.get((source, cols))
+        known = self.quantised.get((source, how))
         if known is None:
-            known = self.quantised_buffer(source.size, cols)
-            self.emit(Opcode.QUANTISE, known, source, cols, source.size // cols)
-            self.quantised[source, cols] = known
+            known = self.quantised[source, how] = self.quantised_buffer(source.size, how)
+            self.emit_quantise(known, source, how)
         return known
 
-    def quantised_buffer(self, size: int, cols: int) -> Place:
-        """A buffer for a quantised vector of `size` numbers in rows of `cols`."""
-        return self.buffer(QUANTISED_HEADER + size // cols * (-(-cols // 4) * 4), item=1)
+    def quantised_buffer(self, size: int, how: Quantised) -> Place:
+        """A buffer for a quantised vector of `size` numbers."""
+        return self.buffer(QUANTISED_HEADER + size // how.cols * quantised_stride(how.form, how.cols), item=1)
+
+    def emit_quantise(self, y: Place, x: Place, how: Quantised) -> None:
+        """Append the instruction that quantises x into y."""
+        self.emit(Opcode.QUANTISE, y, x, how.cols, x.size // how.cols, FORMS.index(how.form), how.reach)
 
     def affine(self, x: Ref, weight: Matrix, bias: Array | None, count: int = 1) -> Place:
         rows, cols = weight.shape
         if x.size != cols * count:
             raise ValueError(f"a weight of shape {weight.shape} does not fit {x.size} numbers in {count} rows")
         y, packed = self.buffer(rows * count), self._packed(weight, bias)
-        if isinstance(weight, Int8Matrix):
-            self.emit(Opcode.AFFINE_I8, y, self.quantise(x, cols), *packed, rows, cols, count)
+        if isinstance(weight, QuantisedMatrix):
+            how = Quantised(cols, weight.format, 0.0 if weight.reach is None else float(weight.reach[0]))
+            self.emit(AFFINE[weight.format], y, self.quantise(x, how), *packed, rows, cols, count)
         else:
             self.emit(self.affine_float, y, cast(Place, x), *packed, rows, cols, count)
         return y
@@ -126,14 +162,21 @@ class Lowering:
         if known is None:
             offset = np.zeros(weight.shape[0], np.float32) if bias is None else bias.astype(np.float32)
             packed_bias = self.weights.add(self.backend.pack_rows(offset))
-            if isinstance(weight, Int8Matrix):
-                panels = self.weights.add(self.backend.pack(weight.q))
-                scale = self.weights.add(self.backend.pack_rows(weight.scale.astype(np.float32)))
-                where: tuple[int, ...] = panels, scale, self.weights.add(self.backend.offsets(weight.q)), packed_bias
+            if isinstance(weight, QuantisedMatrix):
+                where: tuple[int, ...] = *self._packed_integers(weight), packed_bias
             else:
                 where = self.weights.add(self.backend.pack(weight.astype(np.float32))), packed_bias
             known = self.packed[id(weight), id(bias)] = weight, bias, where
         return known[2]
+
+    def _packed_integers(self, weight: QuantisedMatrix) -> tuple[int, int, int]:
+        """Where the panels, the scales and the factors (or else the offsets) of a matrix lie."""
+        scale = self.weights.add(self.backend.pack_rows(weight.scale.astype(np.float32)))
+        if weight.factor is None:
+            panels, extra = self.backend.pack(weight.q), self.backend.offsets(weight.q)
+        else:
+            panels, extra = self.backend.pack_nibbles(weight.q), self.backend.pack(weight.factor)
+        return self.weights.add(panels), scale, self.weights.add(extra)
 
     def map(self, function: str, x: Ref, alpha: float = 0.0, beta: float = 0.0) -> Place:
         y = self.buffer(x.size)
@@ -202,9 +245,10 @@ class Lowering:
     def lookup(self, token: Ref, table: Matrix) -> Place:
         vocabulary, cols = table.shape
         y = self.buffer(token.size * cols)
-        if isinstance(table, Int8Matrix):
-            stored = self.weights.add(table.q), self.weights.add(table.scale)
-            self.emit(Opcode.LOOKUP_I8, y, cast(Place, token), *stored, token.size, cols, vocabulary)
+        if isinstance(table, QuantisedMatrix):
+            q = table.q if table.factor is None else nibbles(table.q)
+            stored = (self.weights.add(part) for part in (q, *table.parts()[1:]))
+            self.emit(LOOKUP[table.format], y, cast(Place, token), *stored, token.size, cols, vocabulary)
         else:
             offset = self.weights.add(table.astype(np.float32))
             self.emit(Opcode.LOOKUP_F32, y, cast(Place, token), offset, token.size, cols, vocabulary)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgernn.kernels.contract import OPERANDS, WORDS, Backend, Opcode
-from edgernn.layers.base import Array, Int8Matrix, volume
+from edgernn.layers.base import Array, QuantisedMatrix, volume
 from edgernn.layers.model import Model, Port
 from edgernn.planner.arena import layout
 from edgernn.planner.lower import Instruction, Lowering, Place
@@ -64,7 +64,7 @@ class Plan:
 def make_plan(model: Model, backend: Backend) -> Plan:
     """Lower every node, settle the states, place the buffers and write the program."""
     weights = (weight for node in model.nodes for _, weight in node.layer.weights())
-    low = Lowering(backend, exact=any(isinstance(weight, Int8Matrix) for weight in weights))
+    low = Lowering(backend, exact=any(isinstance(weight, QuantisedMatrix) for weight in weights))
     carried = Carried(low)
     pushed, values = _enter(low, carried, model)
     for state in model.states:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from edgernn.kernels.contract import OPERANDS, Opcode
-from edgernn.planner.lower import Instruction, Lowering, Place
+from edgernn.planner.lower import Instruction, Lowering, Place, Quantised
 
 # (opcode, written operand, read operand) that may be one buffer: each number is read before it is written, and by no
 # later register of the same instruction
@@ -95,9 +95,9 @@ class Carried:
 
     def _replace(self, state: Place, source: Place) -> None:
         low = self.lowering
-        for (of, cols), quantised in list(low.quantised.items()):
+        for (of, how), quantised in list(low.quantised.items()):
             if of == state:
-                self._carry_quantised(source, cols, quantised)
+                self._carry_quantised(source, how, quantised)
         alone = source.buffer >= 0 and source.start == 0 and source.buffer not in self.persistent
         whole = alone and low.buffers[source.buffer] == low.buffers[state.buffer]
         if whole and can_replace(low.code, state.buffer, source.buffer):
@@ -105,15 +105,15 @@ class Carried:
         else:
             low.emit(Opcode.COPY, state, source, state.size)
 
-    def _carry_quantised(self, source: Place, cols: int, quantised: Place) -> None:
+    def _carry_quantised(self, source: Place, how: Quantised, quantised: Place) -> None:
         """The instruction that quantises the state moves to `prepare`; its buffer is refilled from the source."""
         low = self.lowering
         first = next(n for n, i in enumerate(low.code) if i.opcode == Opcode.QUANTISE and i.operands[0] == quantised)
         self.prepare.append(low.code.pop(first))
         self.persistent.append(quantised.buffer)
-        again = next((p for (of, c), p in low.quantised.items() if c == cols and self._now(of) == source), None)
+        again = next((p for (of, h), p in low.quantised.items() if h == how and self._now(of) == source), None)
         free = again is not None and again.buffer not in self.persistent
         if again is not None and free and can_replace(low.code, quantised.buffer, again.buffer):
             self._rename(again.buffer, quantised.buffer)
         else:
-            low.emit(Opcode.QUANTISE, quantised, source, cols, source.size // cols)
+            low.emit_quantise(quantised, source, how)

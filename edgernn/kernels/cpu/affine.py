@@ -1,4 +1,4 @@
-"""QUANTISE, AFFINE and LOOKUP: weights times values.
+"""AFFINE and LOOKUP in float32 and int8: weights times values.
 
 Rows lie in tiles of four registers side by side, then in single registers; see `edgernn.kernels.panels`.
 """
@@ -15,62 +15,29 @@ from edgernn.kernels.cpu.dots import (
     dot4_exact,
     dot4_f,
     dot4_i8,
-    row_max_abs,
 )
 from edgernn.kernels.cpu.elementwise import arg, read
 from edgernn.kernels.cpu.functions import function, kernel
 from edgernn.kernels.cpu.isa import ISA
-from edgernn.kernels.cpu.maths import MAGIC, ZERO
 from edgernn.kernels.cpu.vector import (
     BYTES,
     LANES,
     F,
     I,
     N,
-    as_int,
-    f32,
-    first,
     i32,
     load_1f,
     load_1n,
     load_8,
     load_f,
     load_i,
-    splat_f,
     store_1f,
-    store_8,
     store_f,
     to_float,
-    where,
 )
 
 OFFSET = i32(ISA.offset)
 NONE = i32(0)
-FULL = f32(127.0)
-LEAST = f32(1e-20)  # below this a vector counts as zeros
-
-
-@function(I, F, types.float32)
-def quantised(x, inverse):
-    """Round x * inverse to the nearest integer, half to even; within -127..127."""
-    return as_int(x * inverse + MAGIC) + OFFSET
-
-
-@kernel
-def quantise(a, arena, weights, control):
-    """QUANTISE: y = x / scale in int8, scale = max |x| / 127 over all rows."""
-    y, x, cols, count = arena + arg(a, 0), read(a, 1, arena, weights), arg(a, 2), arg(a, 3)
-    largest = row_max_abs(x, cols * count, ZERO)
-    if largest < LEAST:
-        largest = LEAST
-    store_1f(y, largest / FULL)
-    inverse = FULL / largest
-    q, stride = y + QUANTISED_HEADER, (cols + 3) & -4
-    for row in range(count):
-        for k in range(0, cols, LANES):
-            value = where(first(cols - k), load_f(x + 4 * (row * cols + k)), splat_f(ZERO))
-            store_8(q + row * stride + k, quantised(value, inverse))
-    return 0
 
 
 @function(F, I, N, N, N, types.float32)

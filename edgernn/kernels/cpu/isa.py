@@ -1,4 +1,4 @@
-"""The instruction set that is being compiled for, and the one operation that each does in its own way."""
+"""The instruction set that is being compiled for, and the integer products that each has in its own way."""
 
 from __future__ import annotations
 
@@ -20,52 +20,113 @@ def call(b: Any, name: str, result: Any, *args: Any) -> Any:
     return b.call(known, args)
 
 
-def _avx512vnni(b: Any, acc: Any, x: Any, w: Any) -> Any:
-    return call(b, "llvm.x86.avx512.vpdpbusd.512", acc.type, acc, x, w)
-
-
-def _avxvnni(b: Any, acc: Any, x: Any, w: Any) -> Any:
-    return call(b, "llvm.x86.avx512.vpdpbusd.256", acc.type, acc, x, w)
+def _vpdpbusd(b: Any, acc: Any, x: Any, w: Any) -> Any:
+    return call(b, f"llvm.x86.avx512.vpdpbusd.{32 * acc.type.count}", acc.type, acc, x, w)
 
 
 def _avx512(b: Any, acc: Any, x: Any, w: Any) -> Any:
     """As _avx2; there is no sign instruction of this width, but a masked subtraction."""
-    words = ir.VectorType(I16, acc.type.count * 2)
     magnitude = call(b, "llvm.abs.v64i8", x.type, x, ir.Constant(ir.IntType(1), 0))
     signed = b.select(b.icmp_signed("<", x, x.type(None)), b.sub(x.type(None), w), w)
-    pairs = call(b, "llvm.x86.avx512.pmaddubs.w.512", words, magnitude, signed)
-    ones = ir.Constant(words, [1] * words.count)
-    return b.add(acc, call(b, "llvm.x86.avx512.pmaddw.d.512", acc.type, pairs, ones))
+    return _pmaddwd(b, acc, _pmaddubsw(b, magnitude, signed), _ones(acc))
 
 
 def _avx2(b: Any, acc: Any, x: Any, w: Any) -> Any:
     """|x| times w with the sign of x: pairs stay within 2 * 127 * 127, below int16's saturation."""
-    bytes_, words = x.type, ir.VectorType(I16, acc.type.count * 2)
-    magnitude = call(b, "llvm.abs.v32i8", bytes_, x, ir.Constant(ir.IntType(1), 0))
-    signed = call(b, "llvm.x86.avx2.psign.b", bytes_, w, x)
-    pairs = call(b, "llvm.x86.avx2.pmadd.ub.sw", words, magnitude, signed)
-    ones = ir.Constant(words, [1] * words.count)
-    return b.add(acc, call(b, "llvm.x86.avx2.pmadd.wd", acc.type, pairs, ones))
+    magnitude = call(b, "llvm.abs.v32i8", x.type, x, ir.Constant(ir.IntType(1), 0))
+    signed = call(b, "llvm.x86.avx2.psign.b", x.type, w, x)
+    return _pmaddwd(b, acc, _pmaddubsw(b, magnitude, signed), _ones(acc))
 
 
 def _portable(b: Any, acc: Any, x: Any, w: Any) -> Any:
     """Neighbours are added twice, a shape that LLVM knows as pmaddwd, or smull and sadalp."""
     wide = ir.VectorType(I32, acc.type.count * 4)
-    return b.add(acc, _pairs(b, _pairs(b, b.mul(b.sext(x, wide), b.sext(w, wide)))))
+    return b.add(acc, pairs(b, pairs(b, b.mul(b.sext(x, wide), b.sext(w, wide)))))
 
 
-def _pairs(b: Any, x: Any) -> Any:
+def _ones(acc: Any) -> Any:
+    return ir.Constant(ir.VectorType(I16, acc.type.count * 2), [1] * (acc.type.count * 2))
+
+
+def _pmaddubsw(b: Any, x: Any, w: Any) -> Any:
+    """int16: sums of two products, x unsigned, w signed."""
+    words = ir.VectorType(I16, x.type.count // 2)
+    return call(b, f"llvm.x86.{'avx512.pmaddubs.w.512' if ISA.lanes == 16 else 'avx2.pmadd.ub.sw'}", words, x, w)
+
+
+def _pmaddwd(b: Any, acc: Any, x: Any, w: Any) -> Any:
+    name = "avx512.pmaddw.d.512" if ISA.lanes == 16 else "avx2.pmadd.wd"
+    return b.add(acc, call(b, f"llvm.x86.{name}", acc.type, x, w))
+
+
+def _vpdpwssd(b: Any, acc: Any, x: Any, w: Any) -> Any:
+    return call(b, f"llvm.x86.avx512.vpdpwssd.{32 * acc.type.count}", acc.type, acc, x, w)
+
+
+def _pairs_of_products(b: Any, acc: Any, x: Any, w: Any) -> Any:
+    wide = ir.VectorType(I32, acc.type.count * 2)
+    return b.add(acc, pairs(b, b.mul(b.sext(x, wide), b.sext(w, wide))))
+
+
+def pairs(b: Any, x: Any) -> Any:
     """x[2i] + x[2i + 1]."""
     half = x.type.count // 2
     masks = (ir.Constant(ir.VectorType(I32, half), [2 * i + odd for i in range(half)]) for odd in (0, 1))
     return b.add(*(b.shuffle_vector(x, ir.Constant(x.type, ir.Undefined), mask) for mask in masks))
 
 
-# acc[i] + sum over j < 4 of x[4i + j] * w[4i + j]: acc int32, w int8, x int8 (unsigned where the set has an offset)
-dot4 = {
-    "avx512vnni": _avx512vnni,
-    "avxvnni": _avxvnni,
-    "avx512": _avx512,
-    "avx2": _avx2,
-    "portable": _portable,
+class Nibbles:
+    """Sums over a group of 32 columns: numbers of 4 bits, plus 8, times signed bytes; then times the group's factors.
+
+    The sum starts at -8 times the sum of the bytes, which undoes the 8s. Here it is kept in int32.
+    """
+
+    def __init__(self, dot: Any):
+        self._dot = dot
+
+    def start(self, b: Any, correction: Any) -> Any:
+        """The sum before the first product; correction: int32 lanes, all the same."""
+        return correction
+
+    def add(self, b: Any, total: Any, w: Any, x: Any) -> Any:
+        """total + products; w: bytes within 0..15, x: signed bytes."""
+        return self._dot(b, total, w, x)
+
+    def times(self, b: Any, total: Any, factor: Any) -> Any:
+        """The whole sum times the factors, bytes within 0..255; it fits int16, so one multiplication of halves does."""
+        return b.mul(total, b.zext(factor, total.type))
+
+
+class NibblesInWords(Nibbles):
+    """The same in int16, each lane's sum in two halves: no half leaves int16.
+
+    With X the group's sum of bytes and E the sum over the half's 16 columns, the low half ends as
+    sum(q x) + 8 E - 8 X, the high one as sum(q x) + 8 E: within 16 * 7 * 127 + 8 * 16 * 127 = 30,480.
+    """
+
+    def start(self, b: Any, correction: Any) -> Any:
+        """All of the correction, which fits int16, in the low half."""
+        low = b.and_(correction, ir.Constant(correction.type, [0xFFFF] * correction.type.count))
+        return b.bitcast(low, ir.VectorType(I16, 2 * correction.type.count))
+
+    def add(self, b: Any, total: Any, w: Any, x: Any) -> Any:
+        """Halves wrap on the way and are right at the end."""
+        return b.add(total, _pmaddubsw(b, w, x))
+
+    def times(self, b: Any, total: Any, factor: Any) -> Any:
+        """Both halves times the factor, added."""
+        lanes, zero = factor.type.count, factor.type.count
+        twice = ir.Constant(ir.VectorType(I32, 4 * lanes), [n for i in range(lanes) for n in (i, zero, i, zero)])
+        both = b.bitcast(b.shuffle_vector(factor, factor.type(None), twice), total.type)
+        return _pmaddwd(b, ir.VectorType(I32, lanes)(None), total, both)
+
+
+# dot4: acc[i] + sum over j < 4 of x[4i + j] * w[4i + j]: acc int32, w int8, x int8 (unsigned where the set has an
+# offset); dot2: the same of two, all int16; nibbles: see there
+dot4, dot2, nibbles = {
+    "avx512vnni": (_vpdpbusd, _vpdpwssd, Nibbles(_vpdpbusd)),
+    "avxvnni": (_vpdpbusd, _vpdpwssd, Nibbles(_vpdpbusd)),
+    "avx512": (_avx512, _pmaddwd, NibblesInWords(None)),
+    "avx2": (_avx2, _pmaddwd, NibblesInWords(None)),
+    "portable": (_portable, _pairs_of_products, Nibbles(_portable)),
 }[ISA.name]

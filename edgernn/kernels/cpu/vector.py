@@ -14,12 +14,12 @@ from numba import types
 from numba.core.typing.templates import ConcreteTemplate, infer_global, signature
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
-from edgernn.kernels.cpu.isa import I8, I32, ISA, call
+from edgernn.kernels.cpu.isa import I8, I16, I32, ISA, call
 
 LANES = ISA.lanes
 BYTES = LANES * 4
 I64 = ir.IntType(64)
-FV, IV, BV = (ir.VectorType(t, LANES) for t in (ir.FloatType(), I32, I8))
+FV, IV, BV, HV = (ir.VectorType(t, LANES) for t in (ir.FloatType(), I32, I8, I16))
 MASK = ir.VectorType(ir.IntType(1), LANES)
 
 
@@ -104,7 +104,7 @@ _operator(operator.lshift, I, I, I, lambda b, x, y: b.shl(x, y))
 _operator(operator.rshift, I, I, I, lambda b, x, y: b.lshr(x, y))
 
 
-def _define(name: str, result: Any, args: tuple[Any, ...], emit: Any) -> Any:
+def define(name: str, result: Any, args: tuple[Any, ...], emit: Any) -> Any:
     """An intrinsic function of these argument types."""
 
     def found() -> Any:
@@ -135,35 +135,37 @@ def _scalar(kind: Any) -> Any:
     return lambda b, p: b.load(pointer(b, p, kind), align=4)
 
 
-load_f = _define("load_f", F, (N,), _load(FV))
-load_i = _define("load_i", I, (N,), _load(IV))
-store_f = _define("store_f", N, (N, F), _store)
-load_1f = _define("load_1f", types.float32, (N,), _scalar(ir.FloatType()))
-load_1i = _define("load_1i", types.int32, (N,), _scalar(I32))
-load_1n = _define("load_1n", N, (N,), _scalar(I64))
-store_1f = _define("store_1f", N, (N, types.float32), _store)
-store_1i = _define("store_1i", N, (N, types.int32), _store)
-store_1n = _define("store_1n", N, (N, N), _store)
-load_8 = _define("load_8", I, (N,), lambda b, p: b.sext(b.load(pointer(b, p, BV), align=1), IV))
-store_8 = _define(
+load_f = define("load_f", F, (N,), _load(FV))
+load_i = define("load_i", I, (N,), _load(IV))
+store_f = define("store_f", N, (N, F), _store)
+load_1f = define("load_1f", types.float32, (N,), _scalar(ir.FloatType()))
+load_1i = define("load_1i", types.int32, (N,), _scalar(I32))
+load_1n = define("load_1n", N, (N,), _scalar(I64))
+store_1f = define("store_1f", N, (N, types.float32), _store)
+store_1i = define("store_1i", N, (N, types.int32), _store)
+store_1n = define("store_1n", N, (N, N), _store)
+load_1b = define("load_1b", N, (N,), lambda b, p: b.zext(b.load(pointer(b, p, I8), align=1), I64))
+load_16 = define("load_16", I, (N,), lambda b, p: b.sext(b.load(pointer(b, p, HV), align=1), IV))
+load_8 = define("load_8", I, (N,), lambda b, p: b.sext(b.load(pointer(b, p, BV), align=1), IV))
+store_8 = define(
     "store_8", N, (N, I), lambda b, p, v: (b.store(b.trunc(v, BV), pointer(b, p, BV), align=1), ir.Constant(I64, 0))[1]
 )
-splat_f = _define("splat_f", F, (types.float32,), lambda b, x: splat(b, x))
-splat_i = _define("splat_i", I, (types.int32,), lambda b, x: splat(b, x))
-as_int = _define("as_int", I, (F,), lambda b, x: b.bitcast(x, IV))
-as_float = _define("as_float", F, (I,), lambda b, x: b.bitcast(x, FV))
-to_float = _define("to_float", F, (I,), lambda b, x: b.sitofp(x, FV))
-sqrt = _define("sqrt", F, (F,), lambda b, x: call(b, f"llvm.sqrt.v{LANES}f32", FV, x))
-where = _define("where", F, (I, F, F), lambda b, m, x, y: b.select(b.icmp_signed("!=", m, IV(None)), x, y))
-low = _define("low", F, (F, F), lambda b, x, y: b.select(b.fcmp_ordered("<", x, y), x, y))
-high = _define("high", F, (F, F), lambda b, x, y: b.select(b.fcmp_ordered(">", x, y), x, y))
-bits_float = _define("bits_float", types.float32, (N,), lambda b, x: b.bitcast(b.trunc(x, I32), ir.FloatType()))
+splat_f = define("splat_f", F, (types.float32,), lambda b, x: splat(b, x))
+splat_i = define("splat_i", I, (types.int32,), lambda b, x: splat(b, x))
+as_int = define("as_int", I, (F,), lambda b, x: b.bitcast(x, IV))
+as_float = define("as_float", F, (I,), lambda b, x: b.bitcast(x, FV))
+to_float = define("to_float", F, (I,), lambda b, x: b.sitofp(x, FV))
+sqrt = define("sqrt", F, (F,), lambda b, x: call(b, f"llvm.sqrt.v{LANES}f32", FV, x))
+where = define("where", F, (I, F, F), lambda b, m, x, y: b.select(b.icmp_signed("!=", m, IV(None)), x, y))
+low = define("low", F, (F, F), lambda b, x, y: b.select(b.fcmp_ordered("<", x, y), x, y))
+high = define("high", F, (F, F), lambda b, x, y: b.select(b.fcmp_ordered(">", x, y), x, y))
+bits_float = define("bits_float", types.float32, (N,), lambda b, x: b.bitcast(b.trunc(x, I32), ir.FloatType()))
 
 
 def _indices(b: Any, n: Any) -> Any:
     return b.icmp_signed("<", ir.Constant(IV, list(range(LANES))), splat(b, b.trunc(n, I32)))
 
 
-first = _define("first", I, (N,), lambda b, n: _mask(b, _indices(b, n)))
+first = define("first", I, (N,), lambda b, n: _mask(b, _indices(b, n)))
 f32 = np.float32
 i32 = np.int32

@@ -45,7 +45,9 @@ def test_no_weight_moves_by_more_than_half_a_step(weight: np.ndarray, name: str)
     error = np.abs(made.q * step - weight)
     # float32's rounding of the scale moves the largest weight by up to `largest` times half a unit in the last place,
     # and where it lowers the scale, the largest factor there is may be too small by as much
-    assert (error <= step * (0.5 + number.largest * 2.0**-23)).all()
+    cut_off = np.abs(weight) > number.largest * step if number.group else np.zeros(weight.shape, bool)
+    assert (error <= step * (0.5 + number.largest * 2.0**-23))[~cut_off].all()
+    assert (error <= 0.41 * np.abs(weight))[cut_off].all()
 
 
 def test_int8_by_hand() -> None:
@@ -56,11 +58,11 @@ def test_int8_by_hand() -> None:
 
 def test_int4_by_hand() -> None:
     weight = np.zeros((2, 40), np.float32)
-    weight[0, :3], weight[0, 32:35] = (1785, -255, 640), (7, 3.5, -7.5)
+    weight[0, :3], weight[0, 32:35] = (1785, -255, 765), (7, 3.5, -7.5)
     made = rounded(weight, "int4")
-    assert made.scale.tolist() == [1, 1] and made.factor is not None and made.factor.tolist() == [[255, 2], [1, 1]]
-    assert made.q[0, :3].tolist() == [7, -1, 3] and made.q[0, 32:35].tolist() == [4, 2, -4]
-    assert made.dense()[0, 32:35].tolist() == [8, 4, -8]
+    assert made.scale.tolist() == [1, 1] and made.factor is not None and made.factor.tolist() == [[255, 1], [1, 1]]
+    assert made.q[0, :3].tolist() == [7, -1, 3] and made.q[0, 32:35].tolist() == [7, 4, -7]  # -7.5 is cut off
+    assert made.dense()[0, :3].tolist() == [1785, -255, 765]
     assert made.nbytes == 2 * 20 + 2 * 2 + 2 * 4
 
 

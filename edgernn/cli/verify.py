@@ -68,6 +68,8 @@ def command(
         raise click.UsageError("--reference brings its own frames: leave out --input")
     loaded = edgernn.load(model)
     if against is None:
+        if source:
+            raise click.UsageError("--input is for a comparison: name the ONNX file with --against")
         check_certificate(loaded, limit, as_json)
         return
     frames = recordings(source, loaded) if source else None

@@ -11,10 +11,9 @@ from __future__ import annotations
 import numpy as np
 
 from edgernn.layers.base import FORMATS, Array, QuantisedMatrix
-from edgernn.quantiser.rounding import LARGEST_FACTOR, rounded
+from edgernn.quantiser.rounding import SHARES, rounded, searched_factors
 
 DAMPING = 0.01  # of the mean second moment, added to each: the paper's
-SHARES = np.arange(0.6, 1.001, 0.04)  # of the largest weight
 
 
 def fitted(weight: Array, format: str, moments: Array, frames: int) -> QuantisedMatrix:
@@ -60,24 +59,10 @@ def _rounded_in_turn(weight: Array, start: QuantisedMatrix, moments: Array) -> Q
     for k in range(weight.shape[1]):
         if factor is not None and k % number.group == 0:
             group = slice(k, k + number.group)
-            made = _searched_factors(left[:, group], scale, number.largest, 1 / upper.diagonal()[group] ** 2)
+            made = searched_factors(left[:, group], scale, number.largest, 1 / upper.diagonal()[group] ** 2)
             factor[:, k // number.group] = made
             step = scale * made
         q[:, k] = np.rint(left[:, k] / step).clip(-number.largest, number.largest)
         error = (left[:, k] - q[:, k] * step) / upper[k, k]
         left[:, k + 1 :] -= error[:, None] * upper[k, k + 1 :]
     return QuantisedMatrix(q, start.scale, start.format, factor)
-
-
-def _searched_factors(weight: Array, scale: Array, largest: int, cost: Array) -> Array:
-    """The factor of each row, (rows,), for a group's weight (rows, cols); cost: (cols,) of a squared error."""
-    whole = np.abs(weight).max(axis=1) / largest / scale
-    best, least = np.ones(len(weight)), np.full(len(weight), np.inf)
-    for share in SHARES[::-1]:
-        tried = np.ceil(whole * share).clip(1, LARGEST_FACTOR)
-        step = (tried * scale)[:, None]
-        error = np.rint(weight / step).clip(-largest, largest) * step - weight
-        power = np.square(error) @ cost
-        better = power < least
-        best[better], least[better] = tried[better], power[better]
-    return best

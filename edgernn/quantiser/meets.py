@@ -12,8 +12,8 @@ from edgernn.layers.model import Model, Node
 
 
 def met(node: Node, field: str) -> str:
-    """The value that the matrix in this field meets: what comes in, or for a cell's R its state."""
-    return node.inputs[1] if field == "R" else node.inputs[0]
+    """The value that the matrix in this field meets: what comes in; for a cell's R what it leaves for the next step."""
+    return node.outputs[0] if field == "R" else node.inputs[0]
 
 
 def multiplied(model: Model) -> Iterator[tuple[str, str, str]]:

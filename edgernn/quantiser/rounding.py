@@ -10,6 +10,7 @@ import numpy as np
 from edgernn.layers.base import FORMATS, Array, QuantisedMatrix
 
 LARGEST_FACTOR = 255
+SHARES = np.arange(0.6, 1.001, 0.04)  # of the largest weight, where it is searched how much to hold
 
 
 def rounded(weight: Array, format: str) -> QuantisedMatrix:
@@ -34,18 +35,34 @@ def in_rows(weight: Array, format: str) -> QuantisedMatrix:
 def in_groups(weight: Array, format: str) -> QuantisedMatrix:
     """The same with a step for each group of columns: factor[r, g] * scale[r].
 
-    scale[r] = the row's largest step / 255; a group's factor is its own step over that, rounded up so that its largest
-    weight fits. No weight moves by more than half of its group's step.
+    scale[r] = the row's largest step / 255. A group's step is that of some shares of its largest weight whose squared
+    error is least, so that its largest weights may be cut off; no other moves by more than half a step.
     """
     number = FORMATS[format]
     rows, cols = weight.shape
     padded = np.pad(weight, ((0, 0), (0, -cols % number.group))).reshape(rows, -1, number.group)
-    step = np.abs(padded).max(axis=2, initial=0.0) / number.largest  # (rows, groups)
-    scale = _scale(step.max(axis=1, initial=0.0) / LARGEST_FACTOR)
-    factor = np.ceil(step / scale[:, None]).clip(1, LARGEST_FACTOR)
-    q = np.rint(padded / (factor * scale[:, None])[:, :, None]).clip(-number.largest, number.largest)
-    q = q.reshape(rows, -1)[:, :cols].astype(number.kind)
-    return QuantisedMatrix(np.ascontiguousarray(q), scale, format, factor.astype(np.uint8))
+    groups = padded.shape[1]
+    largest = np.abs(padded).max(axis=(1, 2), initial=0.0)
+    scale = _scale(largest / number.largest / LARGEST_FACTOR)
+    wide, every = scale.astype(np.float64).repeat(groups), padded.reshape(rows * groups, number.group)
+    factor = searched_factors(every, wide, number.largest, np.ones(number.group))
+    q = np.rint(every / (factor * wide)[:, None]).clip(-number.largest, number.largest)
+    q = np.ascontiguousarray(q.reshape(rows, -1)[:, :cols].astype(number.kind))
+    return QuantisedMatrix(q, scale, format, factor.reshape(rows, groups).astype(np.uint8))
+
+
+def searched_factors(weight: Array, scale: Array, largest: int, cost: Array) -> Array:
+    """The factor of each row, (rows,), for a group's weight (rows, cols); cost: (cols,) of a squared error."""
+    whole = np.abs(weight).max(axis=1) / largest / scale
+    best, least = np.ones(len(weight)), np.full(len(weight), np.inf)
+    for share in SHARES[::-1]:
+        tried = np.ceil(whole * share).clip(1, LARGEST_FACTOR)
+        step = (tried * scale)[:, None]
+        error = np.rint(weight / step).clip(-largest, largest) * step - weight
+        power = np.square(error) @ cost
+        better = power < least
+        best[better], least[better] = tried[better], power[better]
+    return best
 
 
 def _scale(step: Array) -> Array:

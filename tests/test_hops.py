@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import call
 
 import edgernn
 from edgernn.errors import BadInput
@@ -89,3 +90,12 @@ def test_a_state_that_no_stream_can_be_in_is_refused(wait: float) -> None:
     with pytest.raises(BadInput, match="waits for"):
         stream.load_state(pack_state(stream.model.hash, values))
     assert stream.save_state() == before
+
+
+def test_the_command_line_says_when_there_are_too_few_frames(tmp_path: Path) -> None:
+    model_of(2, 5).save(tmp_path / "m.edgernn")
+    for count, answers in ((4, 0), (9, 3)):
+        np.save(tmp_path / "x.npy", frames_of(False)[:count])
+        result = call("run", tmp_path / "m.edgernn", tmp_path / "x.npy")
+        assert result.exit_code == 0 and len(result.stdout.splitlines()) == 1 + answers
+        assert ("holds 4 frames; the first answer comes after 5" in result.stderr) == (answers == 0)

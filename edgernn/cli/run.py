@@ -39,11 +39,13 @@ def command(model: Path, source: str, as_json: bool) -> None:
             answers = stream.run(chunk)
         except edgernn.BadInput as error:
             raise edgernn.BadInput(f"{source}, in the frames from number {count} on: {error}") from None
-        count += len(answers if len(loaded.outputs) == 1 else answers[loaded.outputs[0].name])
+        count += len(chunk[loaded.inputs[0].name] if isinstance(chunk, dict) else chunk)
         sys.stdout.writelines(f"{line}\n" for line in (json_lines if as_json else csv_lines)(loaded, answers))
         sys.stdout.flush()
     if not count:
         say(f"{source} holds not one frame")
+    elif count < loaded.window:
+        say(f"{source} holds {count} frames; the first answer comes after {loaded.window}")
 
 
 def header(model: Model) -> str:

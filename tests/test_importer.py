@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import helper
-from onnx_cases import CELLS, GRU, graph, node, on_gru, onnx_runtime
+from onnx_cases import CELLS, GRU, graph, node, on_gru, onnx_runtime, weights
 from surroundings import ints, some
 
 from edgernn import importer
@@ -204,3 +204,17 @@ def test_half_precision_weights_are_taken(tmp_path: Path) -> None:
         node("Cast", "w", "v", to=1), node("MatMul", "Y v", "y"), constants={"w": some(5, 2).astype(np.float16)}
     )
     assert imported(model).nodes[-1].layer.weights().__next__()[1].dtype == np.float32  # type: ignore[union-attr]
+
+
+def test_what_is_computed_twice_is_computed_once() -> None:
+    same = np.full((3, 3), 0.5, np.float32)
+    nodes = [node("MatMul", "x a", "p"), node("MatMul", "x b", "q"), node("Tanh", "p", "s"), node("Tanh", "q", "t")]
+    nodes += [node("Mul", "s t", "m"), node("GRU", "m W R B", "y", hidden_size=5)]
+    held = weights("GRU", 3, 5) | {"a": same, "b": same.copy()}
+    model = importer.read(graph(nodes, {"x": ("T", 1, 3)}, ["y"], held).SerializeToString())
+    assert [type(n.layer).__name__ for n in model.nodes if type(n.layer).__name__ != "Reshape"] == [
+        "Affine",
+        "Map",
+        "Combine",
+        "GRU",
+    ]

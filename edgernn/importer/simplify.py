@@ -1,4 +1,4 @@
-"""Simplify: drops what no output needs, and joins layers that are one: reshapes in a row, a product and its bias."""
+"""Simplify: drops what no output needs; joins reshapes in a row, a product and its bias, and nodes that are twins."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from edgernn.importer.cells import cells_found
 from edgernn.importer.parts import states_parted
+from edgernn.importer.twins import twins_joined
 from edgernn.layers.base import Array, Shape
 from edgernn.layers.constant import Constant
 from edgernn.layers.dense import Affine
@@ -22,7 +23,7 @@ Makers = Mapping[str, Node]
 
 def simplified(model: Model) -> Model:
     """A model that computes the same with fewer layers."""
-    joined = pruned(reshapes_joined(pruned(biases_joined(pruned(model)))))
+    joined = pruned(reshapes_joined(twins_joined(pruned(biases_joined(pruned(model))))))
     return pruned(reshapes_joined(pruned(cells_found(states_parted(joined)))))
 
 

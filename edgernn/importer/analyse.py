@@ -10,6 +10,7 @@ from enum import IntEnum
 from edgernn.errors import Problem, UnsupportedModel
 from edgernn.importer.assemble import assembled
 from edgernn.importer.build import Build
+from edgernn.importer.evaluate import folded
 from edgernn.importer.graph import Graph
 from edgernn.importer.read import load
 from edgernn.importer.state import Pairing, pair
@@ -54,12 +55,16 @@ def read(source: str | os.PathLike[str] | bytes, *, state: Mapping[str, str] | N
 def analyse(source: str | os.PathLike[str] | bytes, state: Mapping[str, str] | None = None) -> Report:
     """What an ONNX file holds and whether it can be streamed. Raises BadModelFile for a broken file."""
     try:
-        graph = load(source)
+        return _analysed(folded(load(source)), state or {})
     except UnsupportedModel as unsupported:
         return Report(None, unsupported.problems)
+
+
+def _analysed(graph: Graph, given: Mapping[str, str]) -> Report:
+    """The first reading of the graph that gives a model, or the one that came nearest."""
     failed: list[tuple[_Distance, int, Report]] = []
     for hypothesis in hypotheses(graph):
-        distance, report = _tried(graph, hypothesis, state or {})
+        distance, report = _tried(graph, hypothesis, given)
         if report.model is not None:
             return report
         failed.append((distance, len(report.problems), report))

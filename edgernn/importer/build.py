@@ -10,7 +10,6 @@ import numpy as np
 
 from edgernn.errors import Problem
 from edgernn.importer.binding import apply
-from edgernn.importer.evaluate import Folder
 from edgernn.importer.graph import Graph, Input, Operator
 from edgernn.importer.known import known
 from edgernn.importer.loop import check_inside, looped
@@ -85,7 +84,7 @@ class Build:
         self.notes: list[str] = []
         self._timed = any(axis is not None for axis in times.values())
         self._restarts, self._free = restarts, free
-        self._folder = Folder(graph.opset)
+        self._folder = graph.folder
         self._once = Once()
         self._constants: dict[int, str] = {}  # which array of `_once` -> the value that it is
         self._numbers = 0
@@ -172,8 +171,7 @@ class Build:
         if all(x is None or (x.const is not None and x.time is None) for x in inputs):
             made = self._folder.fold(operator, [None if x is None else x.const for x in inputs])
             if made is not None:
-                arrays = iter(made)
-                return [self.constant(next(arrays)) if name else None for name in operator.outputs]
+                return [self.constant(y) if name else None for name, y in zip(operator.outputs, made, strict=False)]
         if operator.kind not in RULES:
             self.refuse(REASONS.get(operator.kind, "this operator is not supported"))
         return apply(RULES[operator.kind], self, operator, inputs)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgernn.errors import BadModelFile
 from edgernn.layers.base import Array
+
+if TYPE_CHECKING:
+    from edgernn.importer.evaluate import Folder
 
 Dim = int | str  # a number, or the name of a free dimension
 
@@ -41,7 +44,7 @@ class Operator:
 
 @dataclass(frozen=True)
 class Graph:
-    """What a file holds."""
+    """What a file holds. `folder` works out constants, within what a file of this size may ask for."""
 
     inputs: tuple[Input, ...]
     outputs: tuple[str, ...]
@@ -49,6 +52,7 @@ class Graph:
     constants: Mapping[str, Array]
     opset: int
     origin: Mapping[str, Any]
+    folder: Folder
 
 
 def ordered(operators: Iterable[Operator], known: Iterable[str], outputs: Iterable[str]) -> tuple[Operator, ...]:

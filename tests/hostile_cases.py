@@ -6,6 +6,7 @@ tools/hostile.py measures each in a process of its own; tests/test_importer_host
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -27,7 +28,7 @@ def constants(*nodes: onnx.NodeProto, **held: Any) -> onnx.ModelProto:
 def doubled(kind: str, other: str = "", levels: int = LEVELS, **attributes: Any) -> onnx.ModelProto:
     """Each node reads the one before twice, or it and `other`."""
     names = [f"c{n}" for n in range(levels)] + ["c"]
-    pairs = zip(names, names[1:], strict=False)
+    pairs = pairwise(names)
     nodes = [node(kind, f"{a} {other or a}", b, **attributes) for a, b in pairs]
     return constants(*nodes, two=np.array([2]), ends=np.array([0, 1 << 20]))
 
@@ -58,7 +59,7 @@ def outer(kind: str, n: int) -> onnx.ModelProto:
 def growing(kind: str, levels: int = LEVELS, **attributes: Any) -> onnx.ModelProto:
     """The frame itself doubles: it is joined with itself, again and again."""
     names = ["Y", *(f"v{n}" for n in range(levels)), "y"]
-    return on_gru(*(node(kind, f"{a} {a}", b, **attributes) for a, b in zip(names, names[1:], strict=False)))
+    return on_gru(*(node(kind, f"{a} {a}", b, **attributes) for a, b in pairwise(names)))
 
 
 def laughs(levels: int = 10, calls: int = 10) -> onnx.ModelProto:
@@ -149,7 +150,7 @@ def many_inputs(count: int, names: bool, read: bool = False) -> onnx.ModelProto:
 def many_lengths(nodes: int, inputs: int = 8) -> onnx.ModelProto:
     """A long chain that no reading of the inputs can stream, and many readings."""
     names = ["Y", *(f"v{n}" for n in range(nodes))]
-    chain = [node("Tanh", a, b) for a, b in zip(names, names[1:], strict=False)]
+    chain = [node("Tanh", a, b) for a, b in pairwise(names)]
     dims = {f"x{n}": (2, 2, 3, 4, 5, 6, 7) for n in range(inputs)}
     held = [node("GRU", "x W R B", "Y Y_h", hidden_size=5), *chain, node("Sparkle", names[-1], "y")]
     return graph(held, {"x": (2, 1, 3), **dims}, ["y"], GRU)
@@ -252,7 +253,9 @@ def unsupported(count: int) -> onnx.ModelProto:
 def summed(count: int) -> onnx.ModelProto:
     """Sums that each read the one before twice, then a function: read as a sum of products, it doubles."""
     chain = [node("Add", f"v{n} v{n}", f"v{n + 1}") for n in range(count)]
-    return on_gru(node("Squeeze", "Y", "v0", axes=[1]), *chain, node("Tanh", f"v{count}", "t"), node("Sparkle", "t", "y"))
+    return on_gru(
+        node("Squeeze", "Y", "v0", axes=[1]), *chain, node("Tanh", f"v{count}", "t"), node("Sparkle", "t", "y")
+    )
 
 
 def one_base(count: int) -> onnx.ModelProto:

@@ -31,6 +31,7 @@ REASONS = {
 # what a sequence may pass with zeros before its first step, or steps after its last
 PADDED = {"Cast", "Conv", "Identity", "Pad", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze"}
 MOST_NUMBERS = 1 << 25  # in all values of a frame
+LONGEST = 400  # characters about one node: an attribute may be a long list
 
 
 class Refused(Exception):
@@ -89,6 +90,8 @@ class Build:
         self._constants: dict[int, str] = {}  # which array of `_once` -> the value that it is
         self._numbers = 0
         self._taken = {given.name for given in graph.inputs}
+        self._counts: dict[str, int] = {}  # base of a name -> how many there are
+        self._told: set[Problem] = set()
         self.operator = Operator("graph", "", "", (), ())
         named = {n for given in graph.inputs for n in given.dims or () if isinstance(n, str)}
         self._remedy = (
@@ -143,8 +146,10 @@ class Build:
     def _fail(self, operator: Operator, what: str, remedy: str) -> None:
         """Note why a node cannot be had; the reason is another one where its input already could not."""
         read = [value.name for name in operator.reads if (value := self.values[name]) is not None]
-        problem = self.moments.problem(read) or Problem(operator.name, operator.kind, what, remedy)
-        if problem not in self.problems:
+        shown = what if len(what) <= LONGEST else f"{what[:LONGEST]} ..."
+        problem = self.moments.problem(read) or Problem(operator.name, operator.kind, shown, remedy)
+        if problem not in self._told:
+            self._told.add(problem)
             self.problems.append(problem)
 
     def _outputs(self, operator: Operator, inputs: list[Value | None]) -> Sequence[Value | None]:
@@ -188,10 +193,10 @@ class Build:
 
     def unique(self, base: str) -> str:
         """A name that no value has yet."""
-        name, count = base, 1
+        name = base
         while name in self._taken:
-            count += 1
-            name = f"{base}.{count}"
+            self._counts[base] = self._counts.get(base, 1) + 1
+            name = f"{base}.{self._counts[base]}"
         self._taken.add(name)
         return name
 
@@ -199,6 +204,9 @@ class Build:
         """Add a node; see `layers.rules.Importing`."""
         if any(isinstance(w, np.ndarray) and not np.isfinite(w).all() for _, w in layer.weights()):
             self.refuse("its weights hold NaN or infinity", "export the model again, after checking its training")
+        endless = [name for name, n in layer.attributes().items() if isinstance(n, float) and not np.isfinite(n)]
+        if endless:
+            self.refuse(f"computes with {endless[0]} = NaN or infinity", "export the model again with finite numbers")
         layer = self._once.of(layer)  # an unrolled graph holds the same weights for every step
         named = [self._placed(x) for x in inputs]
         shapes = layer.shapes(*(x.shape for x in named))
@@ -250,6 +258,8 @@ class Build:
 
     def carry(self, initial: Array) -> Value:
         """A new state; see `layers.rules.Importing`."""
+        if not np.isfinite(initial).all():
+            self.refuse("starts from NaN or infinity", "export the model again, after checking its training")
         name = self.unique(f"{self.operator.name}.state")
         self.states.append(State(name, "", initial))
         return Value(name, initial.shape)

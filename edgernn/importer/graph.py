@@ -72,7 +72,10 @@ def ordered(operators: Iterable[Operator], known: Iterable[str], outputs: Iterab
     for output in outputs:
         _place(output, makers, defined, placed, done)
     read = {*outputs, *(name for operator in done for name in operator.reads)}
-    return tuple(replace(o, outputs=tuple(name if name in read else "" for name in o.outputs)) for o in done)
+    return tuple(
+        o if read.issuperset(o.outputs) else replace(o, outputs=tuple(n if n in read else "" for n in o.outputs))
+        for o in done
+    )
 
 
 def _place(

@@ -15,8 +15,8 @@ from google.protobuf.message import DecodeError
 from onnx import numpy_helper
 
 from edgernn.errors import BadModelFile, Problem, UnsupportedModel
-from edgernn.importer.external import embed
 from edgernn.importer.evaluate import Folder
+from edgernn.importer.external import embed
 from edgernn.importer.functions import inlined
 from edgernn.importer.graph import Dim, Graph, Input, Operator, ordered
 from edgernn.importer.wire import MOST_AXES, TRUNCATED, check_parts

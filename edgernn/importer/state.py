@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 
 from edgernn.errors import Problem
 from edgernn.importer.build import Build
@@ -80,6 +81,7 @@ def _settle_by_name(found: Pairing, ends: Ends, graph: Graph) -> None:
     _settle(found, ends, matches)
 
 
+@cache
 def _key(name: str) -> str:
     """A name without its filling words: h0, h_out and next_h are all h."""
     words = re.findall(r"[A-Za-z][a-z]*|[0-9]+", name.split(":")[0])

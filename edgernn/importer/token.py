@@ -18,14 +18,14 @@ from edgernn.layers.model import Node
 from edgernn.layers.pointwise import Combine, Map, Select
 from edgernn.layers.reshape import Reshape
 
-LARGEST = 1 << 22  # tokens
+LARGEST = 1 << 22  # numbers in all values that are computed from every token
 
 
 def token_of(nodes: Sequence[Node], ports: Mapping[str, int], value: str, vocabulary: int) -> str | None:
     """The input port of which `value` is the token; None where it is something else."""
     makers = {name: node for node in nodes for name in node.outputs}
     order, ports_read = _needed(makers, ports, value)
-    if len(ports_read) != 1 or ports[ports_read[0]] != 1 or vocabulary > LARGEST:
+    if len(ports_read) != 1 or ports[ports_read[0]] != 1 or vocabulary * len(order) > LARGEST:
         return None
     tokens = np.arange(-vocabulary, vocabulary, dtype=np.float64)
     picked = _on_tokens(order, ports_read[0], tokens).get(value)
@@ -60,9 +60,15 @@ def looked_up(nodes: Sequence[Node], port: str, vocabulary: int, roots: Mapping[
 
 
 def _on_tokens(nodes: Sequence[Node], port: str, tokens: Array) -> dict[str, Array]:
-    """What the token of `port`, and each single number that depends on nothing else, is for each of these tokens."""
+    """What the token of `port`, and each single number that depends on nothing else, is for each of these tokens.
+
+    Of a graph that computes too much from a token, as much as is affordable.
+    """
     known: dict[str, Array] = {port: tokens}
+    left = 4 * LARGEST
     for node in nodes:
+        if left < tokens.size:
+            break
         if isinstance(node.layer, Constant) and node.layer.values.size == 1:
             known[node.outputs[0]] = node.layer.values.reshape(-1)
         elif not all(name in known for name in node.inputs):
@@ -71,6 +77,7 @@ def _on_tokens(nodes: Sequence[Node], port: str, tokens: Array) -> dict[str, Arr
             known[node.outputs[0]] = known[node.inputs[0]]
         elif isinstance(node.layer, (Map, Combine, Select)):
             (known[node.outputs[0]],) = node.layer.step(*(known[name] for name in node.inputs))
+            left -= tokens.size
     return known
 
 

@@ -15,6 +15,7 @@ import sys
 import time
 import traceback
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -148,14 +149,14 @@ def peak() -> float:
 class Worker:
     """A process that cases are sent to, and a new one when it dies."""
 
-    def __init__(self) -> None:
-        self.context = multiprocessing.get_context("spawn")
+    def __init__(self, target: Callable[[Connection], None] = work) -> None:
+        self.context, self.target = multiprocessing.get_context("spawn"), target
         self.start()
 
     def start(self) -> None:
         """Start the process."""
         self.pipe, far = self.context.Pipe()
-        self.process = self.context.Process(target=work, args=(far,), daemon=True)
+        self.process = self.context.Process(target=self.target, args=(far,), daemon=True)
         self.process.start()
         far.close()
 

@@ -36,10 +36,8 @@ def assembled(build: Build, graph: Graph, pairs: Mapping[str, str]) -> Model | l
     if not values or not build.ports.keys() - pairs.keys():
         return [NO_INPUT]
     lost = [name for name in graph.outputs if name not in values]
-    empty = [name for name, value in values.items() if not volume(value.shape)]
-    if lost or empty:
-        what = "nothing makes it: its node has fewer outputs" if lost else "holds no numbers"
-        return [Problem((lost + empty)[0], "output", what, "export without this output")]
+    if lost:
+        return [Problem(lost[0], "output", "its node has fewer outputs than names", "export without this output")]
     shown = [name for name in graph.outputs if name not in pairs.values()] or list(graph.outputs)
     outputs = tuple(Port(name, values[name].name, volume(values[name].shape)) for name in shown)
     nodes, states = _parts(build, pairs, values, outputs)

@@ -14,7 +14,7 @@ from edgernn.importer.graph import Graph, Input, Operator
 from edgernn.importer.known import known
 from edgernn.importer.loop import check_inside, looped
 from edgernn.importer.moments import Moments, picked
-from edgernn.importer.once import Once
+from edgernn.importer.once import Once, endless
 from edgernn.importer.subgraph import branched
 from edgernn.importer.token import token_of
 from edgernn.importer.unrolled import finish, rolled
@@ -30,7 +30,7 @@ REASONS = {
 }
 # what a sequence may pass with zeros before its first step, or steps after its last
 PADDED = {"Cast", "Conv", "Identity", "Pad", "Reshape", "Slice", "Squeeze", "Transpose", "Unsqueeze"}
-MOST_NUMBERS = 1 << 25  # in all values of a frame
+MOST_NUMBERS = 1 << 24  # in all values of a frame, constants too
 LONGEST = 400  # characters about one node: an attribute may be a long list
 
 
@@ -202,11 +202,8 @@ class Build:
 
     def add(self, layer: Layer, *inputs: Value, time: int | None = None, dtype: Any = np.float32) -> tuple[Value, ...]:
         """Add a node; see `layers.rules.Importing`."""
-        if any(isinstance(w, np.ndarray) and not np.isfinite(w).all() for _, w in layer.weights()):
-            self.refuse("its weights hold NaN or infinity", "export the model again, after checking its training")
-        endless = [name for name, n in layer.attributes().items() if isinstance(n, float) and not np.isfinite(n)]
-        if endless:
-            self.refuse(f"computes with {endless[0]} = NaN or infinity", "export the model again with finite numbers")
+        if what := endless(layer):
+            self.refuse(f"{what} NaN or infinity", "export the model again, after checking its training")
         layer = self._once.of(layer)  # an unrolled graph holds the same weights for every step
         named = [self._placed(x) for x in inputs]
         shapes = layer.shapes(*(x.shape for x in named))
@@ -243,10 +240,14 @@ class Build:
         if x.const.dtype == object:
             self.refuse("computes with the number of steps", "a stream has no length: export without it")
         values = self._once(np.ascontiguousarray(x.const, np.float32))
-        if np.isnan(values).any():
-            self.refuse("reads a constant that holds NaN", "export the model again, after checking its training")
+        if not np.isfinite(values).all():
+            self.refuse(
+                "reads a constant that holds NaN or infinity", "export the model again, after checking its training"
+            )
         if id(values) not in self._constants:
             name = self.unique(x.name)
+            if not self._has_room(values.shape):
+                self.refuse(f"reads a constant of {list(values.shape)}: too many numbers a frame", "use smaller layers")
             self.nodes.append(Node(name, Constant(values), (), (name,)))
             self._constants[id(values)] = name
         return replace(x, name=self._constants[id(values)], const=None)

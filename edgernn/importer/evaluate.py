@@ -2,9 +2,9 @@
 
 The budget counts the numbers that folding makes, whatever the reading of the file's time that asks for them. A real
 graph folds little more than its weights: an exporter cuts, turns and joins each of them a few times, and computes some
-shapes. So `PER_BYTE` allows eight times the weights, held in float32, and `FLOOR` what a small file may make of nothing,
-such as masks and tables: 16 million numbers, some 0.2 s and 128 MB. A file that doubles a constant again and again gets
-no further than that, at whatever depth.
+shapes. So `PER_BYTE` allows eight times the weights in float32, and `FLOOR` what a small file may make of nothing, such
+as masks and tables: 16 million numbers, some 0.2 s and 128 MB. A file that doubles a constant again and again gets no
+further than that, at whatever depth.
 """
 
 from __future__ import annotations

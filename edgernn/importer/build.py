@@ -14,7 +14,7 @@ from edgernn.importer.graph import Graph, Input, Operator
 from edgernn.importer.known import known
 from edgernn.importer.loop import check_inside, looped
 from edgernn.importer.moments import Moments, picked
-from edgernn.importer.once import Once, endless
+from edgernn.importer.once import Once
 from edgernn.importer.subgraph import branched
 from edgernn.importer.token import token_of
 from edgernn.importer.unrolled import finish, rolled
@@ -202,9 +202,9 @@ class Build:
 
     def add(self, layer: Layer, *inputs: Value, time: int | None = None, dtype: Any = np.float32) -> tuple[Value, ...]:
         """Add a node; see `layers.rules.Importing`."""
-        if what := endless(layer):
-            self.refuse(f"{what} NaN or infinity", "export the model again, after checking its training")
         layer = self._once.of(layer)  # an unrolled graph holds the same weights for every step
+        if what := self._once.endless(layer):
+            self.refuse(f"{what} NaN or infinity", "export the model again, after checking its training")
         named = [self._placed(x) for x in inputs]
         shapes = layer.shapes(*(x.shape for x in named))
         if not all(self._has_room(shape) for shape in shapes):

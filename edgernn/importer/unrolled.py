@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from edgernn.importer.build import Build
 
 UNROLLED = "is unrolled over"
-MOST_JOINED = 32  # sequences of one graph that are looked at: each takes a walk over all nodes
+MOST_JOINED = 16  # sequences of one graph that are looked at: each takes a walk over all nodes
 KEEP = "export with dynamo=False (TorchScript), which keeps the recurrent layer as one node, or export one step"
 
 

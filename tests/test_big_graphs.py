@@ -64,6 +64,13 @@ def unrolled(count: int) -> onnx.ModelProto:
     return graph(nodes, {"x": (1, count, 3)}, [h], held)
 
 
+def test_a_sum_that_doubles_is_read_no_further_than_a_gate_has_parts() -> None:
+    sums = [node("Add", f"v{n} v{n}", f"v{n + 1}") for n in range(40)]
+    nodes = [node("GRU", "x W R B", "Y Y_h", hidden_size=5), node("Squeeze", "Y", "v0", axes=[1]), *sums]
+    model = graph([*nodes, node("Tanh", "v40", "y")], {"x": ("T", 1, 3)}, ["y"], GRU, 12)
+    assert len(importer.read(model.SerializeToString()).nodes) > 40
+
+
 def calls(work: Callable[[], object]) -> int:
     """How many calls of functions the work takes."""
     profile = cProfile.Profile()

@@ -186,6 +186,11 @@ def test_bench(model: Path) -> None:
     assert "first answer" in shown and "median" in shown
 
 
+@pytest.mark.parametrize("rate", ["nan", "inf", "0"])
+def test_bench_wants_a_rate_that_is_a_number(model: Path, rate: str) -> None:
+    assert call("bench", model, "--rate", rate).exit_code == 2
+
+
 def test_doctor() -> None:
     found = json.loads(good("doctor", "--json"))
     assert found["isa"] in found["available"] and found["versions"]["numpy"] == np.__version__

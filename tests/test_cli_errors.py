@@ -89,6 +89,7 @@ INPUTS: dict[str, tuple[str, bytes | None, str]] = {
     "missing": ("x.csv", None, "No such file"),
     "unknown ending": ("x.png", PNG, "no way to read a '.png' file"),
     "text column": ("x.csv", b"0,0,0,0,0,0\n0,0,0,dog,0,0\n", "line 2, column 4: 'dog' is not a number"),
+    "typo in the first row": ("x.csv", b"0,0,O,0,0,0\n0,0,0,0,0,0\n", "line 1, column 3: 'O' is not a number"),
     "too few columns": ("x.csv", b"1,2\n", "line 1: 2 numbers, a frame takes 6"),
     "not finite": ("x.csv", b"0,0,0,nan,0,0\n", "finite"),
     "too large": ("x.csv", b"0,0,0,1e99,0,0\n", "finite"),

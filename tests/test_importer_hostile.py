@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 import pytest
+from hostile_cases import BOMBS, LARGE, laughs, made
 from onnx import TensorProto, helper
-from onnx_cases import CELLS, GRU, node, on_gru
+from onnx_cases import CELLS, GRU, graph, node, on_gru
 from surroundings import OPS
 
 from edgernn import importer
 from edgernn.errors import BadModelFile, UnsupportedModel
+from edgernn.importer.evaluate import Folder
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def cyclic() -> onnx.ModelProto:
@@ -48,17 +56,6 @@ def ring() -> onnx.ModelProto:
     for name, calls in (("f", "g"), ("g", "f")):
         inner = helper.make_node(calls, ["a"], ["b"], domain="mine")
         model.functions.append(helper.make_function("mine", name, ["a"], ["b"], [inner], opsets))
-    return model
-
-
-def laughs() -> onnx.ModelProto:
-    """Ten functions that each call the next one ten times."""
-    model = on_gru(helper.make_node("f0", ["Y"], ["y"], domain="mine"))
-    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("mine", 1)]
-    for level in range(10):
-        kind, domain = (f"f{level + 1}", "mine") if level < 9 else ("Tanh", "")
-        inner = [helper.make_node(kind, [f"v{i}"], [f"v{i + 1}"], domain=domain) for i in range(10)]
-        model.functions.append(helper.make_function("mine", f"f{level}", ["v0"], ["v10"], inner, opsets))
     return model
 
 
@@ -107,6 +104,89 @@ def test_a_broken_file_says_what_is_wrong(name: str) -> None:
     make, says = BROKEN[name]
     with pytest.raises(BadModelFile, match=says.replace("(", r"\(")):
         importer.read(make())
+
+
+SMALL = [name for name in BOMBS if not name.startswith(LARGE)]
+MEGABYTES = 512
+ALL_OF_THEM = """import resource, sys
+from hostile_cases import made
+from edgernn import errors, importer
+for name in sys.argv[1:]:
+    try:
+        importer.read(made(name))
+    except (errors.BadModelFile, errors.UnsupportedModel):
+        print(name)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+
+
+def test_bombs_are_refused_by_name_in_little_memory() -> None:
+    paths = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+    command, environment = [sys.executable, "-c", ALL_OF_THEM, *SMALL], {**os.environ, "PYTHONPATH": paths}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    *refused, megabytes = done.stdout.splitlines()
+    assert refused == SMALL
+    assert float(megabytes) < MEGABYTES
+
+
+def test_the_node_that_would_make_too_much_is_named() -> None:
+    with pytest.raises(UnsupportedModel, match="Concat 'Concat_c18': would make 16,777,216 numbers of constants"):
+        importer.read(made("Concat, doubled"))
+
+
+def test_constants_are_worked_out_once_whatever_time_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    folded: list[str] = []
+    fold = Folder.fold
+    monkeypatch.setattr(Folder, "fold", lambda self, o, inputs: folded.append(o.name) or fold(self, o, inputs))
+    names = ["k", *(f"k{n}" for n in range(5))]
+    chain = [node("Add", f"{a} k", b) for a, b in pairwise(names)]
+    dims = {"x": ("B", "T", 3), "z": ("N", "M", 5)}
+    made = [node("RNN", "x W R", "Y h", hidden_size=5), node("Sparkle", "Y", "s"), node("Add", "s k4", "y")]
+    held = {"k": np.ones(5, np.float32), "W": GRU["W"][:, :5], "R": GRU["R"][:, :5]}
+    with pytest.raises(UnsupportedModel):
+        importer.read(graph([*chain, *made], dims, ["y"], held).SerializeToString())
+    assert folded == [f"Add_{name}" for name in names[1:]]
+
+
+def test_an_output_that_nobody_reads_leaves_its_place() -> None:
+    held = {"k": np.arange(10, dtype=np.float32)}
+    model = importer.read(
+        on_gru(node("Split", "k", "a b"), node("Add", "Y b", "y"), constants=held).SerializeToString()
+    )
+    values = [dict(n.layer.weights())["values"] for n in model.nodes if type(n.layer).__name__ == "Constant"]
+    assert [v.tolist() for v in values] == [[5, 6, 7, 8, 9]]
+
+
+@pytest.mark.parametrize("scale", [0, -1, np.nan, np.inf])
+def test_a_scale_that_is_none_is_refused(scale: float) -> None:
+    held = {"q": np.ones(5, np.int8), "s": np.float32(scale), "z": np.int8(0)}
+    nodes = node("DequantizeLinear", "q s z", "k"), node("Add", "Y k", "y")
+    with pytest.raises(UnsupportedModel, match=r"'DequantizeLinear_k': .* a scale is not a finite number above 0"):
+        importer.read(on_gru(*nodes, constants=held).SerializeToString())
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_what_no_file_could_hold_is_refused(value: float) -> None:
+    held = {"h": np.full((1, 1, 5), value, np.float32), "k": np.full(5, value, np.float32)}
+    cell = helper.make_node("GRU", ["x", "W", "R", "B", "", "h"], ["y"], hidden_size=5)
+    state = graph([cell], {"x": ("T", 1, 3)}, ["y"], {**GRU, **held})
+    attribute = on_gru(node("LeakyRelu", "Y", "y", alpha=float(value)))
+    for model in (state, attribute, on_gru(node("Add", "Y k", "y"), constants=held)):
+        with pytest.raises(UnsupportedModel, match="NaN or infinity"):
+            importer.read(model.SerializeToString())
+
+
+def test_what_is_no_plain_file_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "m.onnx")
+    with pytest.raises(BadModelFile, match="is not a plain file"):
+        importer.read(tmp_path / "m.onnx")
+
+
+def test_a_long_list_is_not_told_in_full() -> None:
+    with pytest.raises(UnsupportedModel) as raised:
+        importer.read(on_gru(node("Transpose", "Y", "y", perm=[0] * 10_000)).SerializeToString())
+    assert len(str(raised.value)) < 1000
 
 
 def test_a_missing_file_and_a_folder(tmp_path: Path) -> None:

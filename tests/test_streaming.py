@@ -117,6 +117,21 @@ def test_a_bad_saved_state_is_refused_and_changes_nothing(kind: str) -> None:
     assert stream.save_state() == before
 
 
+def test_a_masked_array_is_refused_and_changes_nothing() -> None:
+    model = MODELS["GRU-3-5-int8"]
+    stream = Stream(model)
+    before = stream.save_state()
+    masked = np.ma.masked_array(frames(model, 5), mask=True)
+    for call, masked_frames in (
+        (stream.run, masked),
+        (stream.step, masked[0]),
+        (stream.run, {model.inputs[0].name: masked}),
+    ):
+        with pytest.raises(BadInput, match=f"'{model.inputs[0].name}' is a masked array"):
+            call(masked_frames)
+    assert stream.save_state() == before
+
+
 NAN, INF = float("nan"), float("inf")
 BAD_FRAMES = {
     "short": np.zeros(2, np.float32),

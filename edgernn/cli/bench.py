@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 import time
@@ -27,7 +28,10 @@ stream.run({port.name: [[0] * port.size] for port in stream.model.inputs})"""
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--steps", type=click.IntRange(100), default=5000, show_default=True, help="Frames to time.")
 @click.option(
-    "--rate", type=click.FloatRange(0, min_open=True), help="Frames a second of your source: adds x real time."
+    "--rate",
+    type=click.FloatRange(0, min_open=True),
+    callback=lambda ctx, parameter, given: finite(given),
+    help="Frames a second of your source: adds x real time.",
 )
 @click.option(
     "--against", type=click.Path(path_type=Path), metavar="IN.onnx", help="Time ONNX Runtime with this file too."
@@ -56,6 +60,13 @@ def command(model: Path, steps: int, rate: float | None, against: Path | None, a
         console.print_json(figures)
     else:
         console.out().print(console.table(("", ""), rows(figures)))
+
+
+def finite(rate: float | None) -> float | None:
+    """The rate itself; FloatRange lets NaN and infinity through."""
+    if rate is not None and not math.isfinite(rate):
+        raise click.BadParameter(f"{rate} is no number of frames")
+    return rate
 
 
 def frames(model: Model, steps: int) -> list[Any]:

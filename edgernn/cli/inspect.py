@@ -31,8 +31,9 @@ def command(file: Path, as_json: bool, **given: Any) -> None:
     is_onnx = file.suffix.lower() == ".onnx"
     if any(given.values()) and not is_onnx:
         raise click.UsageError(f"--state, --set and --fix-torch-gru are for ONNX files; {file} is none")
-    report = analysed(file, **given) if is_onnx else None
-    model = report.model if report else loaded(file)
+    with console.working(f"reading {file}"):
+        report = analysed(file, **given) if is_onnx else None
+        model = report.model if report else loaded(file)
     if as_json:
         found = {**(described(model) if model else {}), **(findings(report) if report else {})}
         console.print_json({"file": str(file), **found})
@@ -67,11 +68,13 @@ def analysed(file: Path, **given: Any) -> Report:
 
 def memory(model: Model) -> dict[str, dict[str, int]]:
     """Bytes by instruction set: weights as they are packed, state, and scratch of one stream."""
+    from edgernn.cli import console
     from edgernn.kernels.isas import ISAS
     from edgernn.kernels.panels import CpuBackend
     from edgernn.planner import make_plan
 
-    return {isa.name: dict(make_plan(model, CpuBackend(isa)).memory) for isa in ISAS.values()}
+    with console.working("laying out the memory"):
+        return {isa.name: dict(make_plan(model, CpuBackend(isa)).memory) for isa in ISAS.values()}
 
 
 def described(model: Model) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from edgernn.errors import BadInput, Problem, UnsupportedModel
 from edgernn.importer.assemble import assembled, goes_on
 from edgernn.importer.build import Build
 from edgernn.importer.dims import Symbol
+from edgernn.importer.evaluate import folded
 from edgernn.importer.graph import Dim, Graph
 from edgernn.importer.preset import about_sizes, otherwise, preset, unsized
 from edgernn.importer.proof import corrected, proved
@@ -84,13 +85,19 @@ def analyse(
         graph = preset(load(source, repair if fix_torch_gru else None), constants or {})
         graph = with_states(graph, state or {})
         graph = replace(graph, origin={**graph.origin, **({"fix_torch_gru": True} if fix_torch_gru else {})})
+        notes = tuple(filter(None, (otherwise(graph, name) for name in constants or {})))
+        graph = folded(graph)
+        report = _analysed(graph, state or {}) if window is None else _on_windows(graph, window, hop or 1)
     except UnsupportedModel as unsupported:
         return Report(None, unsupported.problems)
-    if window is not None:
-        return _on_windows(graph, window, hop or 1)
+    return replace(report, notes=(*report.notes, *notes)) if report.model else report
+
+
+def _analysed(graph: Graph, given: Mapping[str, str]) -> Report:
+    """The first reading of the graph that gives a model, or the one that came nearest."""
     failed: list[tuple[_Distance, int, Report, Hypothesis]] = []
     for hypothesis in hypotheses(graph):
-        distance, report = _tried(graph, hypothesis, state or {})
+        distance, report = _tried(graph, hypothesis, given)
         if report.model is not None and distance is not _Distance.BLOCKS:
             return report
         failed.append((distance, len(report.problems), report, hypothesis))
@@ -224,7 +231,7 @@ def _notes(graph: Graph, model: Model, found: Pairing, restarts: bool) -> tuple[
     notes += [f"the state '{name}' starts at zero and is carried inside the stream" for name in found.zeroed]
     if "fix_torch_gru" in graph.origin:
         notes.append("every GRU computes linear_before_reset=1, whatever the file says")
-    notes += filter(None, [suspicion(graph), *(otherwise(graph, name) for name in graph.origin.get("constants", ()))])
+    notes += filter(None, [suspicion(graph)])
     narrow = any(np.dtype(given.dtype).itemsize == 2 for given in graph.inputs)
     if narrow or any(o.kind == "Cast" and o.attributes.get("to") in NARROW for o in graph.operators):
         notes.append(

@@ -43,6 +43,9 @@ def assembled(build: Build, graph: Graph, pairs: Mapping[str, str]) -> Model | l
     values = {name: value if name in pairs.values() else _shown(build, value, delay) for name, value in values.items()}
     if not values or not build.ports.keys() - pairs.keys():
         return [NO_INPUT]
+    lost = [name for name in graph.outputs if name not in values]
+    if lost:
+        return [Problem(lost[0], "output", "its node has fewer outputs than names", "export without this output")]
     hidden = {output for name, output in pairs.items() if not shown_too(name, output)}
     shown = [name for name in graph.outputs if name not in hidden]
     if all((value := build.values[name]) is not None and value.const is not None for name in shown):

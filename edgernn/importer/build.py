@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, NoReturn
 
 import numpy as np
@@ -11,17 +11,17 @@ import numpy as np
 from edgernn.errors import Problem
 from edgernn.importer.binding import apply
 from edgernn.importer.dims import Uneven
-from edgernn.importer.evaluate import Folder
 from edgernn.importer.given import entered
 from edgernn.importer.graph import Graph, Input, Operator
 from edgernn.importer.known import known
 from edgernn.importer.loop import check_inside, looped
 from edgernn.importer.moments import Moments, picked
 from edgernn.importer.once import Once
-from edgernn.importer.preset import free_dimensions, unset
+from edgernn.importer.preset import misfit, unset
 from edgernn.importer.signals import REASONS, Refused, Wider
 from edgernn.importer.subgraph import branched
 from edgernn.importer.token import token_of
+from edgernn.importer.trace import Start
 from edgernn.importer.unrolled import finish, rolled
 from edgernn.layers.base import Array, Layer, Shape, volume
 from edgernn.layers.constant import Constant
@@ -33,18 +33,9 @@ from edgernn.layers.rules import RULES, Value
 from edgernn.layers.take import Take
 
 MOVES = (Reshape, Take)  # layers that a sequence may pass while it is ahead by the zeros before its first step
-MOST_NUMBERS = 1 << 25  # in all values of a frame
-
-
-@dataclass(frozen=True)
-class Start:
-    """A cell whose initial state the graph computes: from which value, and what the state is afterwards."""
-
-    node: str
-    operator: str
-    initial: str
-    last: str
-    over_time: bool
+MOST_NUMBERS = 1 << 24  # in all values of a frame, constants too
+LONGEST = 400  # characters about one node: an attribute may be a long list
+ADVISED = 16  # problems for which a walk over all nodes looks for advice
 
 
 class Build:
@@ -83,20 +74,16 @@ class Build:
         self.notes: list[str] = []
         self._timed = not window and any(axis is not None for axis in times.values())
         self._restarts, self._free = restarts, free
-        self._folder = Folder(graph.opset)
+        self._folder = graph.folder
         self._once = Once()
         self._constants: dict[int, str] = {}  # which array of `_once` -> the value that it is
         self._numbers = 0
         self._clock: Value | None = None
         self._taken = {given.name for given in graph.inputs}
+        self._counts: dict[str, int] = {}  # base of a name -> how many there are
+        self._told: set[Problem] = set()
         self.operator = Operator("graph", "", "", (), ())
-        self._graph, free_names = graph, free_dimensions(graph)
-        self._remedy = (
-            f"free dimensions ({', '.join(free_names)}) count as 1 where they are not time: set the size of one with "
-            "--set NAME=SIZE, or export with fixed sizes"
-            if free_names
-            else "check the file with onnx.checker"
-        )
+        self._graph, self._remedy = graph, misfit(graph)
         for name, array in graph.constants.items():
             self.values[name] = Value(name, array.shape, None, array, array.dtype)
         for given in graph.inputs:
@@ -132,10 +119,13 @@ class Build:
     def _fail(self, operator: Operator, what: str, remedy: str) -> None:
         """Note why a node cannot be had; the reason is another one where its input already could not."""
         read = [value for name in operator.reads if (value := self.values[name]) is not None]
-        remedy = unset(self._graph, self.nodes, list(self.ports), read) or remedy
+        if len(self.problems) < ADVISED:
+            remedy = unset(self._graph, self.nodes, list(self.ports), read) or remedy
+        shown = what if len(what) <= LONGEST else f"{what[:LONGEST]} ..."
         found = self.moments.problem([value.name for value in read])
-        problem = found or Problem(operator.name, operator.kind, what, remedy)
-        if problem not in self.problems:
+        problem = found or Problem(operator.name, operator.kind, shown, remedy)
+        if problem not in self._told:
+            self._told.add(problem)
             self.problems.append(problem)
 
     def _outputs(self, operator: Operator, inputs: list[Value | None]) -> Sequence[Value | None]:
@@ -159,8 +149,7 @@ class Build:
         if all(x is None or (x.const is not None and x.time is None) for x in inputs):
             made = self._folder.fold(operator, [None if x is None else x.const for x in inputs])
             if made is not None:
-                arrays = iter(made)
-                return [self.constant(next(arrays)) if name else None for name in operator.outputs]
+                return [self.constant(y) if name else None for name, y in zip(operator.outputs, made, strict=False)]
         if operator.kind not in RULES:
             self.refuse(REASONS.get(operator.kind, "this operator is not supported"))
         return apply(RULES[operator.kind], self, operator, inputs)
@@ -177,20 +166,20 @@ class Build:
 
     def unique(self, base: str) -> str:
         """A name that no value has yet."""
-        name, count = base, 1
+        name = base
         while name in self._taken:
-            count += 1
-            name = f"{base}.{count}"
+            self._counts[base] = self._counts.get(base, 1) + 1
+            name = f"{base}.{self._counts[base]}"
         self._taken.add(name)
         return name
 
     def add(self, layer: Layer, *inputs: Value, time: int | None = None, dtype: Any = np.float32) -> tuple[Value, ...]:
         """Add a node; see `layers.rules.Importing`."""
-        if any(isinstance(w, np.ndarray) and not np.isfinite(w).all() for _, w in layer.weights()):
-            self.refuse("its weights hold NaN or infinity", "export the model again, after checking its training")
         if time is not None and not isinstance(layer, MOVES):
             inputs = aligned(self, inputs)
         layer = self._once.of(layer)  # an unrolled graph holds the same weights for every step
+        if what := self._once.endless(layer):
+            self.refuse(f"{what} NaN or infinity", "export the model again, after checking its training")
         named = [self._placed(x) for x in inputs]
         shapes = layer.shapes(*(x.shape for x in named))
         if not all(self.has_room(shape) for shape in shapes):
@@ -229,10 +218,14 @@ class Build:
         if x.const.dtype == object:
             self.refuse("computes with the number of steps", "a stream has no length: export without it")
         values = self._once(np.ascontiguousarray(x.const, np.float32))
-        if np.isnan(values).any():
-            self.refuse("reads a constant that holds NaN", "export the model again, after checking its training")
+        if not np.isfinite(values).all():
+            self.refuse(
+                "reads a constant that holds NaN or infinity", "export the model again, after checking its training"
+            )
         if id(values) not in self._constants:
             name = self.unique(x.name)
+            if not self.has_room(values.shape):
+                self.refuse(f"reads a constant of {list(values.shape)}: too many numbers a frame", "use smaller layers")
             self.nodes.append(Node(name, Constant(values), (), (name,)))
             self._constants[id(values)] = name
         return replace(x, name=self._constants[id(values)], const=None)
@@ -258,6 +251,8 @@ class Build:
 
     def carry(self, initial: Array) -> Value:
         """A new state; see `layers.rules.Importing`."""
+        if not np.isfinite(initial).all():
+            self.refuse("starts from NaN or infinity", "export the model again, after checking its training")
         name = self.unique(f"{self.operator.name}.state")
         self.states.append(State(name, "", initial))
         return Value(name, initial.shape)

@@ -121,7 +121,9 @@ class Time(Symbol):
 
 
 def linear(a: int, b: int) -> Any:
-    """a * T + b, as a plain number where T cancels out."""
+    """a * T + b, as a plain number where T cancels out. Raises OverflowError beyond the 64 bits of ONNX's sizes."""
+    if max(abs(a), abs(b)) >= 1 << 63:
+        raise OverflowError("a size is beyond 64 bits")
     return Time(a, b) if a else b
 
 

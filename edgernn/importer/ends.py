@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from edgernn.errors import Problem
-from edgernn.importer.build import Build, Start
+from edgernn.importer.build import Build
 from edgernn.importer.graph import Graph
-from edgernn.importer.trace import moves_only, origins, reached
+from edgernn.importer.trace import Start, moves_only, origins, reached
 from edgernn.layers.base import Array, volume
 from edgernn.layers.gru import GRU
 from edgernn.layers.lstm import LSTM
@@ -23,6 +25,11 @@ class Ends:
         ports = {name: (build.window * size,) for name, size in build.ports.items()}
         self.ids = origins(build.nodes, {**ports, **{state.name: state.initial.shape for state in build.states}})
         self.reach = reached(build.nodes, list(build.ports))
+        self.bits = {name: 1 << place for place, name in enumerate(build.ports)}
+        ends = np.cumsum([0, *(size for (size,) in ports.values())])
+        self._firsts, self._end = ends[:-1], int(ends[-1])  # the ids of the inputs are consecutive
+        self._starts: dict[str, list[tuple[Array, Array]]] = {}  # input -> what `within` says of each cell
+        self._read: set[str] | None = None
         self.inputs = {
             name: value
             for name in build.ports
@@ -30,10 +37,10 @@ class Ends:
         }
         self.outputs = {name: value for name in graph.outputs if (value := build.values[name]) and _may_be_state(value)}
 
-    def sources(self, output: str) -> frozenset[str]:
-        """The inputs that an output of the graph, whatever its type, is computed from within a frame."""
+    def sources(self, output: str) -> int:
+        """The `bits` of the inputs that an output, whatever its type, is computed from within a frame."""
         value = self.build.values[output]
-        return self.reach.get(value.name, frozenset()) if value is not None else frozenset()
+        return self.reach.get(value.name, 0) if value is not None else 0
 
     def misnamed(self, name: str, output: str) -> Problem | None:
         """What is wrong with a pair that the user named."""
@@ -59,35 +66,54 @@ class Ends:
 
     def depends(self, output: str, name: str) -> bool:
         """Whether the output is computed from the input."""
-        return name in self.reach.get(self.outputs[output].name, ())
+        return bool(self.sources(output) & self.bits[name])
 
     def leads_back(self, name: str, output: str) -> bool | None:
         """Whether `output` brings back what cells start from in input `name`; None where none starts from it."""
         came = self.ids[self.outputs[output].name].reshape(-1)
         answer = None
-        for start in self.build.starting:
-            places, wanted = self.within(name, start)
-            if len(places):
-                right = self.fits(name, output) and np.array_equal(came[places], wanted)
-                answer = right and answer is not False
+        for places, wanted in self._started(name):
+            right = self.fits(name, output) and np.array_equal(came[places], wanted)
+            answer = right and answer is not False
         return answer
+
+    def _started(self, name: str) -> list[tuple[Array, Array]]:
+        """`within` for every cell that starts from some of the input."""
+        if name not in self._starts:
+            found = [self.within(name, start) for start in self.build.starting]
+            self._starts[name] = [(places, wanted) for places, wanted in found if len(places)]
+        return self._starts[name]
 
     def within(self, name: str, start: Start) -> tuple[Array, Array]:
         """(places in input `name` that a cell starts from, the ids that must be there in the next frame)."""
-        port = self.ids[self.inputs[name].name].reshape(-1)
+        port = self.ids[self.inputs[name].name].reshape(-1)  # consecutive numbers
+        first = port[0] if port.size else 0
         initial, last = self.ids[start.initial].reshape(-1), self.ids[start.last].reshape(-1)
-        inside = np.isin(initial, port)
-        return initial[inside] - (port[0] if port.size else 0), last[inside]
+        inside = (initial >= first) & (initial < first + port.size)
+        return initial[inside] - first, last[inside]
 
     def only_starts(self, name: str) -> bool:
         """Whether nothing reads the input but cells that start from it."""
-        touched = {value for value, ids in self.ids.items() if np.isin(ids, self.ids[name]).any()}
+        if self._read is None:
+            self._read = set(self._used_otherwise())
+        return name not in self._read
+
+    def _used_otherwise(self) -> Iterator[str]:
+        """The inputs that something else reads, whole or in part, than cells that start from them."""
         for node in self.build.nodes:
             starts = node.inputs[1:] if isinstance(node.layer, (RNN, GRU, LSTM)) else ()
-            allowed = {*starts, *self.build.own}
-            if not moves_only(node.layer) and any(v in touched and v not in allowed for v in node.inputs):
-                return False
-        return not any(value.name in touched for value in self.outputs.values())
+            if not moves_only(node.layer):
+                for value in node.inputs:
+                    if value not in starts and value not in self.build.own:
+                        yield from self._inputs_in(value)
+        for output in self.outputs.values():
+            yield from self._inputs_in(output.name)
+
+    def _inputs_in(self, value: str) -> list[str]:
+        """The inputs that numbers of a value come from."""
+        ports, ids = list(self.build.ports), self.ids[value].reshape(-1)
+        mine = ids[(ids >= 0) & (ids < self._end)]
+        return [ports[place] for place in np.unique(np.searchsorted(self._firsts, mine, "right") - 1)]
 
 
 def _may_be_state(value: Value) -> bool:

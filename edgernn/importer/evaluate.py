@@ -1,23 +1,37 @@
-"""Constant folding: what a node of constants gives, by onnx.reference, within a budget of memory."""
+"""Constant folding: what a node of constants gives, by onnx.reference, within a budget for the whole file.
+
+The budget counts the numbers that folding makes, whatever the reading of the file's time that asks for them. A real
+graph folds little more than its weights: an exporter cuts, turns and joins each of them a few times, and computes some
+shapes. So `PER_BYTE` allows eight times the weights in float32, and `FLOOR` what a small file may make of nothing, such
+as masks and tables: 16 million numbers, some 0.2 s and 128 MB. A file that doubles a constant again and again gets no
+further than that, at whatever depth.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper, shape_inference
 from onnx.reference import ReferenceEvaluator
 
+from edgernn.errors import Problem, UnsupportedModel
 from edgernn.importer import symbolic
-from edgernn.importer.graph import Operator
+from edgernn.importer.graph import Graph, Operator
+from edgernn.importer.known import held_by
 from edgernn.layers.base import Array
 
-LARGEST = 2**28  # bytes of one constant
-BUDGET = 2**30  # bytes of all constants that are computed
+FLOOR = 1 << 24  # numbers that any file may make
+PER_BYTE = 2  # numbers more for each byte of it
 SMALL = 4096  # numbers: what may be a shape
-COSTLY = 10**10  # multiplications of one product
+
+# What a number costs more than in plain arithmetic: where the reference walks in Python, or numbers are symbols.
+SLOW = {"Erf": 16, "GatherND": 16, "ScatterElements": 16, "ScatterND": 16}
+SYMBOL = 64
+MULTIPLICATIONS = 16  # of a product that take as long as one number made
 
 # onnx.reference has these in newer versions only, which compute the same
 OLDEST = {"DequantizeLinear": 19, "QuantizeLinear": 19}
@@ -38,31 +52,39 @@ FOLDABLE = frozenset(
 
 
 class Folder:
-    """Evaluates nodes of constants, and keeps count of the memory that they take."""
+    """Evaluates nodes of constants for a file of `size` bytes, weights included, until its budget is spent."""
 
-    def __init__(self, opset: int):
+    def __init__(self, opset: int, size: int):
         self.opset = opset
-        self.spent = 0
+        self.left = FLOOR + PER_BYTE * size
 
     def fold(self, operator: Operator, inputs: Sequence[Array | None]) -> list[Array] | None:
-        """The outputs; None for an operator that is not folded. Raises ValueError where it cannot be computed."""
+        """The outputs; None for an operator that is not folded.
+
+        Raises ValueError where it cannot be computed, and UnsupportedModel where that would cost more than is left.
+        """
         if any(symbolic.is_symbolic(x) for x in inputs):
+            self._spend(operator, SYMBOL * sum(x.size for x in inputs if x is not None))
             return symbolic.evaluate(operator.kind, inputs, operator.attributes)
         if operator.kind not in FOLDABLE:
             return None
+        _check_inputs(operator, inputs)
         model = self._model(operator, inputs)
-        size = self._predicted(model, operator, inputs)
-        if size > LARGEST or self.spent + size > BUDGET:
-            raise ValueError(f"a constant of {size} bytes would be computed: more than is allowed")
+        self._spend(operator, SLOW.get(operator.kind, 1) * self._predicted(model, operator, inputs))
         feeds = {name: x for name, x in zip(operator.inputs, inputs, strict=True) if x is not None}
         try:
             with np.errstate(all="ignore"):
                 made = ReferenceEvaluator(model).run(None, feeds)
         except Exception as error:  # the reference implementation raises what it likes
             raise ValueError(f"cannot be computed from its constants: {error}") from None
-        outputs = [np.asarray(y) for y in made]
-        self.spent += sum(y.nbytes for y in outputs)
-        return outputs
+        return [np.asarray(y) for y in made]
+
+    def _spend(self, operator: Operator, cost: int) -> None:
+        """Take the cost of a node from the budget."""
+        if cost > self.left:
+            what = f"would make {cost:,} numbers of constants, more than the {self.left:,} that are left to this file"
+            raise UnsupportedModel([Problem(operator.name, operator.kind, what, "compute them before exporting")])
+        self.left -= cost
 
     def _model(self, operator: Operator, inputs: Sequence[Array | None]) -> onnx.ModelProto:
         """A model of this node alone."""
@@ -70,30 +92,32 @@ class Folder:
             name: numpy_helper.from_array(value, name) if isinstance(value, np.ndarray) else value
             for name, value in operator.attributes.items()
         }
-        node = helper.make_node(operator.kind, operator.inputs, [y for y in operator.outputs if y], **attributes)
+        made = [name or f"unread {place}" for place, name in enumerate(operator.outputs)]
+        node = helper.make_node(operator.kind, operator.inputs, made, **attributes)
         known = {name: x for name, x in zip(operator.inputs, inputs, strict=True) if x is not None}
         described = [
             helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(x.dtype), x.shape)
             for name, x in known.items()
         ]
-        outputs = [onnx.ValueInfoProto(name=name) for name in operator.outputs if name]
+        outputs = [onnx.ValueInfoProto(name=name) for name in made]
         graph = helper.make_graph([node], "one", described, outputs)
         opset = max(self.opset, OLDEST.get(operator.kind, 0))
         return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
 
     def _predicted(self, model: onnx.ModelProto, operator: Operator, inputs: Sequence[Array | None]) -> int:
-        """How many bytes the outputs take, by ONNX's shape inference."""
+        """How many numbers the outputs hold, by ONNX's shape inference; of products, how many that costs."""
         held = [x for x in inputs if x is not None]
         if operator.kind == "NonZero":
-            return 8 * max(1, held[0].ndim) * held[0].size
-        if operator.kind in ("MatMul", "Gemm") and math.prod(held[0].shape) * (held[1].shape or (1,))[-1] > COSTLY:
-            raise ValueError("a product of constants takes too long")
+            return max(1, held[0].ndim) * held[0].size
+        each = 1  # numbers, or their like, that one number of the output costs
+        if operator.kind in ("MatMul", "Gemm") and held[0].ndim:
+            each += held[0].shape[0 if operator.attributes.get("transA") else -1] // MULTIPLICATIONS
         small = {name: x for name, x in zip(operator.inputs, inputs, strict=True) if x is not None and x.size <= SMALL}
         probe = onnx.ModelProto()
         probe.CopyFrom(model)
         probe.graph.initializer.extend(numpy_helper.from_array(x, name) for name, x in small.items())
         try:
-            inferred = shape_inference.infer_shapes(probe, data_prop=True)
+            inferred = shape_inference.infer_shapes(probe)
         except Exception as error:  # of a class that onnx does not name in public
             raise ValueError(f"cannot be computed from its constants: {error}") from None
         total = 0
@@ -101,6 +125,43 @@ class Folder:
             kind = output.type.tensor_type
             if not kind.HasField("shape") or not all(dim.HasField("dim_value") for dim in kind.shape.dim):
                 raise ValueError("the size of a computed constant cannot be told beforehand")
-            item = helper.tensor_dtype_to_np_dtype(kind.elem_type).itemsize
-            total += math.prod(dim.dim_value for dim in kind.shape.dim) * item
+            total += each * math.prod(dim.dim_value for dim in kind.shape.dim)
         return total
+
+
+def _check_inputs(operator: Operator, inputs: Sequence[Array | None]) -> None:
+    """Refuse constants that nothing sensible can be computed of."""
+    if any(x is not None and x.dtype.kind == "U" for x in inputs):
+        raise ValueError("computes with text")
+    if operator.kind in ("DequantizeLinear", "QuantizeLinear") and len(inputs) > 1 and inputs[1] is not None:
+        scale = np.asarray(inputs[1], np.float64)
+        if not (np.isfinite(scale) & (scale > 0)).all():
+            raise ValueError("a scale is not a finite number above 0")
+
+
+def folded(graph: Graph) -> Graph:
+    """The graph without the nodes that are constants under any reading of its time: they are worked out once, here."""
+    constants = dict(graph.constants)
+    left = []
+    for operator in graph.operators:
+        made = _made(graph.folder, operator, constants)
+        if made is None:
+            left.append(operator)
+        else:
+            constants.update((name, y) for name, y in zip(operator.outputs, made, strict=False) if name)
+    read = {*graph.outputs, *(name for operator in left for name in operator.reads)}
+    kept = {name: held for name, held in constants.items() if name in read}
+    return replace(graph, operators=tuple(left), constants=kept)
+
+
+def _made(folder: Folder, operator: Operator, constants: Mapping[str, Array]) -> list[Array] | None:
+    """What a node of constants makes; None for every other node, and where that fails: whoever needs it says so."""
+    if operator.domain or not all(name in constants for name in operator.reads):
+        return None
+    if operator.kind == "Constant":
+        held = held_by(operator.attributes)
+        return None if held is None else [held]
+    try:
+        return folder.fold(operator, [constants[name] if name else None for name in operator.inputs])
+    except (ValueError, TypeError, IndexError, KeyError, AttributeError, ArithmeticError, MemoryError):
+        return None

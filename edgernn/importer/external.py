@@ -14,8 +14,11 @@ from edgernn.errors import BadModelFile
 LARGEST = 2**31  # bytes of external data in all
 
 
-def embed(model: onnx.ModelProto, folder: Path | None) -> None:
-    """Move external data into the model. Raises BadModelFile for a file that is elsewhere, a link, or too short."""
+def embed(model: onnx.ModelProto, folder: Path | None) -> int:
+    """Move external data into the model; returns how many bytes.
+
+    Raises BadModelFile for a file that is elsewhere, a link, or too short.
+    """
     total = 0
     for tensor in _tensors(model):
         if tensor.data_location != onnx.TensorProto.EXTERNAL:
@@ -32,6 +35,7 @@ def embed(model: onnx.ModelProto, folder: Path | None) -> None:
         tensor.raw_data = _read(folder, tensor.name, fields, size)
         tensor.data_location = onnx.TensorProto.DEFAULT
         del tensor.external_data[:]
+    return total
 
 
 def _tensors(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:

@@ -9,7 +9,7 @@ import onnx.inliner
 
 from edgernn.errors import BadModelFile, Problem, UnsupportedModel
 
-MOST_NODES = 100_000
+MOST_NODES = 50_000
 
 Key = tuple[str, str, str]
 
@@ -26,7 +26,10 @@ def inlined(model: onnx.ModelProto) -> onnx.ModelProto:
         if any(versions.get(entry.domain, entry.version) != entry.version for entry in function.opset_import):
             what = f"function '{function.name}' is written for another opset than the model"
             raise UnsupportedModel([Problem(function.name, "", what, "export with one opset throughout")])
-    return onnx.inliner.inline_local_functions(model)
+    try:
+        return onnx.inliner.inline_local_functions(model)
+    except Exception as error:  # of a class that onnx does not name in public
+        raise BadModelFile(f"the functions in the file cannot be put in place: {str(error)[:200]}") from None
 
 
 def _key(proto: onnx.NodeProto | onnx.FunctionProto, name: str) -> Key:
@@ -49,13 +52,22 @@ def _sizes(model: onnx.ModelProto) -> dict[Key, int]:
     waiting = {_key(function, function.name): function for function in model.functions}
     if len(waiting) != len(model.functions):
         raise BadModelFile("two functions have the same name; export the model again")
+    calls = {key: _calls(function.node) & waiting.keys() for key, function in waiting.items()}
+    callers: dict[Key, list[Key]] = {key: [] for key in waiting}
+    for key, called in calls.items():
+        for one in called:
+            callers[one].append(key)
     sizes: dict[Key, int] = {}
-    while waiting:
-        ready = {key for key, function in waiting.items() if not _calls(function.node) & waiting.keys()}
-        if not ready:
-            raise BadModelFile(f"the functions {sorted(key[1] for key in waiting)} call each other in a ring")
-        for key in ready:
-            sizes[key] = _count(waiting.pop(key).node, sizes)
+    ready = [key for key, called in calls.items() if not called]
+    while ready:
+        key = ready.pop()
+        sizes[key] = _count(waiting.pop(key).node, sizes)
+        for caller in callers[key]:
+            calls[caller].discard(key)
+            if not calls[caller]:
+                ready.append(caller)
+    if waiting:
+        raise BadModelFile(f"the functions {sorted(key[1] for key in waiting)[:10]} call each other in a ring")
     return sizes
 
 

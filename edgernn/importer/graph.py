@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgernn.errors import BadModelFile
 from edgernn.layers.base import Array
+
+if TYPE_CHECKING:
+    from edgernn.importer.evaluate import Folder
 
 Dim = int | str  # a number, or the name of a free dimension
 
@@ -41,7 +44,11 @@ class Operator:
 
 @dataclass(frozen=True)
 class Graph:
-    """What a file holds. `defaults`: inputs that need not be given, which stand among the constants at first."""
+    """What a file holds.
+
+    `folder` works out constants, within what a file of this size may ask for. `defaults`: inputs that need not be
+    given, which stand among the constants at first.
+    """
 
     inputs: tuple[Input, ...]
     outputs: tuple[str, ...]
@@ -49,6 +56,7 @@ class Graph:
     constants: Mapping[str, Array]
     opset: int
     origin: Mapping[str, Any]
+    folder: Folder
     defaults: Mapping[str, Array] = field(default_factory=dict)
 
 
@@ -69,7 +77,10 @@ def ordered(operators: Iterable[Operator], known: Iterable[str], outputs: Iterab
     for output in outputs:
         _place(output, makers, defined, placed, done)
     read = {*outputs, *(name for operator in done for name in operator.reads)}
-    return tuple(replace(o, outputs=tuple(name if name in read else "" for name in o.outputs)) for o in done)
+    return tuple(
+        o if read.issuperset(o.outputs) else replace(o, outputs=tuple(n if n in read else "" for n in o.outputs))
+        for o in done
+    )
 
 
 def _place(

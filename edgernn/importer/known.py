@@ -18,7 +18,10 @@ from edgernn.layers.rules import Importing, Value
 def known(g: Importing, operator: Operator, inputs: Sequence[Value | None]) -> Value | None:
     """The value of such a node; None for all others."""
     if operator.kind == "Constant":
-        return g.constant(_held(g, operator.attributes))
+        held = held_by(operator.attributes)
+        if held is None:
+            g.refuse(f"holds {', '.join(operator.attributes) or 'nothing'}, not a plain tensor")
+        return g.constant(held)
     x = inputs[0] if inputs else None
     if x is None:
         return None
@@ -57,14 +60,12 @@ def _repeated(g: Importing, x: Array, target: list[Any]) -> Value:
     return g.constant(np.ascontiguousarray(np.broadcast_to(x, full)), len(full) - depth, target[time])
 
 
-def _held(g: Importing, attributes: Mapping[str, Any]) -> Array:
-    """The numbers of a Constant node, in whichever of its attributes they are."""
+def held_by(attributes: Mapping[str, Any]) -> Array | None:
+    """The numbers of a Constant node, in whichever of its attributes they are; None where it holds something else."""
     for name, dtype in (("value_float", np.float32), ("value_floats", np.float32), ("value_int", np.int64)):
         if name in attributes:
             return np.asarray(attributes[name], dtype)
     if "value_ints" in attributes:
         return np.asarray(attributes["value_ints"], np.int64)
-    if not isinstance(attributes.get("value"), np.ndarray):
-        g.refuse(f"holds {', '.join(attributes) or 'nothing'}, not a plain tensor")
-    held: Array = attributes["value"]
-    return held
+    held = attributes.get("value")
+    return held if isinstance(held, np.ndarray) else None

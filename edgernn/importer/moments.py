@@ -42,6 +42,7 @@ class Moments:
     late: set[str] = field(default_factory=set)  # values that are known at the end of the sequence only
     rolls: dict[str, str] = field(default_factory=dict)  # value of the second to last step -> the state that it is
     unrolled: bool = False  # whether steps were rolled up
+    joined: int = 0  # how many sequences were joined from single steps
     unlike: str = ""  # why others could not be
     inside: bool = False  # in the body of a loop
     now: Value | None = None  # the first sequence that the body has read

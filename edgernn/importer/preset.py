@@ -122,12 +122,20 @@ def unsized(graph: Graph, times: Mapping[str, int | None]) -> list[Problem]:
     return [Problem("graph", "", f"has free dimensions: {', '.join(read)}", remedy)]
 
 
+def misfit(graph: Graph) -> str:
+    """What to try where the sizes in a graph do not fit together."""
+    if names := free_dimensions(graph):
+        free = f"free dimensions ({', '.join(names)}) count as 1 where they are not time"
+        return f"{free}: set the size of one with --set NAME=SIZE, or export with fixed sizes"
+    return "check the file with onnx.checker"
+
+
 def unset(graph: Graph, nodes: Sequence[Node], ports: Sequence[str], read: Sequence[Value]) -> str:
     """What the user can set where a node reads what only single whole numbers or truth values decide; else ''."""
     found = reached(nodes, ports)
     for value in read:
-        names = found.get(value.name, frozenset())
-        advices = [advice(graph, name) for name in sorted(names)]
+        names = sorted(name for place, name in enumerate(ports) if found.get(value.name, 0) >> place & 1)
+        advices = [advice(graph, name) for name in names]
         if advices and all(advices) and value.time is None and len(names) < len(ports):
             return "; ".join(advices)
     return ""

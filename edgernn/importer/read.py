@@ -15,13 +15,16 @@ from google.protobuf.message import DecodeError
 from onnx import numpy_helper
 
 from edgernn.errors import BadModelFile, EdgernnError, Problem, UnsupportedModel
+from edgernn.importer.evaluate import Folder
 from edgernn.importer.external import embed
 from edgernn.importer.functions import inlined
 from edgernn.importer.graph import Dim, Graph, Input, Operator, ordered
+from edgernn.importer.wire import MOST_AXES, TRUNCATED, check_parts
 from edgernn.layers.base import Array
 
 LARGEST_FILE = 2**31  # bytes: protobuf's own limit
 OLDEST_OPSET = 7
+MOST_PORTS = 1024  # inputs, or outputs, of a graph: states are paired by trying
 DEFAULT_DOMAINS = ("", "ai.onnx")
 
 
@@ -51,6 +54,8 @@ def _bytes(path: Path) -> bytes:
     if path.is_dir():
         raise BadModelFile(f"'{path}' is a folder; give the .onnx file itself")
     try:
+        if path.exists() and not path.is_file():  # reading a pipe or a device may never end
+            raise BadModelFile(f"'{path}' is not a plain file; save it to one first")
         size = path.stat().st_size
         if size > LARGEST_FILE:
             raise BadModelFile(f"'{path}' has {size} bytes, more than an ONNX file can hold (2 GB)")
@@ -64,7 +69,7 @@ def _bytes(path: Path) -> bytes:
 def _graph(data: bytes, folder: Path | None, edit: Edit | None) -> Graph:
     model = _parsed(data)
     opset = _opset(model)
-    embed(model, folder)
+    held = len(data) + embed(model, folder)
     if edit is not None:
         edit(model)
     model = inlined(model)
@@ -74,6 +79,7 @@ def _graph(data: bytes, folder: Path | None, edit: Edit | None) -> Graph:
             [Problem(graph.sparse_initializer[0].values.name, "", "sparse weights are not supported")]
         )
     ends = [*graph.input, *graph.output]
+    _check_count(graph)
     dims = [dim.dim_param for value in ends for dim in value.type.tensor_type.shape.dim]
     _check_text([*dims, *(named.name for named in (*ends, *graph.initializer)), model.producer_name])
     constants = {tensor.name: array_of(tensor) for tensor in graph.initializer}
@@ -95,7 +101,19 @@ def _graph(data: bytes, folder: Path | None, edit: Edit | None) -> Graph:
     # before version 4 every constant was listed as an input, and none was meant to be given
     optional = [value.name for value in graph.input if value.name in constants] if model.ir_version >= 4 else []
     defaults = {name: constants[name] for name in optional}
-    return Graph(inputs, outputs, operators, constants, opset, origin, defaults)
+    return Graph(inputs, outputs, operators, constants, opset, origin, Folder(opset, held), defaults)
+
+
+def _check_count(graph: onnx.GraphProto) -> None:
+    """Refuse more ports than any model has, and ports of more axes."""
+    weights = {tensor.name for tensor in graph.initializer}  # before IR version 4 they are inputs too
+    for kind, values in (("inputs", [v for v in graph.input if v.name not in weights]), ("outputs", graph.output)):
+        if len(values) > MOST_PORTS:
+            what = f"has {len(values)} {kind}, more than {MOST_PORTS}"
+            raise UnsupportedModel([Problem("graph", "", what, "export with the states in fewer tensors")])
+        for value in values:
+            if len(value.type.tensor_type.shape.dim) > MOST_AXES:
+                raise BadModelFile(f"'{value.name}' has more than {MOST_AXES} axes; export the model again")
 
 
 def _check_text(names: Iterable[str]) -> None:
@@ -108,10 +126,11 @@ def _parsed(data: bytes) -> onnx.ModelProto:
     model = onnx.ModelProto()
     if not data:
         raise BadModelFile("the file is empty")
+    check_parts(data)
     try:
         model.ParseFromString(data)
     except DecodeError:
-        raise BadModelFile("this is not an ONNX file, or it is truncated: give a complete .onnx file") from None
+        raise BadModelFile(TRUNCATED) from None
     if not model.HasField("graph") or not model.opset_import or not model.ir_version:
         raise BadModelFile("this is not an ONNX file: it holds no graph with a version")
     return model
@@ -158,7 +177,9 @@ def array_of(tensor: onnx.TensorProto) -> Array:
     if any(n < 0 for n in tensor.dims):
         raise BadModelFile(f"the tensor '{tensor.name}' has a negative dimension; export the model again")
     if tensor.data_type == onnx.TensorProto.STRING:
-        return np.zeros(0, np.str_)
+        if len(tensor.string_data) != math.prod(tensor.dims):
+            raise BadModelFile(f"the tensor '{tensor.name}' does not hold {list(tensor.dims)} texts")
+        return np.zeros(tensor.dims, np.str_)
     dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)
     expected = math.prod(tensor.dims)
     if tensor.raw_data and tensor.data_type in PLAIN and len(tensor.raw_data) != expected * dtype.itemsize:

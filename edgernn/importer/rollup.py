@@ -32,6 +32,8 @@ def roll(g: Build, pieces: Sequence[str], outputs: Sequence[str]) -> None:
     """
     if g.length < FEWEST:
         raise Unlike(f"there are fewer than {FEWEST} steps")
+    if g.length > len(g.nodes):
+        raise Unlike(f"there are {g.length} steps, and fewer nodes")
     steps, last = Steps(g.nodes, g.moments.steps, g.moments.late), g.length - 1
     before = _corresponding(steps, pieces, outputs, last)
     starts = {name: _start(before, name) for name in before[last]}

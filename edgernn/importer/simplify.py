@@ -30,6 +30,8 @@ def simplified(model: Model) -> Model:
 def pruned(model: Model) -> Model:
     """Only the nodes and states that an output needs, now or in a later frame."""
     nodes, states = pruned_parts([port.value for port in model.outputs], model.nodes, model.states)
+    if len(nodes) == len(model.nodes) and len(states) == len(model.states):
+        return model
     return replace(model, nodes=tuple(nodes), states=tuple(states))
 
 
@@ -58,7 +60,8 @@ def reshapes_joined(model: Model) -> Model:
     flat: dict[str, str] = {}  # value -> the same numbers in another shape
     nodes = []
     for node in model.nodes:
-        node = replace(node, inputs=tuple(same.get(name, name) for name in node.inputs))
+        if any(name in same for name in node.inputs):
+            node = replace(node, inputs=tuple(same.get(name, name) for name in node.inputs))
         if isinstance(node.layer, Reshape):
             (made,), source = node.outputs, flat.get(node.inputs[0], node.inputs[0])
             flat[made] = source
@@ -91,7 +94,7 @@ def biases_joined(model: Model) -> Model:
         bias = vector if maker.layer.bias is None else maker.layer.bias + vector
         new[product] = replace(maker, layer=replace(maker.layer, bias=bias))
         new[node.outputs[0]] = replace(node, layer=Reshape(shape), inputs=(product,))
-    return replace(model, nodes=tuple(new.get(node.outputs[0], node) for node in model.nodes))
+    return replace(model, nodes=tuple(new.get(node.outputs[0], node) for node in model.nodes)) if new else model
 
 
 def _addition(node: Node, makers: Makers, shapes: Mapping[str, Shape]) -> tuple[str, Array | None]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 import numpy as np
 
@@ -121,6 +122,7 @@ def shown_too(name: str, output: str) -> bool:
     return _key(name) == _key(output) and not {*_words(output)} & (FILLERS | STATELY)
 
 
+@cache
 def _key(name: str) -> str:
     """A name without its filling words: h0, h_out and next_h are all h."""
     return "_".join(word for word in _words(name) if word not in FILLERS)
@@ -155,11 +157,10 @@ def _settle_by_shape(found: Pairing, ends: Ends) -> None:
 def _counters(ends: Ends, graph: Graph) -> list[Problem]:
     """Whole numbers and truth values that a step graph hands on: a stream's states are float32."""
     problems = []
-    for given in (given for given in graph.inputs if np.dtype(given.dtype).kind in "biu" and given.name in ends.reach):
-        sources = {output: ends.sources(output) for output in graph.outputs}
-        replaces = [
-            o for o, read in sources.items() if given.name in read and (len(read) == 1 or follows(given.name, o))
-        ]
+    sources = {output: ends.sources(output) for output in graph.outputs}
+    for given in (given for given in graph.inputs if np.dtype(given.dtype).kind in "biu" and given.name in ends.bits):
+        bit = ends.bits[given.name]
+        replaces = [o for o, read in sources.items() if read & bit and (read == bit or follows(given.name, o))]
         if replaces:
             dtype = np.dtype(given.dtype).name
             what = f"is a state of {dtype}, which '{replaces[0]}' replaces; the states of a stream are float32"

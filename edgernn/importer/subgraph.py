@@ -19,17 +19,20 @@ def walked(
     g: Build, graph: onnx.GraphProto, given: Mapping[str, Value], wanted: Sequence[str]
 ) -> dict[str, Value | None]:
     """What a subgraph makes under the names `wanted`; its own names hide those outside. None: what has failed."""
-    outside = dict(g.values)
-    g.values.update(given)
-    for tensor in graph.initializer:
-        array = array_of(tensor)
-        g.values[tensor.name] = Value(tensor.name, array.shape, None, array, array.dtype)
+    held = {tensor.name: array_of(tensor) for tensor in graph.initializer}
     operators = [operator_of(node) for node in graph.node]
     made = {name for inner in operators for name in inner.outputs}
-    for inner in ordered(operators, g.values.keys() - made, wanted):
+    own = {*given, *held, *made}
+    hidden = {name: g.values.pop(name) for name in own & g.values.keys()}
+    g.values.update(given)
+    g.values.update({name: Value(name, array.shape, None, array, array.dtype) for name, array in held.items()})
+    read = {*wanted, *(name for inner in operators for name in inner.reads)}
+    for inner in ordered(operators, read & g.values.keys(), wanted):
         g.visit(inner)
     found = {name: g.values[name] for name in wanted}
-    g.values = outside
+    for name in own & g.values.keys():
+        del g.values[name]
+    g.values.update(hidden)
     return found
 
 

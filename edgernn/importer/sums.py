@@ -17,6 +17,8 @@ from edgernn.layers.pointwise import Combine, Map
 from edgernn.layers.reshape import Reshape
 from edgernn.layers.take import Take
 
+MOST_PARTS = 64  # of the sum in a gate, which has some ten
+
 
 @dataclass
 class Sum:
@@ -68,17 +70,18 @@ class Sums:
         return (a, b) if self.size(a) == self.size(b) == self.size(value) else None
 
     def of(self, value: str) -> Sum | None:
-        """A value as a sum; None where a matrix would count twice for one operand."""
+        """A value as a sum; None where a matrix would count twice for one operand, or it has too many parts."""
         size = self.size(value)
         total = Sum(np.zeros(size, np.float32))
         waiting = [(self.root(value), 0, size)]  # a part of a value: numbers start .. start + size
-        while waiting:
-            part = waiting.pop()
-            inner = self._inner(*part, total)
+        for _ in range(MOST_PARTS):
+            if not waiting:
+                return total
+            inner = self._inner(*waiting.pop(), total)
             if inner is None:
                 return None
             waiting += inner
-        return total
+        return None
 
     def _inner(self, value: str, start: int, size: int, total: Sum) -> list[tuple[str, int, int]] | None:
         """Add a part of a value to the total, or give the parts that it is made of."""

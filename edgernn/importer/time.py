@@ -15,7 +15,9 @@ from typing import Any
 from edgernn.importer.dims import Time
 from edgernn.importer.graph import Graph
 
-MOST = 32  # hypotheses about fixed lengths
+MOST = 32  # hypotheses of each kind
+WALKED = 50_000  # operators that are looked at in all hypotheses together
+FEWEST = 3  # hypotheses for a graph of any size
 
 
 @dataclass(frozen=True)
@@ -28,11 +30,11 @@ class Hypothesis:
 
 
 def hypotheses(graph: Graph) -> Iterator[Hypothesis]:
-    """All readings of the graph's inputs, most likely first."""
-    yield from _free_together(graph)
-    yield from _free(graph)
-    yield Hypothesis({}, 1, "none: one frame a call (a step graph)")
-    yield from itertools.islice(_fixed(graph), MOST)
+    """The readings of the graph's inputs, most likely first; of a large graph not all that there are."""
+    step = Hypothesis({}, 1, "none: one frame a call (a step graph)")
+    free = itertools.islice(itertools.chain(_free_together(graph), _free(graph)), MOST)
+    most = max(FEWEST, WALKED // max(1, len(graph.operators)))
+    yield from itertools.islice(itertools.chain(free, [step], itertools.islice(_fixed(graph), MOST)), most)
 
 
 def _free_together(graph: Graph) -> Iterator[Hypothesis]:

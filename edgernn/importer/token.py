@@ -18,14 +18,14 @@ from edgernn.layers.model import Node
 from edgernn.layers.pointwise import Combine, Map, Select
 from edgernn.layers.reshape import Reshape
 
-LARGEST = 1 << 22  # tokens
+LARGEST = 1 << 22  # numbers in all values that are computed from every token
 
 
 def token_of(nodes: Sequence[Node], ports: Mapping[str, int], window: int, value: str, vocabulary: int) -> str | None:
     """The input port of which `value` holds the tokens of a window, in order; None where it is something else."""
     makers = {name: node for node in nodes for name in node.outputs}
     order, ports_read = _needed(makers, ports, value)
-    if len(ports_read) != 1 or ports[ports_read[0]] != 1 or vocabulary > LARGEST:
+    if len(ports_read) != 1 or ports[ports_read[0]] != 1 or vocabulary * len(order) > LARGEST:
         return None
     tokens = np.arange(-vocabulary, vocabulary, dtype=np.float64)
     picked = _on_tokens(order, ports_read[0], window, tokens).get(value)
@@ -61,11 +61,17 @@ def looked_up(nodes: Sequence[Node], port: str, window: int, vocabulary: int, ro
 
 
 def _on_tokens(nodes: Sequence[Node], port: str, window: int, tokens: Array) -> dict[str, Array]:
-    """What a token of `port`, and each number that depends on it alone, is for each of these tokens."""
+    """What a token of `port`, and each number that depends on it alone, is for each of these tokens.
+
+    Of a graph that computes too much from a token, as much as is affordable.
+    """
     known: dict[str, Array] = {port: tokens}
     shapes: dict[str, Shape] = {port: (window,)}
+    left = 4 * LARGEST
     for node in nodes:
         name = node.outputs[0]
+        if left < tokens.size:
+            break
         if isinstance(node.layer, Constant) and node.layer.values.size == 1:
             known[name], shapes[name] = node.layer.values.reshape(-1), node.layer.values.shape
         elif isinstance(node.layer, (Reshape, Map, Combine, Select)) and all(n in known for n in node.inputs):
@@ -74,6 +80,7 @@ def _on_tokens(nodes: Sequence[Node], port: str, window: int, tokens: Array) -> 
             if volume(shape) in (1, window):  # more is a table of pairs of tokens
                 shapes[name] = shape
                 (known[name],) = inputs if isinstance(node.layer, Reshape) else node.layer.step(*inputs)
+                left -= 0 if known[name] is inputs[0] else tokens.size
     return known
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -14,6 +15,17 @@ from edgernn.layers.take import Take
 
 MOVING = (Reshape, Take, Join)
 NOWHERE = -1  # a constant filled in
+
+
+@dataclass(frozen=True)
+class Start:
+    """A cell whose initial state the graph computes: from which value, and what the state is afterwards."""
+
+    node: str
+    operator: str
+    initial: str
+    last: str
+    over_time: bool
 
 
 def moves_only(layer: Layer) -> bool:
@@ -28,11 +40,11 @@ def entering(model: Model) -> dict[str, Shape]:
 
 
 def origins(nodes: Sequence[Node], given: Mapping[str, Shape]) -> dict[str, Array]:
-    """For every value an int64 array of its shape: equal ids are the same number. `given`: ports and states."""
+    """For every value an int32 array of its shape: equal ids are the same number. `given`: ports and states."""
     ids: dict[str, Array] = {}
     next_id = 0
     for name, shape in given.items():
-        ids[name] = np.arange(next_id, next_id + volume(shape)).reshape(shape)
+        ids[name] = np.arange(next_id, next_id + volume(shape), dtype=np.int32).reshape(shape)
         next_id += volume(shape)
     for node in nodes:
         if moves_only(node.layer):
@@ -40,7 +52,7 @@ def origins(nodes: Sequence[Node], given: Mapping[str, Shape]) -> dict[str, Arra
             continue
         shapes = node.layer.shapes(*(ids[name].shape for name in node.inputs))
         for name, shape in zip(node.outputs, shapes, strict=True):
-            ids[name] = np.arange(next_id, next_id + volume(shape)).reshape(shape)
+            ids[name] = np.arange(next_id, next_id + volume(shape), dtype=np.int32).reshape(shape)
             next_id += volume(shape)
     return ids
 
@@ -48,16 +60,17 @@ def origins(nodes: Sequence[Node], given: Mapping[str, Shape]) -> dict[str, Arra
 def _moved(layer: Layer, inputs: Sequence[Array]) -> Array:
     """The ids after a layer that moves numbers."""
     if isinstance(layer, Take):
-        return np.append(inputs[0].reshape(-1), NOWHERE)[layer.index].reshape(layer.shape)
+        return np.append(inputs[0].reshape(-1), np.int32(NOWHERE))[layer.index].reshape(layer.shape)
     (moved,) = layer.step(*inputs)
     return moved
 
 
-def reached(nodes: Sequence[Node], ports: Sequence[str]) -> dict[str, frozenset[str]]:
-    """For every value the inputs that it depends on within one frame."""
-    found: dict[str, frozenset[str]] = {name: frozenset([name]) for name in ports}
-    nothing: frozenset[str] = frozenset()
+def reached(nodes: Sequence[Node], ports: Sequence[str]) -> dict[str, int]:
+    """For every value the inputs that it depends on within one frame: bit n stands for the n-th of `ports`."""
+    found = {name: 1 << place for place, name in enumerate(ports)}
     for node in nodes:
-        union = nothing.union(*(found.get(name, nothing) for name in node.inputs))
+        union = 0
+        for name in node.inputs:
+            union |= found.get(name, 0)
         found.update(dict.fromkeys(node.outputs, union))
     return found

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from edgernn.importer.build import Build
 
 UNROLLED = "is unrolled over"
+MOST_JOINED = 16  # sequences of one graph that are looked at: each takes a walk over all nodes
 KEEP = "export with dynamo=False (TorchScript), which keeps the recurrent layer as one node, or export one step"
 
 
@@ -33,6 +34,9 @@ def rolled(g: Build, operator: Operator, inputs: Sequence[Value | None]) -> list
     """The sequence that a Concat of one value for each step makes; None for every other node."""
     pieces = [x for x in inputs if x is not None and x.time is None and x.const is None]
     if operator.kind != "Concat" or not g.moments.steps or not len(pieces) == len(inputs) == g.length:
+        return None
+    g.moments.joined += 1
+    if g.moments.joined > MOST_JOINED:
         return None
     axis = int(operator.attributes.get("axis", 0)) % max(1, len(pieces[0].shape))
     if any(x.shape != pieces[0].shape for x in pieces) or pieces[0].shape[axis : axis + 1] != (1,):
@@ -65,7 +69,8 @@ def finish(g: Build, outputs: Sequence[str]) -> None:
         what = f"{UNROLLED} {g.length} steps, and could not be rolled up: {g.moments.unlike}"
         g.problems.append(Problem("graph", "", what, KEEP))
     else:
-        g.problems += [problem for name in away if (problem := g.moments.tainted[name]) not in g.problems]
+        told = set(g.problems)
+        g.problems += dict.fromkeys(problem for name in away if (problem := g.moments.tainted[name]) not in told)
 
 
 def _repeats(g: Build) -> bool:

@@ -54,7 +54,7 @@ def affine(g: Importing, x: Value, weight: Array, bias: Array | None = None) -> 
         )
     if x.shape[-1] != weight.shape[1]:
         g.refuse(f"{list(x.shape)} does not fit a weight of {list(weight.T.shape)}")
-    floats = np.ascontiguousarray(weight, np.float32)
+    floats = np.asarray(weight, np.float32)
     (y,) = g.add(Affine(floats, None if bias is None else np.ascontiguousarray(bias, np.float32)), x, time=x.time)
     return y
 

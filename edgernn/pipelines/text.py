@@ -20,7 +20,7 @@ Row = dict[str, Array]  # one frame: (1, size) or (1,) by port
 
 
 def read_csv(path: Path, ports: Sequence[Port], chunk: int, say: Callable[[str], None]) -> Iterator[Frames]:
-    """One frame a row, numbers separated by commas; a first row without a number is a header."""
+    """One frame a row, numbers separated by commas. A first row is a header only if none of its fields is a number."""
     return _read_file(path, ports, chunk, _csv_rows)
 
 

@@ -6,8 +6,9 @@ overlaps its own (Pisarchyk and Lee 2020, arXiv 2001.03288, section 5.2).
 
 from __future__ import annotations
 
+from bisect import bisect, insort
+from collections import defaultdict
 from collections.abc import Sequence
-from itertools import chain
 
 from edgernn.planner.lower import Instruction, Place
 
@@ -23,6 +24,39 @@ def lifetimes(code: Sequence[Instruction]) -> dict[int, tuple[int, int]]:
     return found
 
 
+class _Placed:
+    """Where buffers lie, found by lifetime without looking at all of them.
+
+    A lifetime is kept in pieces of a power of two, so that those which hold an instruction are found by its place in
+    each power; the others that meet a lifetime begin inside it.
+    """
+
+    def __init__(self) -> None:
+        self._pieces: dict[tuple[int, int], list[tuple[int, int]]] = defaultdict(list)  # (power, number) -> from, to
+        self._begins: list[tuple[int, int, int]] = []  # first instruction, from, to
+        self._powers = 0
+
+    def add(self, low: int, high: int, first: int, last: int) -> None:
+        """A buffer at low..high from instruction `first` to `last`."""
+        insort(self._begins, (first, low, high))
+        power, begin, end = 0, first, last + 1
+        while begin < end:
+            if begin & 1:
+                self._pieces[power, begin].append((low, high))
+                begin += 1
+            if end & 1:
+                end -= 1
+                self._pieces[power, end].append((low, high))
+            power, begin, end = power + 1, begin >> 1, end >> 1
+        self._powers = max(self._powers, power)
+
+    def during(self, first: int, last: int) -> list[tuple[int, int]]:
+        """(from, to) of the buffers whose lifetimes meet first..last."""
+        found = [part for power in range(self._powers) for part in self._pieces.get((power, first >> power), ())]
+        inside = self._begins[bisect(self._begins, (first + 1,)) : bisect(self._begins, (last + 1,))]
+        return found + [(low, high) for _, low, high in inside]
+
+
 def layout(code: Sequence[Instruction], sizes: Sequence[int], persistent: Sequence[int]) -> tuple[dict[int, int], int]:
     """The offset of every buffer, and the size of the arena in bytes."""
     offsets: dict[int, int] = {}
@@ -32,18 +66,14 @@ def layout(code: Sequence[Instruction], sizes: Sequence[int], persistent: Sequen
         top += sizes[buffer]
     end = top
     live = {b: span for b, span in lifetimes(code).items() if b not in offsets}
-    begun: list[list[tuple[int, int]]] = [[] for _ in code]  # (offset, end) of what is placed, where its life begins
-    alive: list[list[tuple[int, int]]] = [[] for _ in code]  # the same wherever it is alive
+    placed = _Placed()
     for buffer in sorted(live, key=lambda b: (-sizes[b], b)):
         first, last = live[buffer]
         at = top
-        for low, high in sorted(chain(alive[first], *begun[first + 1 : last + 1])):
+        for low, high in sorted(placed.during(first, last)):
             if low < at + sizes[buffer] and at < high:
                 at = high
         offsets[buffer] = at
-        place = (at, at + sizes[buffer])
-        begun[first].append(place)
-        for beside in alive[first : last + 1]:
-            beside.append(place)
-        end = max(end, place[1])
+        placed.add(at, at + sizes[buffer], first, last)
+        end = max(end, at + sizes[buffer])
     return offsets, end

@@ -36,13 +36,18 @@ def _touching(instruction: Instruction, buffer: int, kind: str) -> list[int]:
     return [i for i, (o, name) in enumerate(named) if name[0] == kind and isinstance(o, Place) and o.buffer == buffer]
 
 
-def renamed(code: list[Instruction], old: int, new: int) -> list[Instruction]:
-    """The code with one buffer's accesses moved to another."""
+def buffers(instruction: Instruction) -> set[int]:
+    """The buffers that the instruction reads or writes."""
+    return {o.buffer for o in instruction.operands if isinstance(o, Place) and o.buffer >= 0}
+
+
+def renamed(instruction: Instruction, old: int, new: int) -> Instruction:
+    """The instruction with one buffer's accesses moved to another."""
 
     def moved(operand: Place | int | float) -> Place | int | float:
         return replace(operand, buffer=new) if isinstance(operand, Place) and operand.buffer == old else operand
 
-    return [Instruction(i.opcode, tuple(moved(o) for o in i.operands)) for i in code]
+    return Instruction(instruction.opcode, tuple(moved(operand) for operand in instruction.operands))
 
 
 def can_replace(code: list[Instruction], old: int, new: int) -> bool:
@@ -66,6 +71,8 @@ class Carried:
         self.prepare: list[Instruction] = []
         self.persistent: list[int] = []
         self._moved: dict[int, int] = {}
+        self._uses: dict[int, list[int]] = {}  # buffer -> the places in the code that touch it, in order
+        self._gone: set[int] = set()  # places in the code whose instructions have moved to `prepare`
 
     def enter(self, size: int) -> Place:
         """A buffer for a state of `size` numbers."""
@@ -83,14 +90,34 @@ class Carried:
                 low.emit(Opcode.COPY, kept, source, state.size)
                 source = kept
             settled.append((state, source))
+        for place in range(len(low.code)):
+            self._note(place)
         for state, source in settled:
             self._replace(state, self._now(source))
+        low.code = [instruction for place, instruction in enumerate(low.code) if place not in self._gone]
+
+    def _note(self, place: int) -> None:
+        """Remember which buffers an instruction touches."""
+        for buffer in buffers(self.lowering.code[place]):
+            self._uses.setdefault(buffer, []).append(place)
+
+    def _emit(self, opcode: Opcode, *operands: Place | int | float) -> None:
+        self.lowering.emit(opcode, *operands)
+        self._note(len(self.lowering.code) - 1)
+
+    def _touching(self, *touched: int) -> list[Instruction]:
+        """The instructions that touch these buffers, in order."""
+        places = {place for buffer in touched for place in self._uses.get(buffer, ())}
+        return [self.lowering.code[place] for place in sorted(places)]
 
     def _now(self, place: Place) -> Place:
         return replace(place, buffer=self._moved.get(place.buffer, place.buffer))
 
     def _rename(self, old: int, new: int) -> None:
-        self.lowering.code = renamed(self.lowering.code, old, new)
+        code, places = self.lowering.code, self._uses.pop(old, [])
+        for place in places:
+            code[place] = renamed(code[place], old, new)
+        self._uses[new] = sorted({*places, *self._uses.get(new, ())})
         self._moved[old] = new
 
     def _replace(self, state: Place, source: Place) -> None:
@@ -100,20 +127,26 @@ class Carried:
                 self._carry_quantised(source, how, quantised)
         alone = source.buffer >= 0 and source.start == 0 and source.buffer not in self.persistent
         whole = alone and low.buffers[source.buffer] == low.buffers[state.buffer]
-        if whole and can_replace(low.code, state.buffer, source.buffer):
+        touching = self._touching(state.buffer, source.buffer) if whole else []
+        if can_replace(touching, state.buffer, source.buffer):
             self._rename(source.buffer, state.buffer)
         else:
-            low.emit(Opcode.COPY, state, source, state.size)
+            self._emit(Opcode.COPY, state, source, state.size)
 
     def _carry_quantised(self, source: Place, how: Quantised, quantised: Place) -> None:
         """The instruction that quantises the state moves to `prepare`; its buffer is refilled from the source."""
         low = self.lowering
-        first = next(n for n, i in enumerate(low.code) if i.opcode == Opcode.QUANTISE and i.operands[0] == quantised)
-        self.prepare.append(low.code.pop(first))
+        first = next(place for place in self._uses[quantised.buffer] if low.code[place].operands[0] == quantised)
+        self.prepare.append(low.code[first])
+        self._gone.add(first)
+        for buffer in buffers(low.code[first]):
+            self._uses[buffer].remove(first)
         self.persistent.append(quantised.buffer)
         again = next((p for (of, h), p in low.quantised.items() if h == how and self._now(of) == source), None)
         free = again is not None and again.buffer not in self.persistent
-        if again is not None and free and can_replace(low.code, quantised.buffer, again.buffer):
+        touching = self._touching(quantised.buffer, again.buffer) if again is not None and free else []
+        if again is not None and can_replace(touching, quantised.buffer, again.buffer):
             self._rename(again.buffer, quantised.buffer)
         else:
             low.emit_quantise(quantised, source, how)
+            self._note(len(low.code) - 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -42,6 +43,8 @@ def _check_names(given: Mapping[Any, Any], ports: Sequence[Port]) -> None:
 
 
 def _as_array(given: Any, port: Port, several: bool) -> Array:
+    if "numpy.ma" in sys.modules and isinstance(given, np.ma.MaskedArray):
+        raise BadInput(f"input '{port.name}' is a masked array: fill what is masked first, with its method filled()")
     try:
         array = np.asarray(given)
     except (ValueError, TypeError, OverflowError) as error:

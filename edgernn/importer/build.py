@@ -19,7 +19,7 @@ from edgernn.importer.loop import check_inside, looped
 from edgernn.importer.moments import Moments, picked
 from edgernn.importer.once import Once
 from edgernn.importer.preset import free_dimensions, unset
-from edgernn.importer.signals import REASONS, Refused, Wider
+from edgernn.importer.signals import Refused, Wider
 from edgernn.importer.subgraph import branched
 from edgernn.importer.token import token_of
 from edgernn.importer.unrolled import finish, rolled
@@ -68,6 +68,7 @@ class Build:
         window: int = 0,
     ):
         self.opset, self.length, self.hop, self.window = graph.opset, length, hop, window or hop
+        self.whole = window > 0  # whether an evaluation sees a whole sequence
         self.problems: list[Problem] = []
         self.nodes: list[Node] = []
         self.states: list[State] = []
@@ -162,7 +163,7 @@ class Build:
                 arrays = iter(made)
                 return [self.constant(next(arrays)) if name else None for name in operator.outputs]
         if operator.kind not in RULES:
-            self.refuse(REASONS.get(operator.kind, "this operator is not supported"))
+            self.refuse("this operator is not supported")
         return apply(RULES[operator.kind], self, operator, inputs)
 
     def has_room(self, shape: Shape) -> bool:

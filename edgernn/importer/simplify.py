@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from edgernn.importer.cells import cells_found
+from edgernn.importer.chains import chained, moves_joined
 from edgernn.importer.parts import states_parted
 from edgernn.layers.base import Array, Shape
 from edgernn.layers.constant import Constant
@@ -23,7 +24,8 @@ Makers = Mapping[str, Node]
 def simplified(model: Model) -> Model:
     """A model that computes the same with fewer layers."""
     joined = pruned(reshapes_joined(pruned(biases_joined(pruned(model)))))
-    return pruned(reshapes_joined(pruned(cells_found(states_parted(joined)))))
+    found = pruned(reshapes_joined(pruned(cells_found(states_parted(joined)))))
+    return pruned(reshapes_joined(moves_joined(pruned(chained(found))))) if model.window > 1 else found
 
 
 def pruned(model: Model) -> Model:

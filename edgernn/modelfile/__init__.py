@@ -15,6 +15,8 @@ The file is a safetensors file, so anything that reads those can look inside:
   `attributes` holds every field of that layer which is neither a weight nor absent.
 - Weights are tensors `<node index>.<field>`, float32 (int32 for a field named `index`); in int8 they are two,
   `<node index>.<field>.q` (rows, cols) and `.scale` (rows,).
+- `rhythm` is there where a model does not answer each frame by itself: hop, window, delay, receptive_field.
+- `shared` is there where tensors of 256 bytes or more are equal: {name: the tensor that is stored instead}.
 - `hash` is `Model.hash`: sha256 over the graph, its attributes and weights.
 - The same model always gives the same bytes. There is no pickle and no code in it.
 

@@ -13,6 +13,7 @@ from edgernn.layers.base import Array, Int8Matrix, Layer, Matrix, volume
 from edgernn.layers.model import Model, Node, Port, State
 from edgernn.modelfile.container import parse_json
 from edgernn.modelfile.fields import Mismatch, allows, restore
+from edgernn.modelfile.shared import folded, unfolded
 
 FORMAT = 1
 LARGEST_FRAME = 1 << 26  # numbers in all values of one frame together: 256 MB of float32
@@ -39,6 +40,9 @@ def encode(model: Model) -> tuple[str, dict[str, Array]]:
                 tensors |= {f"{i}.{name}.q": weight.q, f"{i}.{name}.scale": weight.scale}
             else:
                 tensors[f"{i}.{name}"] = weight
+    tensors, described["shared"] = folded(tensors)
+    if not described["shared"]:
+        del described["shared"]
     return json.dumps(described, sort_keys=True, separators=(",", ":"), allow_nan=False), tensors
 
 
@@ -58,8 +62,8 @@ def decode(text: str, tensors: Mapping[str, Array]) -> Model:
     described = parse_json(text, "description", size)
     _check_format(described.get("format"))
     rhythm = _rhythm(described.pop("rhythm", {}))
+    left = unfolded(tensors, described.pop("shared", {}))
     _check_keys(described, KEYS, "the description")
-    left = dict(tensors)
     try:
         model = Model(
             tuple(_port(port, f"input {i}") for i, port in enumerate(_list(described, "inputs"))),

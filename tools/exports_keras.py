@@ -94,6 +94,24 @@ def bidirectional() -> keras.Model:
     return stack(layers.Bidirectional(layers.LSTM(12, return_sequences=True)))
 
 
+def bidirectional_gru() -> keras.Model:
+    """A GRU in both directions that gives its last answers: two loops, the second over the sequence turned round."""
+    return stack(layers.Bidirectional(layers.GRU(12)))
+
+
+def bidirectional_tagger() -> keras.Model:
+    """A label for every token, which depends on the words before and after it."""
+    return keras.Sequential(
+        [
+            keras.Input((None,), dtype="int32", name="tokens"),
+            layers.Embedding(50, 12),
+            layers.Bidirectional(layers.LSTM(12, return_sequences=True)),
+            layers.Dense(4, activation="softmax"),
+        ],
+        name="bidirectional_tagger",
+    )
+
+
 def layernorm() -> keras.Model:
     """A dense layer and a normalisation of each frame ahead of an LSTM."""
     return stack(layers.Dense(16), layers.LayerNormalization(), layers.LSTM(16, return_sequences=True))
@@ -120,6 +138,8 @@ def recipes(vocabulary: int) -> dict[str, Recipe]:
         "keras_gru_reset_before": Recipe(partial(gru, False)),
         "keras_conv_lstm": Recipe(conv_lstm),
         "keras_bidirectional": Recipe(bidirectional),
+        "keras_bidirectional_gru": Recipe(bidirectional_gru),
+        "keras_bidirectional_tagger": Recipe(bidirectional_tagger, 50),
         "keras_layernorm": Recipe(layernorm),
         "keras_masked_embedding": Recipe(masked, 50),
     }

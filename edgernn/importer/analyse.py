@@ -24,7 +24,7 @@ from edgernn.importer.signals import Wider
 from edgernn.importer.state import Pairing, as_constants, pair, with_states
 from edgernn.importer.time import Hypothesis, hypotheses
 from edgernn.importer.unrolled import UNROLLED
-from edgernn.importer.windowed import windowed
+from edgernn.importer.windowed import NO_STATES, STREAMS, windowed
 from edgernn.layers.model import Model
 from edgernn.layers.recurrent import OTHER_AXIS, SEVERAL_STEPS
 
@@ -80,7 +80,7 @@ def analyse(
     whole graph on the last so many frames, every `hop` frames (or every one), instead of streaming it. Raises
     BadModelFile for a broken file, and BadInput for settings that do not fit and where there is no GRU to fix.
     """
-    check_window(window, hop)
+    check_window(window, hop, state or {})
     try:
         graph = preset(load(source, repair if fix_torch_gru else None), constants or {})
         graph = with_states(graph, state or {})
@@ -107,8 +107,12 @@ def _analysed(graph: Graph, given: Mapping[str, str]) -> Report:
     return nearest
 
 
-def check_window(window: int | None, hop: int | None) -> None:
+def check_window(window: int | None, hop: int | None, state: Mapping[str, str]) -> None:
     """Raise BadInput for windows that cannot be."""
+    if window is not None and state:
+        raise BadInput(
+            f"state={dict(state)}: {NO_STATES}; leave out the window, or set the input to what it starts from"
+        )
     if window is None and hop is not None:
         raise BadInput(f"hop={hop}: only a model with a window can be told how often to answer; set window, too")
     for name, n in (("window", window), ("hop", hop)):
@@ -124,7 +128,7 @@ def _on_windows(graph: Graph, window: int, hop: int) -> Report:
         return _failed(reading.hypothesis, reading.found)
     axes = tuple((name, axis) for name, axis in reading.hypothesis.times.items() if axis is not None)
     dims = tuple((given.name, given.dims or ()) for given in graph.inputs)
-    notes = _notes(graph, reading.found, Pairing({}), False)
+    notes = (*((STREAMS,) if reading.streams else ()), *_notes(graph, reading.found, Pairing({}), False))
     return Report(reading.found, (), (), reading.hypothesis.text, axes, dims, notes)
 
 

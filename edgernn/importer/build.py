@@ -17,8 +17,13 @@ from edgernn.importer.known import known
 from edgernn.importer.loop import check_inside, looped
 from edgernn.importer.moments import Moments, picked
 from edgernn.importer.once import Once
+<<<<<<< HEAD
 from edgernn.importer.preset import misfit, unset
 from edgernn.importer.signals import REASONS, Refused, Wider
+=======
+from edgernn.importer.preset import free_dimensions, unset
+from edgernn.importer.signals import Refused, Wider
+>>>>>>> wt-window
 from edgernn.importer.subgraph import branched
 from edgernn.importer.token import token_of
 from edgernn.importer.trace import Start
@@ -59,6 +64,7 @@ class Build:
         window: int = 0,
     ):
         self.opset, self.length, self.hop, self.window = graph.opset, length, hop, window or hop
+        self.whole = window > 0  # whether an evaluation sees a whole sequence
         self.problems: list[Problem] = []
         self.nodes: list[Node] = []
         self.states: list[State] = []
@@ -151,7 +157,7 @@ class Build:
             if made is not None:
                 return [self.constant(y) if name else None for name, y in zip(operator.outputs, made, strict=False)]
         if operator.kind not in RULES:
-            self.refuse(REASONS.get(operator.kind, "this operator is not supported"))
+            self.refuse("this operator is not supported")
         return apply(RULES[operator.kind], self, operator, inputs)
 
     def has_room(self, shape: Shape) -> bool:

@@ -11,9 +11,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from edgernn.importer.once import Once
 from edgernn.importer.sums import Sum, Sums
 from edgernn.layers.activations import Activation
 from edgernn.layers.base import Array, Layer
+from edgernn.layers.constant import Constant
 from edgernn.layers.gru import GRU
 from edgernn.layers.lstm import LSTM
 from edgernn.layers.model import Model, Node
@@ -33,14 +35,19 @@ class Cell:
 
 def cells_found(model: Model) -> Model:
     """The model with every cell that is written out as one layer."""
-    sums = Sums(model)
+    sums, once = Sums(model), Once()
     states = {state.name for state in model.states}
+    written_out = model.window > 1  # a loop: its cells start from a constant, and from each other
+    if written_out:
+        states.update(node.outputs[0] for node in model.nodes if isinstance(node.layer, Constant))
     cells: dict[str, Cell] = {}
     for node in model.nodes:
         for find in (_lstm, _gru, _rnn):
             cell = find(sums, states, node)
             if cell is not None and not any(name in cells for name in cell.outputs):
+                cell = replace(cell, layer=once.of(cell.layer))
                 cells.update(dict.fromkeys(cell.outputs, cell))
+                states.update(cell.outputs if written_out else ())
                 break
     if not cells:
         return model

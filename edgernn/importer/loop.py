@@ -16,8 +16,9 @@ import onnx
 from edgernn.importer import symbolic
 from edgernn.importer.graph import Operator
 from edgernn.importer.moments import END
+from edgernn.importer.repeated import loop_repeated, scan_repeated
 from edgernn.importer.steps import BEFORE_LAST, Now
-from edgernn.importer.subgraph import walked
+from edgernn.importer.subgraph import source_in, walked
 from edgernn.layers.axes import surely
 from edgernn.layers.base import Array
 from edgernn.layers.recurrent import OTHER_AXIS, SEVERAL_STEPS
@@ -54,6 +55,8 @@ def looped(g: Build, operator: Operator, inputs: Inputs) -> Sequence[Value | Non
     body = operator.attributes.get("body")
     if not isinstance(body, onnx.GraphProto):
         g.refuse("has no body")
+    if g.whole:
+        return (loop_repeated if operator.kind == "Loop" else scan_repeated)(g, operator, body, inputs)
     if g.moments.inside:
         g.refuse("is a loop in the body of another loop", REMEDY)
     return _loop(g, operator, body, inputs) if operator.kind == "Loop" else _scan(g, operator, body, inputs)
@@ -169,7 +172,7 @@ def _carried(g: Build, body: onnx.GraphProto, turns: Turns, initial: Value | Non
     """What a carried value is, and what the body sees of it."""
     if initial is None:
         g.refuse("carries nothing where a value is expected", "check the file with onnx.checker")
-    if _origin(body, new) == name:
+    if source_in(body, new) == name:
         return Carried("same", initial, initial)
     if initial.time is not None:
         g.refuse(OTHER_AXIS, "feed time on the axis that the loop reads along")
@@ -189,14 +192,6 @@ def _carried(g: Build, body: onnx.GraphProto, turns: Turns, initial: Value | Non
         return Carried("state", initial, initial)
     state = g.carry(initial.const.astype(np.float32))
     return Carried("state", initial, replace(state, dtype=initial.dtype))
-
-
-def _origin(body: onnx.GraphProto, name: str) -> str:
-    """The value that `name` is another name of."""
-    copies = {node.output[0]: node.input[0] for node in body.node if node.op_type == "Identity"}
-    for _ in copies:
-        name = copies.get(name, name)
-    return name
 
 
 def _one_turn(

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-REASONS = {
-    "ReverseSequence": "turns the sequence round, which needs its end before its start",
-}
-
 
 class Refused(Exception):
     """A rule gave up on its node."""

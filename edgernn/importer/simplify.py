@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from edgernn.importer.cells import cells_found
+from edgernn.importer.chains import chained, moves_joined
 from edgernn.importer.parts import states_parted
 from edgernn.importer.twins import twins_joined
 from edgernn.layers.base import Array, Shape
@@ -23,8 +24,14 @@ Makers = Mapping[str, Node]
 
 def simplified(model: Model) -> Model:
     """A model that computes the same with fewer layers."""
+<<<<<<< HEAD
     joined = pruned(reshapes_joined(twins_joined(pruned(biases_joined(pruned(model))))))
     return pruned(reshapes_joined(pruned(cells_found(states_parted(joined)))))
+=======
+    joined = pruned(reshapes_joined(pruned(biases_joined(pruned(model)))))
+    found = pruned(reshapes_joined(pruned(cells_found(states_parted(joined)))))
+    return pruned(reshapes_joined(moves_joined(pruned(chained(found))))) if model.window > 1 else found
+>>>>>>> wt-window
 
 
 def pruned(model: Model) -> Model:

@@ -36,6 +36,14 @@ def walked(
     return found
 
 
+def source_in(graph: onnx.GraphProto, name: str) -> str:
+    """The value that `name` is another name of."""
+    copies = {node.output[0]: node.input[0] for node in graph.node if node.op_type == "Identity"}
+    for _ in copies:
+        name = copies.get(name, name)
+    return name
+
+
 def branched(g: Build, operator: Operator, inputs: Sequence[Value | None]) -> Sequence[Value | None]:
     """ONNX If whose condition is known: what the branch makes that is taken."""
     condition = inputs[0] if inputs else None

@@ -1,24 +1,42 @@
 """Windowed: a graph that needs the whole sequence, run on the last frames again and again.
 
 The axis that would be time is one of the frame then, which has all steps of the window; nothing is carried from one
-window to the next. Which axis that is follows from what runs over it; where nothing recurrent does, from its name.
+window to the next. Which axis that is follows from what the graph does along it: each is tried as the time of a stream
+too. Where every step then stands by itself, the axis is a batch. An axis that a recurrent layer runs along goes first,
+then names tell.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from enum import IntEnum
 
 from edgernn.errors import Problem
-from edgernn.importer.assemble import assembled
+from edgernn.importer.assemble import assembled, goes_on
 from edgernn.importer.build import Build
 from edgernn.importer.dims import Symbol
+from edgernn.importer.ends import Ends
 from edgernn.importer.graph import Graph
+from edgernn.importer.signals import Wider
+from edgernn.importer.state import follows, pair
 from edgernn.importer.time import Hypothesis, hypotheses
 from edgernn.layers.model import Model
 from edgernn.layers.recurrent import SEVERAL_STEPS
 
 BATCHES = ("b", "bs", "n")  # names of a batch, beside those that begin with "batch"
+TIMES = ("t", "time", "frames", "steps", "seq", "sequence", "length", "seq_len", "seq_length", "sequence_length")
+STREAMS = "the graph can stream, too: without a window, its state goes on from frame to frame and each is computed once"
+NO_STATES = "on windows nothing is carried"
+
+
+class Evidence(IntEnum):
+    """What speaks for an axis: nothing (a batch), that the steps of it meet, its name, that something recurs over it."""
+
+    NONE = 0
+    MEETING = 1
+    NAMED = 2
+    RECURRING = 3
 
 
 @dataclass(frozen=True)
@@ -27,35 +45,110 @@ class Windowed:
 
     hypothesis: Hypothesis
     found: Model | list[Problem]
-    recurs: bool  # whether a recurrent layer runs over the whole window
+    evidence: Evidence = Evidence.NONE
+    streams: bool = False  # whether the graph could do without a window
+
+    @property
+    def fixed(self) -> bool:
+        """Whether the file has a length."""
+        return not isinstance(self.hypothesis.length, Symbol)
 
 
 def windowed(graph: Graph, window: int, hop: int) -> Windowed:
     """The graph on windows of so many frames, a new one every `hop` frames, under the likeliest reading of time."""
-    tried = [_tried(graph, hypothesis, window, hop) for hypothesis in _readings(graph, window)]
-    if not tried:
-        what = f"no input has a free dimension, or one of {window}, over which a window could run"
-        return Windowed(
-            Hypothesis({}, 1, ""), [Problem("graph", "", what, "give the length that it was exported for")], False
-        )
-    good = [reading for reading in tried if isinstance(reading.found, Model)]
-    return next((reading for reading in good if reading.recurs), (good or tried)[0])
+    tried: list[Windowed] = []
+    for hypothesis in hypotheses(graph):
+        if hypothesis.times and not (tried and isinstance(hypothesis.length, int) and _settled(tried[0])):
+            tried.append(_tried(graph, hypothesis, window, hop))
+            tried.sort(key=lambda reading: _unlikely(graph, reading))
+    likely = [reading for reading in tried if reading.evidence]
+    if not likely or likely[0].evidence < Evidence.RECURRING:
+        states = _states(graph)
+        if states:
+            return Windowed(Hypothesis({}, 1, ""), states)
+    if not likely:
+        what = "no axis of an input has steps that meet, over which a window could run"
+        return Windowed(Hypothesis({}, 1, ""), [Problem("graph", "", what, "convert it without a window")])
+    rank = _unlikely(graph, likely[0])
+    equals = [reading for reading in likely if _unlikely(graph, reading) == rank]
+    fitting = [reading for reading in equals if not reading.fixed or reading.hypothesis.length == window]
+    return fitting[0] if fitting else Windowed(likely[0].hypothesis, [_of_other_length(equals, window)])
 
 
-def _readings(graph: Graph, window: int) -> Iterator[Hypothesis]:
-    """The hypotheses about time under which the sequence can have this length; a batch last."""
-    fits = [h for h in hypotheses(graph) if h.times and (isinstance(h.length, Symbol) or h.length == window)]
-    yield from sorted(fits, key=lambda hypothesis: _is_batch(graph, hypothesis))
+def _settled(reading: Windowed) -> bool:
+    """Whether no other reading needs to be tried."""
+    return isinstance(reading.found, Model) and reading.evidence > Evidence.MEETING
 
 
-def _is_batch(graph: Graph, hypothesis: Hypothesis) -> bool:
+def _of_other_length(readings: Sequence[Windowed], window: int) -> Problem:
+    """Why a graph for a fixed length has no such window."""
+    lengths = " or ".join(str(n) for n in dict.fromkeys(reading.hypothesis.length for reading in readings))
+    what = f"is exported for sequences of {lengths} steps, so a window of {window} cannot run over it"
+    return Problem("graph", "", what, f"convert with window={lengths}, or export with a free length")
+
+
+def _unlikely(graph: Graph, reading: Windowed) -> tuple[bool, bool, int, bool, bool, bool]:
+    """What comes first of several readings: those that work, by evidence; features, a batch and fixed lengths last."""
     dims = {given.name: given.dims or () for given in graph.inputs}
-    names = (dims[name][axis] for name, axis in hypothesis.times.items() if axis is not None)
-    return any(isinstance(n, str) and (n.lower().startswith("batch") or n.lower() in BATCHES) for n in names)
+    axes = [(dims[name], axis) for name, axis in reading.hypothesis.times.items() if axis is not None]
+    batch = any(_named(held[axis], "batch", BATCHES) for held, axis in axes)
+    features = all(len(held) > 2 and axis == len(held) - 1 for held, axis in axes)
+    first = any(len(held) > 2 and axis == 0 and isinstance(held[1], str) for held, axis in axes)
+    works = isinstance(reading.found, Model)
+    return features and reading.fixed, not works, -reading.evidence, features, batch or first, reading.fixed
+
+
+def _named(dim: int | str | None, prefix: str, names: Sequence[str]) -> bool:
+    return isinstance(dim, str) and (dim.lower() in names or dim.lower().startswith(prefix))
 
 
 def _tried(graph: Graph, hypothesis: Hypothesis, window: int, hop: int) -> Windowed:
-    build = Build(graph, window, hypothesis.times, restarts=True, hop=hop, window=window)
-    recurs = any(problem.what == f"{SEVERAL_STEPS}: {window}" for problem in build.in_frame)
-    found = build.problems or assembled(build, graph, {})
-    return Windowed(replace(hypothesis, text=f"windows of {window} frames, {hypothesis.text}"), found, recurs)
+    """One reading: one for a fixed length has a window of that length."""
+    steps = window if isinstance(hypothesis.length, Symbol) else hypothesis.length
+    build = Build(graph, steps, hypothesis.times, restarts=True, hop=hop, window=steps)
+    recurs = any(problem.what == f"{SEVERAL_STEPS}: {steps}" for problem in build.in_frame)
+    found = build.problems or _starts(build, graph, hypothesis) or assembled(build, graph, {})
+    evidence, streams = _along(graph, hypothesis)
+    evidence = Evidence.RECURRING if recurs else evidence
+    text = f"windows of {steps} frames, {hypothesis.text}"
+    return Windowed(replace(hypothesis, text=text), found, evidence, streams)
+
+
+def _along(graph: Graph, hypothesis: Hypothesis) -> tuple[Evidence, bool]:
+    """What a stream along this axis would be like, and whether there is one."""
+    dims = {given.name: given.dims or () for given in graph.inputs}
+    names = [dims[name][axis] for name, axis in hypothesis.times.items() if axis is not None]
+    meeting = Evidence.NAMED if any(_named(n, "time", TIMES) for n in names) else Evidence.MEETING
+    try:
+        build = Build(graph, hypothesis.length, hypothesis.times)
+    except Wider:
+        return meeting, False
+    if build.problems:
+        return meeting, False
+    if goes_on(build):
+        return Evidence.RECURRING, True
+    values = [value for name in graph.outputs if (value := build.values[name]) is not None]
+    alone = all(value.const is not None or (value.time is not None and not value.past) for value in values)
+    return Evidence.NONE if alone and not build.states else meeting, False
+
+
+def _starts(build: Build, graph: Graph, hypothesis: Hypothesis) -> list[Problem]:
+    """Inputs that a cell starts from: states, which a window does not have."""
+    if not build.starting:
+        return []
+    ends = Ends(build, graph)
+    whole = [name for name in ends.inputs if name not in hypothesis.times]
+    states = [name for name in whole if any(len(ends.within(name, start)[0]) for start in build.starting)]
+    remedy = "convert without a window, or start each window from zero: --set {}=0"
+    return [_state(name, remedy.format(name)) for name in states]
+
+
+def _states(graph: Graph) -> list[Problem]:
+    """The states of a step graph, by their names."""
+    step = Build(graph, 1, {})
+    pairs = {} if step.problems else pair(step, graph, {}).pairs
+    return [_state(name, "convert without a window") for name, output in pairs.items() if follows(name, output)]
+
+
+def _state(name: str, remedy: str) -> Problem:
+    return Problem(name, "input", f"is a state, but {NO_STATES}", remedy)

@@ -6,7 +6,7 @@ May import: errors; NumPy only.
 
 from __future__ import annotations
 
-from edgernn.layers import combine, deconv, einsum, functions, pieces, pool, stacking
+from edgernn.layers import combine, deconv, einsum, functions, pieces, pool, stacking, turn
 from edgernn.layers.base import Layer
 from edgernn.layers.constant import Constant
 from edgernn.layers.conv import Conv
@@ -45,7 +45,7 @@ LAYERS: dict[str, type[Layer]] = {
     )
 }
 
-# these hold rules only, which make layers of other files: combine, deconv, einsum, functions, pieces, pool, stacking
+# these hold rules only, for layers of other files: combine, deconv, einsum, functions, pieces, pool, stacking, turn
 __all__ = [
     "GRU",
     "LAYERS",
@@ -71,4 +71,5 @@ __all__ = [
     "pieces",
     "pool",
     "stacking",
+    "turn",
 ]

@@ -15,7 +15,11 @@ from edgernn.layers.base import FORMATS, Array, Layer, Matrix, QuantisedMatrix, 
 from edgernn.layers.model import Model, Node, Port, State
 from edgernn.modelfile.container import parse_json
 from edgernn.modelfile.fields import Mismatch, allows, restore
+<<<<<<< HEAD
 from edgernn.modelfile.weights import restored, stored, tensor
+=======
+from edgernn.modelfile.shared import folded, unfolded
+>>>>>>> wt-window
 
 FORMAT = 1  # of the file; number formats are the weights' business
 LARGEST_FRAME = 1 << 26  # numbers in all values of one frame together: 256 MB of float32
@@ -42,6 +46,9 @@ def encode(model: Model) -> tuple[str, dict[str, Array]]:
                 tensors |= stored(f"{i}.{name}", weight)
             else:
                 tensors[f"{i}.{name}"] = weight
+    tensors, described["shared"] = folded(tensors)
+    if not described["shared"]:
+        del described["shared"]
     return json.dumps(described, sort_keys=True, separators=(",", ":"), allow_nan=False), tensors
 
 
@@ -61,8 +68,8 @@ def decode(text: str, tensors: Mapping[str, Array]) -> Model:
     described = parse_json(text, "description", size)
     _check_format(described.get("format"))
     rhythm = _rhythm(described.pop("rhythm", {}))
+    left = unfolded(tensors, described.pop("shared", {}))
     _check_keys(described, KEYS, "the description")
-    left = dict(tensors)
     try:
         model = Model(
             tuple(_port(port, f"input {i}") for i, port in enumerate(_list(described, "inputs"))),

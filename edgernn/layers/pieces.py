@@ -95,6 +95,8 @@ def _from_front(g: Importing, x: Value, low: Any) -> Any:
     """How many steps stand before `low`."""
     if isinstance(low, int) and low < 0:
         return max(0, x.length + low) if isinstance(x.length, int) else 0 if low <= -(2**31) else x.length + low
+    if not isinstance(low, int) and isinstance(x.length + low, int):  # so many steps from the end are all but a few
+        return max(0, x.length + low)
     return low
 
 

@@ -88,14 +88,15 @@ def analyse(
         return Report(None, unsupported.problems)
     if window is not None:
         return _on_windows(graph, window, hop or 1)
-    failed: list[tuple[_Distance, int, Report, Hypothesis]] = []
+    failed: list[tuple[tuple[int, ...], Report, Hypothesis]] = []
     for hypothesis in hypotheses(graph):
         distance, report = _tried(graph, hypothesis, state or {})
         if report.model is not None and distance is not _Distance.BLOCKS:
             return report
-        failed.append((distance, len(report.problems), report, hypothesis))
-    distance, _, nearest, hypothesis = min(failed, key=lambda failure: failure[:2])
-    if distance is _Distance.OPERATORS and not isinstance(hypothesis.length, int) and about_sizes(nearest.problems):
+        near = distance, -_reached(graph, report.problems), len(report.problems)
+        failed.append((near, report, hypothesis))
+    (distance, *_), nearest, hypothesis = min(failed, key=lambda failure: failure[0])
+    if distance == _Distance.OPERATORS and not isinstance(hypothesis.length, int) and about_sizes(nearest.problems):
         nearest = replace(nearest, problems=(*nearest.problems, *unsized(graph, hypothesis.times)))
     return nearest
 
@@ -201,6 +202,12 @@ def _how_far(build: Build, hypothesis: Hypothesis) -> _Distance:
         return _Distance.UNROLLED
     fixed = build.has_time and isinstance(hypothesis.length, int) and not build.moments.unrolled
     return _Distance.OPERATORS_AT_FIXED_LENGTH if fixed else _Distance.OPERATORS
+
+
+def _reached(graph: Graph, problems: Sequence[Problem]) -> int:
+    """How many operators of the graph there are before the first one that is a problem."""
+    nodes = {problem.node for problem in problems}
+    return next((n for n, operator in enumerate(graph.operators) if operator.name in nodes), len(graph.operators))
 
 
 def _failed(hypothesis: Hypothesis, problems: Sequence[Problem]) -> Report:

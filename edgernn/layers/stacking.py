@@ -34,7 +34,9 @@ def reshape_all(g: Importing, x: Value, target: Sequence[Any]) -> Value:
     if axis is not None:
         frame = [steps_of(x) if i == axis else n for i, n in enumerate(new)]
         return reshaped(g, x, frame, axis)
-    for axis in range(0 if isinstance(g.length, int) else len(new)):  # of a plain number, nobody knows what it counts
+    for axis, n in enumerate(new):
+        if _is(n, 1):
+            continue  # all of a sequence of fixed length
         if (factor := _stacks(old, x.time, new, axis)) > 1:
             return _stacked(g, x, new, axis, factor)
         if (factor := _stacks(new, axis, old, x.time)) > 1:

@@ -13,7 +13,7 @@ from commands import bad, good
 from conftest import COMPILED, stream_on
 from covering import covering
 from onnx_cases import GATES, graph, node, onnx_runtime, weights
-from sequence_cases import FLAVOURS, OUTPUTS, WAYS, Sequences
+from sequence_cases import FLAVOURS, OUTPUTS, Sequences
 from surroundings import ints, some
 from window_cases import GRAPHS, N_IN, Dim
 
@@ -23,7 +23,7 @@ from edgernn.conversion.parity import parity
 from edgernn.errors import BadInput, UnsupportedModel
 from edgernn.importer.windowed import STREAMS
 from edgernn.kernels.isas import REFERENCE
-from edgernn.layers import GRU, RNN
+from edgernn.layers import RNN
 from edgernn.layers.definition import run
 from edgernn.layers.model import Model
 from edgernn.quantiser import quantise

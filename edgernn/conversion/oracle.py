@@ -219,7 +219,7 @@ def placed(model: Model, name: str, value: Array, count: int) -> Answers:
 def _time_axis(model: Model, port: Port, shape: Shape, rows: int) -> int | None:
     """The axis on which an output has the steps of so many answers, each of one or of several.
 
-    Padding makes a sequence longer or shorter than the stream, by less than what a step sees.
+    Padding and cropping make a sequence longer or shorter than the stream, by less than what a step sees and waits for.
     """
     frame, far = model.shapes[port.value], {}
     for axis, n in enumerate(shape):
@@ -228,7 +228,7 @@ def _time_axis(model: Model, port: Port, shape: Shape, rows: int) -> int | None:
             likely = len(frame) == len(shape) and frame[axis] == port.size // one
             far[axis] = abs(n - rows * (port.size // one)), not likely
     best = min(far, key=lambda axis: far[axis], default=None)
-    return best if best is not None and far[best][0] < model.receptive_field else None
+    return best if best is not None and far[best][0] < model.receptive_field + model.delay else None
 
 
 def _file(source: str | Path, model: Model) -> str | bytes:

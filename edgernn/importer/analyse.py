@@ -27,6 +27,7 @@ from edgernn.importer.unrolled import UNROLLED
 from edgernn.importer.windowed import NO_STATES, STREAMS, windowed
 from edgernn.layers.model import Model
 from edgernn.layers.recurrent import OTHER_AXIS, SEVERAL_STEPS
+from edgernn.layers.rhythm import WINDOW
 
 # ONNX's numbers for float16, bfloat16 and integers of 8 and 16 bits
 NARROW = (10, 16, 2, 3, 4, 5)
@@ -95,14 +96,17 @@ def analyse(
 
 def _analysed(graph: Graph, given: Mapping[str, str]) -> Report:
     """The first reading of the graph that gives a model, or the one that came nearest."""
-    failed: list[tuple[_Distance, int, Report, Hypothesis]] = []
+    failed: list[tuple[tuple[int, ...], Report, Hypothesis]] = []
     for hypothesis in hypotheses(graph):
         distance, report = _tried(graph, hypothesis, given)
-        if report.model is not None and distance is not _Distance.BLOCKS:
+        if report.model is not None and distance not in (_Distance.BLOCKS, _Distance.CONVOLVED):
             return report
-        failed.append((distance, len(report.problems), report, hypothesis))
-    distance, _, nearest, hypothesis = min(failed, key=lambda failure: failure[:2])
-    if distance is _Distance.OPERATORS and not isinstance(hypothesis.length, int) and about_sizes(nearest.problems):
+        near = distance, -_reached(graph, report.problems), len(report.problems)
+        failed.append((near, report, hypothesis))
+    (distance, *_), nearest, hypothesis = min(failed, key=lambda failure: failure[0])
+    if distance == _Distance.CONVOLVED:
+        return _only([report for (far, *_), report, _ in failed if far == distance])
+    if distance == _Distance.OPERATORS and not isinstance(hypothesis.length, int) and about_sizes(nearest.problems):
         nearest = replace(nearest, problems=(*nearest.problems, *unsized(graph, hypothesis.times)))
     return nearest
 
@@ -136,6 +140,7 @@ class _Distance(IntEnum):
     """How far a hypothesis about time was from the truth: the nearest one is reported.
 
     BLOCKS: it gives a Model, but one whose cells take several steps a frame and start anew or from an explicit state.
+    CONVOLVED: it gives one of a file of fixed length that holds nothing but past frames.
     ASTRAY: it gives none, since nothing but cells of that kind is left.
     """
 
@@ -143,10 +148,11 @@ class _Distance(IntEnum):
     STATES = 1
     UNROLLED = 2
     OPERATORS = 3
-    NO_RECURRENCE = 4
-    ASTRAY = 5
-    OPERATORS_AT_FIXED_LENGTH = 6
-    WRONG_AXIS = 7
+    CONVOLVED = 4
+    NO_RECURRENCE = 5
+    ASTRAY = 6
+    OPERATORS_AT_FIXED_LENGTH = 7
+    WRONG_AXIS = 8
 
 
 def _tried(graph: Graph, hypothesis: Hypothesis, given: Mapping[str, str]) -> tuple[_Distance, Report]:
@@ -184,7 +190,8 @@ def _tried(graph: Graph, hypothesis: Hypothesis, given: Mapping[str, str]) -> tu
     axes = tuple((name, axis) for name, axis in hypothesis.times.items() if axis is not None)
     notes = (*build.notes, *_notes(graph, model, found, restarts))
     dims = tuple((given.name, given.dims or ()) for given in graph.inputs)
-    distance = _Distance.BLOCKS if astray else _Distance.STATES
+    plain = isinstance(hypothesis.length, int) and build.has_time and not goes_on(build)
+    distance = _Distance.BLOCKS if astray else _Distance.CONVOLVED if plain else _Distance.STATES
     return distance, Report(model, (), tuple(found.pairs.items()), hypothesis.text, axes, dims, notes)
 
 
@@ -212,6 +219,21 @@ def _how_far(build: Build, hypothesis: Hypothesis) -> _Distance:
         return _Distance.UNROLLED
     fixed = build.has_time and isinstance(hypothesis.length, int) and not build.moments.unrolled
     return _Distance.OPERATORS_AT_FIXED_LENGTH if fixed else _Distance.OPERATORS
+
+
+def _only(found: Sequence[Report]) -> Report:
+    """The one reading of a file of fixed length without recurrent layers; of several, nothing tells which is right."""
+    if len(found) == 1:
+        return found[0]
+    what = f"nothing tells which axis is time: {'; or '.join(report.time for report in found)}"
+    problem = Problem("graph", "", what, f"export with a free time axis (dynamic_shapes, dynamic_axes), or {WINDOW}")
+    return Report(None, (problem,))
+
+
+def _reached(graph: Graph, problems: Sequence[Problem]) -> int:
+    """How many operators of the graph there are before the first one that is a problem."""
+    nodes = {problem.node for problem in problems}
+    return next((n for n, operator in enumerate(graph.operators) if operator.name in nodes), len(graph.operators))
 
 
 def _failed(hypothesis: Hypothesis, problems: Sequence[Problem]) -> Report:

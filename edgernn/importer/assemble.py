@@ -20,7 +20,7 @@ from edgernn.layers.gru import GRU
 from edgernn.layers.lstm import LSTM
 from edgernn.layers.model import Model, Node, Port, State
 from edgernn.layers.reshape import Reshape, reshaped
-from edgernn.layers.rhythm import delayed, masked, steps_of
+from edgernn.layers.rhythm import WINDOW, delayed, masked, steps_of
 from edgernn.layers.rnn import RNN
 from edgernn.layers.rules import Value
 from edgernn.layers.take import places, taken
@@ -29,7 +29,8 @@ NO_RECURRENCE = Problem(
     "graph",
     "",
     "nothing is carried from frame to frame: there is no recurrent layer and no state",
-    "give a model with an RNN, LSTM or GRU; name its states with state={input: output} if it has them as inputs",
+    "give a model with an RNN, LSTM or GRU; name its states with state={input: output} if it has them as inputs; "
+    f"or {WINDOW}",
 )
 NO_INPUT = Problem("graph", "", "no output depends on an input that takes frames", "give a model with a frame as input")
 
@@ -40,6 +41,7 @@ def assembled(build: Build, graph: Graph, pairs: Mapping[str, str]) -> Model | l
     if build.problems:
         return build.problems
     delay = max((_frames_late(build, value) for value in values.values()), default=0)
+    lasting = all(value.time is not None for value in values.values())
     values = {name: value if name in pairs.values() else _shown(build, value, delay) for name, value in values.items()}
     if not values or not build.ports.keys() - pairs.keys():
         return [NO_INPUT]
@@ -57,7 +59,7 @@ def assembled(build: Build, graph: Graph, pairs: Mapping[str, str]) -> Model | l
     if not inputs:
         return [NO_INPUT]
     cells = any(isinstance(node.layer, (RNN, GRU, LSTM)) for node in nodes)
-    streams = cells or build.recurs or isinstance(build.length, Symbol)
+    streams = cells or build.recurs or lasting or isinstance(build.length, Symbol)
     if not pairs and not (streams and states) and build.window == 1:
         return [NO_RECURRENCE]
     problems = _misused_tokens(build, graph, nodes, outputs)

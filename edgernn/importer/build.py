@@ -17,13 +17,8 @@ from edgernn.importer.known import known
 from edgernn.importer.loop import check_inside, looped
 from edgernn.importer.moments import Moments, picked
 from edgernn.importer.once import Once
-<<<<<<< HEAD
 from edgernn.importer.preset import misfit, unset
-from edgernn.importer.signals import REASONS, Refused, Wider
-=======
-from edgernn.importer.preset import free_dimensions, unset
 from edgernn.importer.signals import Refused, Wider
->>>>>>> wt-window
 from edgernn.importer.subgraph import branched
 from edgernn.importer.token import token_of
 from edgernn.importer.trace import Start

@@ -1,13 +1,13 @@
 """Time: the unknown number of steps as a symbol, a * T + b, that lives in NumPy object arrays.
 
 It adds, multiplies and divides like a number as long as the result is linear in T, and compares where the answer is the
-same for every T >= 1. Everything else raises ValueError.
+same for every T from `least` on. Everything else raises ValueError.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -58,10 +58,11 @@ class Uneven(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Time(Symbol):
-    """a * T + b, with a != 0 and T any whole number from 1 on."""
+    """a * T + b, with a != 0 and T any whole number from `least` on."""
 
     a: int = 1
     b: int = 0
+    least: int = 1
 
     def __repr__(self) -> str:
         scaled = "T" if self.a == 1 else f"{self.a}*T"
@@ -74,13 +75,13 @@ class Time(Symbol):
         if isinstance(other, Symbol) and not isinstance(other, Time):
             return NotImplemented
         a, b = _parts(other)
-        return linear(self.a + a, self.b + b)
+        return linear(self.a + a, self.b + b, max(self.least, _least(other)))
 
     def __mul__(self, other: Any) -> Any:
         a, b = _parts(other)
         if a:
             raise ValueError("a size grows with the square of the number of steps")
-        return linear(self.a * b, self.b * b)
+        return linear(self.a * b, self.b * b, self.least)
 
     def __floordiv__(self, other: Any) -> Any:
         a, b = _parts(other)
@@ -90,13 +91,13 @@ class Time(Symbol):
             raise ValueError(f"{self} // {other} is not linear in the number of steps T")
         if self.a % b:
             raise Uneven(f"{self} // {other} is not linear in the number of steps T", abs(b) // math.gcd(self.a, b))
-        return linear(self.a // b, self.b // b)
+        return linear(self.a // b, self.b // b, self.least)
 
     def __rfloordiv__(self, other: Any) -> Any:
         raise ValueError(f"{other} / ({self}) is not a whole number for every number of steps T")
 
     def __neg__(self) -> Any:
-        return linear(-self.a, -self.b)
+        return linear(-self.a, -self.b, self.least)
 
     __radd__ = __add__
     __rmul__ = __mul__
@@ -107,24 +108,34 @@ class Time(Symbol):
         a, b = _parts(self - other)
         if not a:
             return bool(b == 0)
-        if -b % a or -b // a < 1:  # a * T + b is 0 for no T >= 1
+        if -b % a or -b // a < max(self.least, _least(other)):  # a * T + b is 0 for no such T
             return False
         raise ValueError(f"whether {self} equals {other} depends on the number of steps T")
 
     def positive(self) -> bool:
-        """Whether this is more than 0 for every T >= 1."""
-        if self.a > 0 and self.a + self.b > 0:
+        """Whether this is more than 0 for every T."""
+        first = self.a * self.least + self.b
+        if self.a > 0 and first > 0:
             return True
-        if self.a < 0 and self.a + self.b <= 0:
+        if self.a < 0 and first <= 0:
             return False
         raise ValueError(f"whether {self} is more than 0 depends on the number of steps T")
 
 
-def linear(a: int, b: int) -> Any:
+def linear(a: int, b: int, least: int = 1) -> Any:
     """a * T + b, as a plain number where T cancels out. Raises OverflowError beyond the 64 bits of ONNX's sizes."""
     if max(abs(a), abs(b)) >= 1 << 63:
         raise OverflowError("a size is beyond 64 bits")
-    return Time(a, b) if a else b
+    return Time(a, b, least) if a else b
+
+
+def present(n: Any) -> Any:
+    """The length of a sequence, as the number that it is where there is a step at all."""
+    return replace(n, least=max(n.least, -(-(1 - n.b) // n.a))) if isinstance(n, Time) and n.a > 0 else n
+
+
+def _least(n: Any) -> int:
+    return n.least if isinstance(n, Time) else 1
 
 
 def _parts(n: Any) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from edgernn.importer import symbolic
+from edgernn.importer.dims import present
 from edgernn.importer.graph import Operator
 from edgernn.layers.axes import check_size, full_shape, integers
 from edgernn.layers.base import Array
@@ -26,7 +27,8 @@ def known(g: Importing, operator: Operator, inputs: Sequence[Value | None]) -> V
     if x is None:
         return None
     if operator.kind == "Shape":
-        sizes = full_shape(g, x)[operator.attributes.get("start", 0) : operator.attributes.get("end")]
+        sizes = [present(n) for n in full_shape(g, x)]
+        sizes = sizes[operator.attributes.get("start", 0) : operator.attributes.get("end")]
         return g.constant(symbolic.settled(sizes))
     if operator.kind == "Size":
         return g.constant(symbolic.settled(np.prod(np.asarray(full_shape(g, x), object))))

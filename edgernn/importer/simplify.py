@@ -24,14 +24,9 @@ Makers = Mapping[str, Node]
 
 def simplified(model: Model) -> Model:
     """A model that computes the same with fewer layers."""
-<<<<<<< HEAD
     joined = pruned(reshapes_joined(twins_joined(pruned(biases_joined(pruned(model))))))
-    return pruned(reshapes_joined(pruned(cells_found(states_parted(joined)))))
-=======
-    joined = pruned(reshapes_joined(pruned(biases_joined(pruned(model)))))
     found = pruned(reshapes_joined(pruned(cells_found(states_parted(joined)))))
     return pruned(reshapes_joined(moves_joined(pruned(chained(found))))) if model.window > 1 else found
->>>>>>> wt-window
 
 
 def pruned(model: Model) -> Model:

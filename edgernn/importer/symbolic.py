@@ -118,6 +118,7 @@ TABLE: dict[str, Callable[[Any, Attributes], Any]] = {
     "GreaterOrEqual": _elementwise(operator.ge),
     "And": _elementwise(operator.and_),
     "Or": _elementwise(operator.or_),
+    "Neg": lambda x, a: np.frompyfunc(operator.neg, 1, 1)(x[0]),
     "Not": lambda x, a: np.frompyfunc(operator.not_, 1, 1)(x[0]),
     "Where": lambda x, a: np.where(x[0].astype(bool), x[1], x[2]),
     "Gather": lambda x, a: np.take(x[0], x[1].astype(np.int64), int(a.get("axis", 0))),

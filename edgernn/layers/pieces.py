@@ -95,6 +95,8 @@ def _from_front(g: Importing, x: Value, low: Any) -> Any:
     """How many steps stand before `low`."""
     if isinstance(low, int) and low < 0:
         return max(0, x.length + low) if isinstance(x.length, int) else 0 if low <= -(2**31) else x.length + low
+    if not isinstance(low, int) and isinstance(x.length + low, int):  # so many steps from the end are all but a few
+        return max(0, x.length + low)
     return low
 
 
@@ -136,13 +138,15 @@ def split(
 
 @rule("Gather")
 def gather(g: Importing, data: Value, indices: Value, *, axis: int = 0) -> Value:
-    """ONNX Gather by constant indices; of the time axis: its last step only. By tokens: see `embedding`."""
+    """ONNX Gather by constant indices; of the time axis: the last step, or windows. By tokens: see `embedding`."""
     along = normal(g, axis, len(data.shape))
     if indices.const is None:
         return embedded(g, data, indices, along)
     if along == data.time:
         index = integers(g, indices, "indices")
-        if len(index) != 1 or not (surely(index[0], -1) or surely(index[0], data.length - 1)):
+        if len(index) > 1:
+            return _windows(g, data, np.asarray(indices.const))
+        if not index or not (surely(index[0], -1) or surely(index[0], data.length - 1)):
             g.refuse(
                 f"takes step {index} of the sequence", f"a stream can give the last step only (index -1); or {WINDOW}"
             )
@@ -157,6 +161,25 @@ def gather(g: Importing, data: Value, indices: Value, *, axis: int = 0) -> Value
     if moved is not None and moved > along:
         moved += index_array.ndim - 1
     return taken(g, data, np.take(places(data), index_array, along), moved)
+
+
+def _windows(g: Importing, x: Value, index: Array) -> Value:
+    """Every so many steps of x, or windows of as many steps each; along the longest axis of the index goes time."""
+    time, along = x.time or 0, int(np.argmax(index.shape))
+    first = index.reshape(-1)[0]
+    steps = [int(np.take(index, 1, a).flat[0] - first) if n > 1 else 1 for a, n in enumerate(index.shape)]
+    regular = index.dtype != object and index.ndim <= 2 and first >= 0 and min(steps) > 0
+    if not regular or not np.array_equal(index - first, np.tensordot(steps, np.indices(index.shape), 1)):
+        g.refuse(
+            f"takes steps {', '.join(map(str, index.flat[:4]))}, ... of the sequence",
+            f"a stream can give the last step, every so many, or windows that move on evenly; or {WINDOW}",
+        )
+    reach = int(np.take(index, 0, along).max() - first)
+    after = int(index.max()) + 1 - x.length
+    frames = seen(g, x, Look(reach, steps[along], -int(first), after))
+    count = (steps_of(frames) - reach - 1) // steps[along] + 1
+    held = np.take(index, range(count), along) - first
+    return taken(g, frames, np.take(places(frames), held, time), time + along)
 
 
 PAD_MODES: dict[str, Callable[..., Array]] = {

@@ -9,21 +9,21 @@ from typing import Any
 
 from edgernn.layers.axes import full_shape, integers, normal, surely
 from edgernn.layers.reshape import reshaped
-from edgernn.layers.rhythm import delayed, steps_of
+from edgernn.layers.rhythm import WINDOW, delayed, steps_of
 from edgernn.layers.rules import Importing, Value, rule
 
 
 def reshape_all(g: Importing, x: Value, target: Sequence[Any]) -> Value:
     """x with `target` as its shape over the whole sequence; the time axis must stay an axis of its own."""
     old, new = full_shape(g, x), list(target)
-    if new.count(-1) == 1:
+    if sum(_is(n, -1) for n in new) == 1:
         known = math.prod(n for n in new if not _is(n, -1))
         if _is(known, 0):
             g.refuse(f"the shape {new} leaves -1 open")
         open_end = math.prod(old) // known
         if not surely(open_end * known, math.prod(old)):
             g.refuse(f"{old} does not divide into {new} for every number of steps")
-        new[new.index(-1)] = open_end
+        new = [open_end if _is(n, -1) else n for n in new]
     if x.time is None:
         if not all(isinstance(n, int) for n in new):
             g.refuse("the new shape depends on the number of steps, but the input has no time axis")
@@ -34,14 +34,16 @@ def reshape_all(g: Importing, x: Value, target: Sequence[Any]) -> Value:
     if axis is not None:
         frame = [steps_of(x) if i == axis else n for i, n in enumerate(new)]
         return reshaped(g, x, frame, axis)
-    for axis in range(0 if isinstance(g.length, int) else len(new)):  # of a plain number, nobody knows what it counts
+    for axis, n in enumerate(new):
+        if _is(n, 1):
+            continue  # all of a sequence of fixed length
         if (factor := _stacks(old, x.time, new, axis)) > 1:
             return _stacked(g, x, new, axis, factor)
         if (factor := _stacks(new, axis, old, x.time)) > 1:
             return _apart(g, x, new, axis, factor)
     g.refuse(
         f"{old} becomes {new}: that mixes the time axis with others",
-        "keep time as an axis of its own, for example by exporting with a batch of 1",
+        f"keep time as an axis of its own, for example by exporting with a batch of 1; or {WINDOW}",
     )
 
 

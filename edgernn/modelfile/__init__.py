@@ -13,19 +13,14 @@ The file is a safetensors file, so anything that reads those can look inside:
 - A port is {name, value, size, dtype, low, high}; a state {name, source} with its first value in tensor `state.<i>`.
 - A node is {name, layer, attributes, inputs, outputs}, in topological order; `layer` is a name in `layers.LAYERS`, and
   `attributes` holds every field of that layer which is neither a weight nor absent.
-<<<<<<< HEAD
 - Weights are tensors `<node index>.<field>`, float32 (int32 for a field named `index`, and float16 for a matrix that
   is held so). Quantised ones are two, the integers and `<node index>.<field>.scale` (rows,), float32. The integers of
   int8 are `<node index>.<field>.q` (rows, cols); of the other formats the name goes on with the format: `.q.int8x16`
   (int8), `.q.int16` and `.q.int4`. The last is uint8 (rows, cols / 2): two numbers in a byte, plus 8, the first in the
   low bits, and 0 in the high bits of the last where cols is odd; beside it stands `<node index>.<field>.factor`, uint8
   (rows, cols / 32). `<node index>.<field>.reach` (1,), float32, is there where the activations' scale is fixed.
-=======
-- Weights are tensors `<node index>.<field>`, float32 (int32 for a field named `index`); in int8 they are two,
-  `<node index>.<field>.q` (rows, cols) and `.scale` (rows,).
 - `rhythm` is there where a model does not answer each frame by itself: hop, window, delay, receptive_field.
 - `shared` is there where tensors of 256 bytes or more are equal: {name: the tensor that is stored instead}.
->>>>>>> wt-window
 - `hash` is `Model.hash`: sha256 over the graph, its attributes and weights.
 - The same model always gives the same bytes. There is no pickle and no code in it.
 

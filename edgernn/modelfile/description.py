@@ -15,11 +15,8 @@ from edgernn.layers.base import FORMATS, Array, Layer, Matrix, QuantisedMatrix, 
 from edgernn.layers.model import Model, Node, Port, State
 from edgernn.modelfile.container import parse_json
 from edgernn.modelfile.fields import Mismatch, allows, restore
-<<<<<<< HEAD
-from edgernn.modelfile.weights import restored, stored, tensor
-=======
 from edgernn.modelfile.shared import folded, unfolded
->>>>>>> wt-window
+from edgernn.modelfile.weights import restored, stored, tensor
 
 FORMAT = 1  # of the file; number formats are the weights' business
 LARGEST_FRAME = 1 << 26  # numbers in all values of one frame together: 256 MB of float32

@@ -13,7 +13,7 @@ from commands import bad, good
 from conftest import COMPILED, stream_on
 from covering import covering
 from onnx_cases import GATES, graph, node, onnx_runtime, weights
-from sequence_cases import FLAVOURS, OUTPUTS, WAYS, Sequences
+from sequence_cases import FLAVOURS, OUTPUTS, Sequences
 from surroundings import ints, some
 from window_cases import GRAPHS, N_IN, Dim
 
@@ -23,7 +23,7 @@ from edgernn.conversion.parity import parity
 from edgernn.errors import BadInput, UnsupportedModel
 from edgernn.importer.windowed import STREAMS
 from edgernn.kernels.isas import REFERENCE
-from edgernn.layers import GRU, RNN
+from edgernn.layers import RNN
 from edgernn.layers.definition import run
 from edgernn.layers.model import Model
 from edgernn.quantiser import quantise
@@ -211,17 +211,17 @@ def test_a_graph_that_could_stream_says_so() -> None:
 def test_a_window_is_a_whole_number_of_frames(window: Any) -> None:
     with pytest.raises(BadInput, match="a number of frames from 1 to 4096"):
         converted(GRAPHS["stacked"](1, "T"), window)
-    with pytest.raises(BadInput, match="hop=.*a number of frames"):
+    with pytest.raises(BadInput, match=r"hop=.*a number of frames"):
         converted(GRAPHS["stacked"](1, "T"), 5, window)
 
 
 def test_a_hop_without_a_window_is_refused() -> None:
-    with pytest.raises(BadInput, match="hop=2.*set window"):
+    with pytest.raises(BadInput, match=r"hop=2.*set window"):
         importer.read(GRAPHS["stacked"](1, "T").SerializeToString(), hop=2)
 
 
 def test_a_window_too_large_for_its_graph_is_refused() -> None:
-    with pytest.raises(UnsupportedModel, match="too many|too large|at most"):
+    with pytest.raises(UnsupportedModel, match="smaller window"):
         converted(GRAPHS["attention"](1, "T"), 4096)
     with pytest.raises(UnsupportedModel, match="smaller window"):
         converted(GRAPHS["counted"](1, "T"), 4096)
@@ -246,7 +246,9 @@ def test_steps_that_never_meet_make_no_window(dims: tuple[Dim, ...]) -> None:
         converted(source, 5)
 
 
-@pytest.mark.parametrize("name", [name for name in GRAPHS if name not in ("counted", "convolved", "largest subtracted")])
+@pytest.mark.parametrize(
+    "name", [name for name in GRAPHS if name not in ("counted", "convolved", "largest subtracted")]
+)
 def test_without_a_window_the_node_is_named_and_a_window_suggested(name: str) -> None:
     with pytest.raises(UnsupportedModel, match=r"window=N"):
         importer.read(GRAPHS[name]("batch", "time").SerializeToString())

@@ -103,7 +103,9 @@ def analyse(
 def check_window(window: int | None, hop: int | None, state: Mapping[str, str]) -> None:
     """Raise BadInput for windows that cannot be."""
     if window is not None and state:
-        raise BadInput(f"state={dict(state)}: {NO_STATES}; leave out the window, or set the input to what it starts from")
+        raise BadInput(
+            f"state={dict(state)}: {NO_STATES}; leave out the window, or set the input to what it starts from"
+        )
     if window is None and hop is not None:
         raise BadInput(f"hop={hop}: only a model with a window can be told how often to answer; set window, too")
     for name, n in (("window", window), ("hop", hop)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+
 class Refused(Exception):
     """A rule gave up on its node."""
 

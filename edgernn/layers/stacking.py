@@ -9,7 +9,7 @@ from typing import Any
 
 from edgernn.layers.axes import full_shape, integers, normal, surely
 from edgernn.layers.reshape import reshaped
-from edgernn.layers.rhythm import delayed, steps_of
+from edgernn.layers.rhythm import WINDOW, delayed, steps_of
 from edgernn.layers.rules import Importing, Value, rule
 
 
@@ -41,7 +41,7 @@ def reshape_all(g: Importing, x: Value, target: Sequence[Any]) -> Value:
             return _apart(g, x, new, axis, factor)
     g.refuse(
         f"{old} becomes {new}: that mixes the time axis with others",
-        "keep time as an axis of its own, for example by exporting with a batch of 1",
+        f"keep time as an axis of its own, for example by exporting with a batch of 1, or {WINDOW}",
     )
 
 

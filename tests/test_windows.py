@@ -220,11 +220,12 @@ def test_a_hop_without_a_window_is_refused() -> None:
         importer.read(GRAPHS["stacked"](1, "T").SerializeToString(), hop=2)
 
 
-def test_a_window_too_large_for_its_graph_is_refused() -> None:
+def test_a_window_too_large_for_its_graph_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UnsupportedModel, match="smaller window"):
         converted(GRAPHS["attention"](1, "T"), 4096)
-    with pytest.raises(UnsupportedModel, match="smaller window"):
-        converted(GRAPHS["counted"](1, "T"), 4096)
+    monkeypatch.setattr("edgernn.importer.repeated.MOST_NODES", 100)
+    with pytest.raises(UnsupportedModel, match=r"more than .* 100 layers -> use a smaller window"):
+        converted(GRAPHS["counted"](1, "T"), 50)
 
 
 def test_states_are_refused_by_name() -> None:

@@ -88,7 +88,7 @@ class Build:
         self._constants: dict[int, str] = {}  # which array of `_once` -> the value that it is
         self._numbers = 0
         self._clock: Value | None = None
-        self._taken = {given.name for given in graph.inputs}
+        self._taken = {given.name: 1 for given in graph.inputs}  # name -> how many values were to have it
         self.operator = Operator("graph", "", "", (), ())
         self._graph, free_names = graph, free_dimensions(graph)
         self._remedy = (
@@ -177,11 +177,11 @@ class Build:
 
     def unique(self, base: str) -> str:
         """A name that no value has yet."""
-        name, count = base, 1
+        name, count = base, self._taken.get(base, 1)
         while name in self._taken:
             count += 1
             name = f"{base}.{count}"
-        self._taken.add(name)
+        self._taken[base], self._taken[name] = count, self._taken.get(name, 1)
         return name
 
     def add(self, layer: Layer, *inputs: Value, time: int | None = None, dtype: Any = np.float32) -> tuple[Value, ...]:

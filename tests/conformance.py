@@ -1,7 +1,8 @@
 """The table of the conformance suite: RNN, GRU and LSTM with every attribute, optional input, subset of outputs, opset.
 
-In `CASES` every two options that can meet do, and in `BACKWARDS` against the sequence. `FEATURES` has one option at a time, for the scoreboard, and `REFUSED` is
-what of that cannot stream; each case says what its refusal must say.
+In `CASES` every two options that can meet do, and in `BACKWARDS` they do in nodes that run against the sequence.
+`FEATURES` has one option at a time, for the scoreboard, and `REFUSED` is what of that cannot stream; each case says
+what its refusal must say.
 """
 
 from __future__ import annotations

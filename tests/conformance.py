@@ -1,7 +1,8 @@
 """The table of the conformance suite: RNN, GRU and LSTM with every attribute, optional input, subset of outputs, opset.
 
-In `CASES` every two options that can meet do. `FEATURES` has one option at a time, for the scoreboard, and `REFUSED` is
-what of that cannot stream; each case says what its refusal must say.
+In `CASES` every two options that can meet do, and in `BACKWARDS` they do in nodes that run against the sequence.
+`FEATURES` has one option at a time, for the scoreboard, and `REFUSED` is what of that cannot stream; each case says
+what its refusal must say.
 """
 
 from __future__ import annotations
@@ -141,6 +142,13 @@ FEATURES: dict[str, list[Case]] = {
     "any subset of the outputs": each("outputs", subsets),
     "every opset from 7 on": each("opset", lambda kind: OPSETS),
 }
+# What runs backwards, on windows: with functions of its own in one direction only, since the oracle knows no others
+BACKWARDS = [
+    Case(case.kind, case.options | {"direction": direction})
+    for case in CASES
+    for direction in (["reverse"] if case.options["activations"] else ["reverse", "bidirectional"])
+    if "input" not in case.options.values()
+]
 ALONE = [case for cases in FEATURES.values() for case in cases]
 REFUSED = [
     replace(case, options=case.options | {"opset": opset})

@@ -72,6 +72,11 @@ class Case:
         return self.options["layout"] or 0
 
     @property
+    def backwards(self) -> bool:
+        """Whether it needs the whole sequence."""
+        return self.options["direction"] in ("reverse", "bidirectional")
+
+    @property
     def by_onnx_runtime(self) -> bool:
         """Whether ONNX Runtime runs it: it wants layout=0, hidden_size, and in an RNN the spelling of its functions."""
         functions = self.options["activations"]
@@ -157,6 +162,17 @@ class Case:
 
 def _random(seed: int, shape: Sequence[int]) -> Array:
     return np.random.default_rng(seed).uniform(-1, 1, shape).astype(np.float32)
+
+
+def on_window(case: Case, window: int = STEPS) -> dict[str, Array]:
+    """The compiled stream's answers by output to the first `window` frames as one window, in the graph's own order.
+
+    Raises UnsupportedModel where it is refused.
+    """
+    model = importer.read(case.model().SerializeToString(), window=window)
+    answers = Stream(model).run(case.by_frame(case.frames()))
+    named = answers if isinstance(answers, dict) else {model.outputs[0].name: answers}
+    return {name: rows[0] for name, rows in named.items()}
 
 
 def streamed(case: Case) -> dict[str, Array]:

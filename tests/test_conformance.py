@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conformance import ALONE, CASES, FEATURES, REFUSED, alone
+from conformance import ALONE, BACKWARDS, CASES, FEATURES, REFUSED, alone
 from covering import covering
 from onnx_cases import onnx_runtime
-from recurrent_cases import LIMIT, STEPS, Case, streamed
+from recurrent_cases import LIMIT, STEPS, Case, on_window, streamed
 
 from edgernn.errors import UnsupportedModel
 
@@ -54,12 +54,24 @@ def test_what_can_stream_equals_the_oracle_and_onnx_runtime(case: Case) -> None:
             assert far(y, expected[name]) < LIMIT, name
 
 
+@pytest.mark.parametrize("case", BACKWARDS, ids=lambda case: case.id)
+def test_what_runs_backwards_equals_the_oracle_and_onnx_runtime_on_windows(case: Case) -> None:
+    for window in (STEPS,) if case.options["time"] == "fixed" else (1, STEPS // 2, STEPS):
+        answers, expected = on_window(case, window), case.expected(window)
+        assert answers.keys() == expected.keys()
+        assert all(far(answers[name], y) < LIMIT for name, y in expected.items()), window
+    if case.by_onnx_runtime:
+        for name, y in onnx_runtime(case.model(), case.feeds()).items():
+            assert far(y, answers[name]) < LIMIT, name
+
+
 @pytest.mark.parametrize("case", REFUSED, ids=lambda case: case.id)
 def test_what_cannot_stream_is_refused_for_its_reason(case: Case) -> None:
     with pytest.raises(UnsupportedModel) as raised:
         streamed(case)
     (problem,) = raised.value.problems
     assert problem.operator == case.kind and case.reason in problem.what
+    assert not case.backwards or "window=N" in problem.remedy
 
 
 @pytest.mark.parametrize("feature", [name for name in FEATURES if name not in NEUTRAL])

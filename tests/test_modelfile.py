@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -45,6 +46,30 @@ def test_golden_bytes(name: str, number_format: str, tmp_path: Path) -> None:
     save(model, tmp_path / "model.edgernn")
     assert (tmp_path / "model.edgernn").read_bytes() == (GOLDEN / f"{name}.edgernn").read_bytes()
     assert same(load(GOLDEN / f"{name}.edgernn"), model)
+
+
+def doubled() -> Model:
+    """Two layers with equal weights, and a third with others."""
+    weight = np.arange(320, dtype=np.float32).reshape(32, 10)
+    nodes = [Node(f"n{i}", Affine(w), ("x",), (f"y{i}",)) for i, w in enumerate((weight, weight.copy(), weight + 1))]
+    outputs = tuple(Port(f"y{i}", f"y{i}", 32) for i in range(3))
+    return Model((Port("x", "x", 10),), outputs, (), tuple(nodes))
+
+
+@pytest.mark.parametrize("number_format", ["none", "int8"])
+def test_equal_tensors_are_stored_once(number_format: str, tmp_path: Path) -> None:
+    model = quantise(doubled(), number_format)
+    save(model, tmp_path / "a")
+    text, tensors = encode(model)
+    end = {"none": "", "int8": ".q"}[number_format]  # the scales are too short to be worth a name
+    assert json.loads(text)["shared"] == {f"1.weight{end}": f"0.weight{end}"} and f"1.weight{end}" not in tensors
+    loaded = load(tmp_path / "a")
+    assert same(loaded, model)
+    save(loaded, tmp_path / "b")
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    if number_format == "none":
+        first, second, _ = (node.layer for node in loaded.nodes)
+        assert isinstance(first, Affine) and isinstance(second, Affine) and first.weight is second.weight
 
 
 names = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)

@@ -113,6 +113,17 @@ CHANGES: dict[str, tuple[Callable[[Any, Any], object], str]] = {
     "weight of another shape": (lambda d, t: t.update({"3.weight": t["3.weight"][:, :2]}), "does not fit"),
     "weight without axes": (lambda d, t: t.update({"3.weight": t["3.bias"]}), "not well formed"),
     "state of another size": (lambda d, t: t.update({"state.0": np.zeros(9, np.float32)}), "not well formed"),
+    "shared is a list": (lambda d, t: d.update(shared=["3.bias"]), "'shared' is not an object"),
+    "shared with a number": (lambda d, t: d.update(shared={"3.bias": 3}), "'shared' is not an object"),
+    "shared beside its own": (lambda d, t: d.update(shared={"3.bias": "3.weight"}), "says that '3.bias' is '3.weight'"),
+    "shared with none": (lambda d, t: (d.update(shared={"3.bias": "9.x"}), t.pop("3.bias")), "is '9.x'"),
+    "shared with itself": (lambda d, t: (d.update(shared={"3.bias": "3.bias"}), t.pop("3.bias")), "is '3.bias'"),
+    "shared in a row": (lambda d, t: d.update(shared={"a": "3.bias", "b": "a"}), "says that 'b' is 'a'"),
+    "shared by no layer": (lambda d, t: d.update(shared={"a": "3.bias"}), "'a' belongs to no layer"),
+    "shared with other numbers": (
+        lambda d, t: (d.update(shared={"3.bias": "state.1"}), t.pop("3.bias")),
+        "altered|does not fit",
+    ),
     "cycle": (swap, "nothing before it makes"),
     "duplicate value": (double, "two things make the value"),
     "duplicate input": (lambda d, t: d["inputs"].append(d["inputs"][0]), "two things make the value"),
@@ -261,6 +272,13 @@ def test_any_byte_changed(file: bytes, place: int, change: int) -> None:
     data = file[:place] + bytes([file[place] ^ change]) + file[place + 1 :]
     with contextlib.suppress(BadModelFile):
         assert validate(data).hash == validate(file).hash
+
+
+def test_shared_tensors_that_stand_for_too_much_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgernn.modelfile.shared.LARGEST", 60)
+    many = altered(lambda d, t: d.update(shared={str(i): "3.bias" for i in range(4)}))
+    with pytest.raises(BadModelFile, match="more than 60 bytes"):
+        validate(many)
 
 
 BOMBS = {

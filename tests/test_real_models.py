@@ -230,6 +230,24 @@ def test_a_wake_word_answers_after_every_frame_as_if_the_word_ended_there(speech
     )
 
 
+@pytest.mark.parametrize("hop", [1, 10])
+def test_a_bidirectional_wake_word_on_windows(hop: int, speech: Array) -> None:
+    """A GRU in both directions and the mean over time: each answer is that of the graph on the last 100 frames."""
+    path, window = model_file("alexa"), 100
+    x = bands(speech, 128)[:400]
+    with pytest.raises(edgernn.UnsupportedModel, match=r"direction=bidirectional.*window=N"):
+        edgernn.convert(path)
+    model = edgernn.convert(path, window=window, hop=hop)
+    answers = model.stream().run(x)[:, 0]
+    runtime, places = session(path), range(0, len(answers), 10 // hop)
+    windows = [x[None, at * hop : at * hop + window] for at in places]
+    expected = np.array([runtime.run(None, {"features": part})[0][0] for part in windows])
+    assert len(answers) == 300 // hop + 1 and np.ptp(expected) > 0.1
+    assert np.abs(answers[list(places)] - expected).max() < TOLERANCE * max(1, np.abs(expected).max())
+    quantised = quantise(model, "int8").stream().run(x)[list(places), 0]
+    assert np.abs(quantised - expected).max() < 0.05 * np.abs(expected).max()
+
+
 def test_deepfilternet_3(speech: Array) -> None:
     """An encoder and two decoders: grouped products, convolutions over two past frames, and transposed ones."""
     paths = {name: model_file(f"deepfilter_{name}") for name in ("enc", "erb_dec", "df_dec")}

@@ -101,10 +101,10 @@ def looped() -> Graph:
     nodes += [node("Shape", "bx", "s"), node("Gather", "s zero", "n"), node("Shape", "x", "sx")]
     nodes += [node("Slice", "sx zero_1d one_1d", "b"), node("Expand", "n b", "lengths")]
     nodes += [node("ReverseSequence", "bx lengths", "back")]
-    for body, source in ((body, "bx"), (back, "back")):
-        for inner in body.node:
+    for inside, source in ((body, "bx"), (back, "back")):
+        for inner in inside.node:
             inner.input[:] = [source if name == "x" else name for name in inner.input]
-        nodes.append(node("Loop", "n yes h0", f"{source}_last {source}_all", body=body))
+        nodes.append(node("Loop", "n yes h0", f"{source}_last {source}_all", body=inside))
     nodes += [node("Concat", "bx_last back_last", "y", axis=-1), node("Concat", "bx_all back_all", "z", axis=-1)]
     return batch_first(nodes, CONSTANTS | {"V3": some(N_IN, 3)}, "y z")
 

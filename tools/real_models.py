@@ -137,6 +137,11 @@ MODELS = {
         "23114ce3b0f6464b763ee62f7bb8aab6b2a129a21eabd5bcfe59413db05f278a",
         "tmp/export/df_dec.onnx",
     ),
+    "alexa": RealModel(
+        WAKEFORGE,
+        "ovos_ww_plugin_wakeforge/models/alexa.onnx",
+        "cb6264938ad797094600e2797e1abedc741c7abb2820f8cbc1cb781e787f6afa",
+    ),
     "wake_up": RealModel(
         WAKEFORGE,
         "ovos_ww_plugin_wakeforge/models/wake_up.onnx",

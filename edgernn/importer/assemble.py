@@ -60,7 +60,7 @@ def assembled(build: Build, graph: Graph, pairs: Mapping[str, str]) -> Model | l
         return [NO_INPUT]
     cells = any(isinstance(node.layer, (RNN, GRU, LSTM)) for node in nodes)
     streams = cells or build.recurs or lasting or isinstance(build.length, Symbol)
-    if not pairs and not (streams and states) and build.window == 1:
+    if not pairs and not (streams and states) and build.window == 1 and not build.whole:
         return [NO_RECURRENCE]
     problems = _misused_tokens(build, graph, nodes, outputs)
     rhythm = {"hop": build.hop, "window": build.window, "delay": delay, "receptive_field": _field(build)}

@@ -28,7 +28,7 @@ from edgernn.layers.constant import Constant
 from edgernn.layers.model import Node, State
 from edgernn.layers.pointwise import Map
 from edgernn.layers.reshape import Reshape
-from edgernn.layers.rhythm import FOREVER, aligned, remembered
+from edgernn.layers.rhythm import FOREVER, WINDOW, aligned, remembered
 from edgernn.layers.rules import RULES, Value
 from edgernn.layers.take import Take
 
@@ -59,7 +59,6 @@ class Build:
         window: int = 0,
     ):
         self.opset, self.length, self.hop, self.window = graph.opset, length, hop, window or hop
-        self.whole = window > 0  # whether an evaluation sees a whole sequence
         self.problems: list[Problem] = []
         self.nodes: list[Node] = []
         self.states: list[State] = []
@@ -74,14 +73,13 @@ class Build:
         self.in_frame: list[Problem] = []  # cells that run inside a frame, and what is wrong if no other goes on
         self.notes: list[str] = []
         self._timed = not window and any(axis is not None for axis in times.values())
-        self._restarts, self._free = restarts, free
+        self._restarts, self._free, self.whole = restarts, free, window > 0  # whole: it sees a whole sequence
         self._folder = graph.folder
         self._once = Once()
         self._constants: dict[int, str] = {}  # which array of `_once` -> the value that it is
         self._numbers = 0
         self._clock: Value | None = None
-        self._taken = {given.name for given in graph.inputs}
-        self._counts: dict[str, int] = {}  # base of a name -> how many there are
+        self._taken = {given.name: 1 for given in graph.inputs}  # name -> how many values were to have it
         self._told: set[Problem] = set()
         self.operator = Operator("graph", "", "", (), ())
         self._graph, self._remedy = graph, misfit(graph)
@@ -167,11 +165,11 @@ class Build:
 
     def unique(self, base: str) -> str:
         """A name that no value has yet."""
-        name = base
+        name, count = base, self._taken.get(base, 1)
         while name in self._taken:
-            self._counts[base] = self._counts.get(base, 1) + 1
-            name = f"{base}.{self._counts[base]}"
-        self._taken.add(name)
+            count += 1
+            name = f"{base}.{count}"
+        self._taken[base], self._taken[name] = count, self._taken.get(name, 1)
         return name
 
     def add(self, layer: Layer, *inputs: Value, time: int | None = None, dtype: Any = np.float32) -> tuple[Value, ...]:
@@ -184,7 +182,7 @@ class Build:
         named = [self._placed(x) for x in inputs]
         shapes = layer.shapes(*(x.shape for x in named))
         if not all(self.has_room(shape) for shape in shapes):
-            self.refuse(f"makes {[list(shape) for shape in shapes]}: too many numbers a frame", "use smaller layers")
+            self.refuse(f"makes {[*map(list, shapes)]}: too many numbers a frame", "use a smaller window or layers")
         base = next(filter(None, self.operator.outputs), self.operator.name)
         names = tuple(self.unique(base) for _ in shapes)
         self.nodes.append(Node(names[0], layer, tuple(x.name for x in named), names))
@@ -217,7 +215,7 @@ class Build:
         if x.const is None:
             return x
         if x.const.dtype == object:
-            self.refuse("computes with the number of steps", "a stream has no length: export without it")
+            self.refuse("computes with the number of steps", f"a stream has no length: export without it, or {WINDOW}")
         values = self._once(np.ascontiguousarray(x.const, np.float32))
         if not np.isfinite(values).all():
             self.refuse(

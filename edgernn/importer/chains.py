@@ -134,9 +134,9 @@ def _ordered(nodes: Sequence[Node], given: Mapping[str, Shape]) -> Iterator[Node
     """The nodes, each after what it reads, else as they stand."""
     ready = set(given)
     waiting: dict[str, list[Node]] = {}
-    missing = {node.name: len({name for name in node.inputs} - ready) for node in nodes}
+    missing = {node.name: len(set(node.inputs) - ready) for node in nodes}
     for node in nodes:
-        for name in {name for name in node.inputs} - ready:
+        for name in set(node.inputs) - ready:
             waiting.setdefault(name, []).append(node)
     free = deque(node for node in nodes if not missing[node.name])
     while free:

@@ -23,13 +23,17 @@ from edgernn.layers.axes import surely
 from edgernn.layers.base import Array
 from edgernn.layers.recurrent import OTHER_AXIS, SEVERAL_STEPS
 from edgernn.layers.reshape import Reshape, reshaped
+from edgernn.layers.rhythm import WINDOW
 from edgernn.layers.rules import Value
 
 if TYPE_CHECKING:
     from edgernn.importer.build import Build
 
 Inputs = Sequence[Value | None]
-REMEDY = "export the loop as a recurrent layer (RNN, GRU, LSTM), or one step with its state as input and output"
+REMEDY = (
+    "export the loop as a recurrent layer (RNN, GRU, LSTM), or one step with its state as input and output; "
+    f"or {WINDOW}"
+)
 
 
 @dataclass(frozen=True)
@@ -178,7 +182,7 @@ def _carried(g: Build, body: onnx.GraphProto, turns: Turns, initial: Value | Non
         g.refuse(OTHER_AXIS, "feed time on the axis that the loop reads along")
     whole = np.dtype(initial.dtype).kind in "iu" or initial.dtype == object
     if initial.final:
-        g.refuse("starts from what is known at the end of the sequence only", "export as two models")
+        g.refuse("starts from what is known at the end of the sequence only", f"export as two models, or {WINDOW}")
     if not whole and initial.const is None:
         (own,) = g.add(Reshape(initial.shape), initial, dtype=initial.dtype)
         g.own.add(own.name)
@@ -221,9 +225,11 @@ def check_inside(g: Build, operator: Operator, inputs: Inputs) -> None:
     """Refuse what a node in the body of a loop reads besides the step that the loop is in."""
     for x in inputs:
         if x is not None and x.time is not None and operator.kind != "Identity":
-            g.refuse("reads a whole sequence in every step of a loop", "read it step by step")
+            g.refuse("reads a whole sequence in every step of a loop", f"read it step by step, or {WINDOW}")
         if x is not None and x.final:
-            g.refuse("reads in a loop what is known at the end of the sequence only", "export as two models")
+            g.refuse(
+                "reads in a loop what is known at the end of the sequence only", f"export as two models, or {WINDOW}"
+            )
 
 
 def _left(g: Build, turns: Turns, states: Sequence[Carried], made: Sequence[Value | None]) -> list[Value | None]:

@@ -54,7 +54,7 @@ class Moments:
         x = settled(g, x) if self.now is None else delayed(g, x, max(0, self.now.delay - x.delay))
         self.now = self.now or x
         if self.now.delay != x.delay:
-            g.refuse("reads sequences that come with different delays", "give them one padding")
+            g.refuse("reads sequences that come with different delays", f"give them one padding, or {WINDOW}")
         return x
 
     def problem(self, values: Iterable[str]) -> Problem | None:
@@ -85,7 +85,9 @@ def _gathered(g: Build, operator: Operator, data: Value, inputs: Inputs) -> Sequ
     if axis % len(data.shape) != data.time:
         _check_axis(g, data, step)
         return None
-    problem = _asked(g, operator, data, step, f"takes step [{step}]", "a stream can give the last step only (index -1)")
+    problem = _asked(
+        g, operator, data, step, f"takes step [{step}]", f"a stream can give the last step only (index -1); or {WINDOW}"
+    )
     last = g.constant(np.full(index.const.shape, -1))
     return [_noted(g, RULES["Gather"](g, _now(g, data, step), last, axis=axis), data, step, problem)]
 
@@ -166,9 +168,11 @@ def _asked(g: Build, operator: Operator, data: Value, step: Any, what: str, reme
     """Why a stream cannot give this step, should it be none that it can give; refused where that is known by now."""
     if isinstance(step, Now):
         if not surely(step, Now(step.length)):
-            g.refuse(f"reads step {step} of a sequence in step now of a loop", "read every step in its turn")
+            g.refuse(
+                f"reads step {step} of a sequence in step now of a loop", f"read every step in its turn, or {WINDOW}"
+            )
     elif g.moments.inside:
-        g.refuse(f"{what} of the sequence in every step of a loop", "read every step in its turn")
+        g.refuse(f"{what} of the sequence in every step of a loop", f"read every step in its turn, or {WINDOW}")
     elif isinstance(step, int) and isinstance(data.length, int) and not -data.length <= step < data.length:
         g.refuse(f"{what} of a sequence of {data.length} steps")
     return Problem(operator.name, operator.kind, f"{what} of the sequence", remedy)
@@ -179,7 +183,10 @@ def _now(g: Build, data: Value, step: Any) -> Value:
     if not isinstance(step, Now):
         return data
     if not surely(step.length, data.length):
-        g.refuse(f"runs over {step.length} steps of a sequence of {data.length}", "loop over the whole sequence")
+        g.refuse(
+            f"runs over {step.length} steps of a sequence of {data.length}",
+            f"loop over the whole sequence, or {WINDOW}",
+        )
     return replace(g.moments.read(g, data), delay=0, length=g.length // g.hop)
 
 
@@ -203,5 +210,8 @@ def _check_axis(g: Build, data: Value, step: Any) -> None:
     if not isinstance(step, Now):
         return
     if data.const is not None and data.time is None:
-        g.refuse("picks from a constant by the number of the step", "export without it: a stream has no first step")
+        g.refuse(
+            "picks from a constant by the number of the step",
+            f"export without it: a stream has no first step; or {WINDOW}",
+        )
     g.refuse(OTHER_AXIS, "feed time on the axis that the loop reads along")

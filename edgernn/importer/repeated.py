@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 Inputs = Sequence[Value | None]
 MOST_TURNS = 4096
-MOST_NODES = 50_000  # of all turns together
+MOST_NODES = 20_000  # of all turns together
 REMEDY = "export the loop as a recurrent layer (RNN, GRU, LSTM)"
 
 
@@ -95,7 +95,7 @@ def _check_room(g: Build, turn: int, room: int) -> None:
 
 
 def _entered(g: Build, initial: Inputs, old: Sequence[str], new: Sequence[str], body: onnx.GraphProto) -> list[Value]:
-    """What is carried, before the first turn; a constant that is replaced counts as computed, so that turns are alike."""
+    """What is carried at first; a constant that is replaced counts as computed, so that all turns are alike."""
     carried = []
     for x, name, after in zip(initial, old, new, strict=False):
         if x is None:

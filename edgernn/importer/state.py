@@ -21,6 +21,7 @@ from edgernn.importer.build import Build
 from edgernn.importer.ends import Ends
 from edgernn.importer.graph import Graph, Input
 from edgernn.importer.preset import advice
+from edgernn.layers.rhythm import WINDOW
 
 # Words that tell a state's old value from its new one, and words that only states have in their names
 FILLERS = {"in", "out", "input", "output", "next", "prev", "previous", "new", "old", "initial", "init", "final", "last"}
@@ -179,7 +180,9 @@ def _check_sequence(found: Pairing, ends: Ends) -> None:
         shares = {name: len(ends.within(name, start)[0]) for name in ends.inputs}
         if sum(shares.values()) != ends.ids[start.initial].size:
             what = "its initial state is computed in the graph, so it is no state that a stream can carry on"
-            found.problems.append(Problem(start.node, start.operator, what, "export with the state as a plain input"))
+            found.problems.append(
+                Problem(start.node, start.operator, what, f"export with the state as a plain input, or {WINDOW}")
+            )
             continue
         for name in (name for name, share in shares.items() if share):
             _check_start(found, ends, name)

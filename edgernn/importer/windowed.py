@@ -31,7 +31,7 @@ NO_STATES = "on windows nothing is carried"
 
 
 class Evidence(IntEnum):
-    """What speaks for an axis: nothing (a batch), that the steps of it meet, its name, that something recurs over it."""
+    """What speaks for an axis: nothing (a batch), that its steps meet, its name, that something recurs over it."""
 
     NONE = 0
     MEETING = 1

@@ -17,7 +17,9 @@ LARGEST_FRAME = 1 << 24  # numbers: a frame that grows past this is a mistake or
 def check_size(g: Importing, shape: Shape) -> None:
     """Refuse a value that is too large for a frame."""
     if volume(shape) > LARGEST_FRAME:
-        g.refuse(f"a frame would grow to {volume(shape)} numbers", "check the sizes in the graph")
+        g.refuse(
+            f"a frame would grow to {volume(shape)} numbers", "check the sizes in the graph, or use a smaller window"
+        )
 
 
 def constant(g: Importing, x: Value | None, name: str) -> Array:

@@ -9,6 +9,7 @@ import numpy as np
 from edgernn.layers.axes import constant
 from edgernn.layers.base import Array
 from edgernn.layers.conv import Conv
+from edgernn.layers.rhythm import WINDOW
 from edgernn.layers.rules import Importing, Value, rule
 from edgernn.layers.take import places, taken
 
@@ -47,7 +48,9 @@ def conv_transpose(
     if X.time:  # as the batch axis it is a sequence of frames
         along = X.time - 2
         if along < 0 or (kernel[along], steps[along], more[along], *sides[along]) != (1, 1, 0, 0, 0):
-            g.refuse("makes a step out of several over time, or several out of one", "keep it within a frame")
+            g.refuse(
+                "makes a step out of several over time, or several out of one", f"keep it within a frame, or {WINDOW}"
+            )
     around = [(r - low, r - high + m) for r, m, (low, high) in zip(reach, more, sides, strict=True)]
     x = taken(g, X, _spread(places(X), steps, around), X.time)
     layer = Conv(_turned(weight, group), bias, kernel, (1,) * rank, ((0, 0),) * rank, gaps, group)

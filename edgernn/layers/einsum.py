@@ -8,6 +8,7 @@ from edgernn.layers.axes import constant
 from edgernn.layers.base import Array, volume
 from edgernn.layers.conv import Conv
 from edgernn.layers.reshape import reshaped
+from edgernn.layers.rhythm import WINDOW
 from edgernn.layers.rules import Importing, Value, rule
 from edgernn.layers.take import places, taken
 
@@ -32,7 +33,7 @@ def einsum(g: Importing, *inputs: Value, equation: str) -> Value:
     rows = [i for i in kept if i not in of_x]
     spots = [i for i in of_x if i not in kept]
     if any(i not in result for i in spots) or (x.time is not None and of_x[x.time] not in spots):
-        g.refuse(f"equation={equation}: sums over an index of the value alone, or over time")
+        g.refuse(f"equation={equation}: sums over an index of the value alone, or over time", WINDOW)
     matrix = weight.transpose([kept.index(i) for i in (*group, *rows, *summed)])
     sizes = dict(zip(of_x, x.shape, strict=True)) | dict(zip(kept, weight.shape, strict=True))
     y = _product(g, x, [of_x.index(i) for i in (*group, *summed, *spots)], matrix, len(group), len(summed))

@@ -276,7 +276,7 @@ def _lengthened(g: Importing, inputs: Sequence[Value], along: int) -> Value:
     timed = [place for place, v in enumerate(inputs) if v.time is not None and v.const is None]
     others = [v for place, v in enumerate(inputs) if place not in timed]
     if len(timed) != 1 or any(v.const is None or v.const.dtype == object for v in others):
-        g.refuse("joins pieces along time", "feed one sequence, frame after frame")
+        g.refuse("joins pieces along time", f"feed one sequence, frame after frame, or {WINDOW}")
     front, back = inputs[: timed[0]], inputs[timed[0] + 1 :]
     if any(v.const is not None and v.const.any() for v in front):
         g.refuse("puts numbers other than zeros before the first step", f"pad with zeros, or {WINDOW}")

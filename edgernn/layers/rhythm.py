@@ -17,9 +17,9 @@ from edgernn.layers.base import Array
 from edgernn.layers.join import Join
 from edgernn.layers.pointwise import Combine, Map, Select
 from edgernn.layers.rules import Importing, Value
-from edgernn.layers.take import Take, places
+from edgernn.layers.take import AS_WINDOW, Take, places
 
-WINDOW = "convert with window=N (--window N)"
+WINDOW = AS_WINDOW
 CUT_OFF = "the sequence ends with padding that a stream never sees"
 FOREVER = float(1 << 23)  # evaluations up to which the clock counts: float32 counts so far without a gap
 

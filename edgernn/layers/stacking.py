@@ -43,7 +43,7 @@ def reshape_all(g: Importing, x: Value, target: Sequence[Any]) -> Value:
             return _apart(g, x, new, axis, factor)
     g.refuse(
         f"{old} becomes {new}: that mixes the time axis with others",
-        f"keep time as an axis of its own, for example by exporting with a batch of 1; or {WINDOW}",
+        f"keep time as an axis of its own, for example by exporting with a batch of 1, or {WINDOW}",
     )
 
 

@@ -13,6 +13,8 @@ from edgernn.layers.base import Array, Builder, Layer, Ref, Shape, volume
 from edgernn.layers.reshape import reshaped
 from edgernn.layers.rules import Importing, Value, rule
 
+AS_WINDOW = "convert with window=N (--window N)"  # what `rhythm`, which needs this file, calls WINDOW
+
 
 @dataclass(frozen=True, eq=False)
 class Take(Layer):
@@ -84,9 +86,9 @@ def expanded(g: Importing, input: Value, target: list[Any]) -> Value:
         if isinstance(n, int) and (axis != time or n == 1):
             continue
         if time not in (None, axis) or (time is not None and not surely(n, input.length)):
-            g.refuse(f"repeats along time: {full_shape(g, input)} becomes {target}")
+            g.refuse(f"repeats along time: {full_shape(g, input)} becomes {target}", AS_WINDOW)
         if input.final:
-            g.refuse("hands the last step of the sequence to every step: it is not known before the end")
+            g.refuse("hands the last step of the sequence to every step: it is not known before the end", AS_WINDOW)
         time, length, target[axis] = axis, n, steps_in(g, n)
     try:
         full = np.broadcast_shapes(input.shape, tuple(target))

@@ -30,7 +30,7 @@ def folded(tensors: Mapping[str, Array]) -> tuple[dict[str, Array], dict[str, st
 
 
 def unfolded(tensors: Mapping[str, Array], names: object) -> dict[str, Array]:
-    """All tensors by name. Raises BadModelFile for names that `folded` does not make."""
+    """All tensors by name. Raises BadModelFile for names that stand for nothing, or for too much."""
     if not isinstance(names, dict) or not all(isinstance(source, str) for source in names.values()):
         raise BadModelFile("'shared' is not an object of names")
     for name, source in names.items():

@@ -53,13 +53,19 @@ class Stream:
         """One frame: x (n_in,) float32 -> y (n_out,) float32. Token models take an integer.
 
         Several ports: a mapping name -> array in, a mapping out. `out` receives the answer where it is given.
+        None while no answer is due: a model answers every `hop` frames, from the `window`-th on. With a `delay` an
+        answer belongs to so many frames earlier, and is zero while there are none.
         Raises BadInput for a wrong shape or dtype, a number that is not finite or a token outside the vocabulary; the
         state is then as before the call.
         """
         return self._runner.step(x, out)
 
     def run(self, X: Frames, out: Any = None) -> Answers:
-        """T frames: X (T, n_in) -> Y (T, n_out); the same bits as T calls of `step`. Raises BadInput as `step` does."""
+        """T frames: X (T, n_in) -> Y (T, n_out); the same bits as T calls of `step`. Raises BadInput as `step` does.
+
+        Y has a row for each answer that is due: from the start T // hop, or with a window 1 + (T - window) // hop from
+        its window-th frame on. The first delay // hop of a stream are zeros.
+        """
         return self._runner.run(X, out)
 
     def reset(self) -> None:

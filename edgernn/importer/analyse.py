@@ -15,7 +15,7 @@ from edgernn.importer.assemble import assembled, goes_on
 from edgernn.importer.build import Build
 from edgernn.importer.dims import Symbol
 from edgernn.importer.graph import Dim, Graph
-from edgernn.importer.preset import about_sizes, otherwise, preset, unsized
+from edgernn.importer.preset import about_sizes, free_dimensions, otherwise, preset, unsized
 from edgernn.importer.proof import corrected, proved
 from edgernn.importer.read import load
 from edgernn.importer.repair import repair, suspicion
@@ -156,7 +156,7 @@ def _tried(graph: Graph, hypothesis: Hypothesis, given: Mapping[str, str]) -> tu
     if any(problem.what.startswith((OTHER_AXIS, SEVERAL_STEPS)) for problem in problems):
         return _Distance.WRONG_AXIS, _failed(hypothesis, [*astray, *problems])
     if problems:
-        return _how_far(build, hypothesis), _failed(hypothesis, [*astray, *problems])
+        return _how_far(build, graph, hypothesis), _failed(hypothesis, [*astray, *problems])
     found = pair(build, graph, given)
     loose = [name for name in graph.defaults if name in build.ports and name not in found.pairs]
     if loose:
@@ -200,10 +200,12 @@ def built(graph: Graph, hypothesis: Hypothesis, restarts: bool = False, zeroed: 
                 raise Wider(hop) from None
 
 
-def _how_far(build: Build, hypothesis: Hypothesis) -> _Distance:
+def _how_far(build: Build, graph: Graph, hypothesis: Hypothesis) -> _Distance:
     """How far a hypothesis was under which some operators cannot stream."""
     if build.in_frame and not goes_on(build):
         return _Distance.WRONG_AXIS
+    if not hypothesis.times and about_sizes(build.problems) and free_dimensions(graph):
+        return _Distance.ASTRAY
     if any(problem.what.startswith(UNROLLED) for problem in build.problems):
         return _Distance.UNROLLED
     fixed = build.has_time and isinstance(hypothesis.length, int) and not build.moments.unrolled

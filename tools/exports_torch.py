@@ -180,6 +180,133 @@ class DualPath(nn.Module):
         return torch.sigmoid(self.out(y.flatten(2))) * x
 
 
+class Crnn(nn.Module):
+    """Convolution over time and frequency, pooling of both, convolution, GRU on the channels of all bands."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.front = nn.Sequential(
+            nn.Conv2d(1, 4, 3, stride=(1, 2), padding=1), nn.BatchNorm2d(4), nn.ReLU(), nn.MaxPool2d(2)
+        )
+        self.back = nn.Sequential(nn.Conv2d(4, 6, 3, padding=1), nn.BatchNorm2d(6), nn.ReLU())
+        self.gru = nn.GRU(12, 8, batch_first=True)
+        self.out = nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Frames (B, T, 8) to (B, T / 2, 3)."""
+        y = self.back(self.front(x[:, None]))
+        batch, channels, steps, bands = y.shape
+        y = y.permute(0, 2, 1, 3).reshape(batch, steps, channels * bands)
+        return self.out(self.gru(y)[0])
+
+
+class Convolved(nn.Module):
+    """Convolutions over time, then a recurrent layer and a dense layer on every step they leave."""
+
+    def __init__(self, kind: Callable[..., nn.RNNBase], *convolutions: tuple[int, int]) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList(nn.Conv1d(8, 8, k, stride=stride, padding=k // 2) for k, stride in convolutions)
+        self.rnn = kind(8, 8, batch_first=True)
+        self.out = nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Frames (1, T, 8) to (1, T / strides, 3)."""
+        y = x.transpose(1, 2)
+        for conv in self.convs:
+            y = torch.relu(conv(y))
+        return self.out(self.rnn(y.transpose(1, 2))[0])
+
+
+class Tcn(nn.Module):
+    """Dilated causal convolutions with weight normalisation and a residual around each; the padding is cut off."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList(
+            nn.utils.parametrizations.weight_norm(nn.Conv1d(8, 8, 3, padding=2 * d, dilation=d)) for d in (1, 2, 4)
+        )
+        self.out = nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Frames (1, T, 8) to (1, T, 3)."""
+        y = x.transpose(1, 2)
+        for conv, dilation in zip(self.convs, (1, 2, 4), strict=True):
+            y = torch.relu(y + conv(y)[:, :, : -2 * dilation])
+        return self.out(y.transpose(1, 2))
+
+
+class WaveNet(nn.Module):
+    """Gated dilated convolutions without padding; each skip is cut to what the last one leaves."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gates = nn.ModuleList(nn.Conv1d(8, 16, 2, dilation=d) for d in (1, 2, 4))
+        self.skips = nn.ModuleList(nn.Conv1d(8, 8, 1) for _ in range(3))
+        self.out = nn.Conv1d(8, 3, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Frames (1, T, 8) to (1, T - 7, 3)."""
+        y, kept = x.transpose(1, 2), []
+        for gate, skip in zip(self.gates, self.skips, strict=True):
+            a, b = gate(y).chunk(2, 1)
+            h = torch.tanh(a) * torch.sigmoid(b)
+            kept.append(skip(h))
+            y = y[:, :, -h.shape[2] :] + h
+        total = sum(each[:, :, -y.shape[2] :] for each in kept)
+        return self.out(torch.relu(total)).transpose(1, 2)
+
+
+class Separable(nn.Module):
+    """Depthwise-separable convolutions over time and frequency, as in MobileNet; the mean of the bands into a GRU."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.front = nn.Sequential(
+            nn.Conv2d(1, 4, 3, stride=2, padding=1, bias=False), nn.BatchNorm2d(4), nn.Hardswish(),
+            nn.Conv2d(4, 4, 3, padding=1, groups=4, bias=False), nn.BatchNorm2d(4), nn.ReLU6(),
+            nn.Conv2d(4, 6, 1, bias=False), nn.BatchNorm2d(6), nn.ReLU6(),
+            nn.Conv2d(6, 6, 3, stride=(2, 1), padding=1, groups=6, bias=False), nn.BatchNorm2d(6), nn.ReLU6(),
+            nn.Conv2d(6, 8, 1, bias=False), nn.BatchNorm2d(8), nn.ReLU6(),
+        )  # fmt: skip
+        self.gru = nn.GRU(8, 8, batch_first=True)
+        self.out = nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Frames (B, T, 8) to (B, T / 4, 3)."""
+        y = self.front(x[:, None]).mean(3).permute(0, 2, 1)
+        return self.out(self.gru(y)[0])
+
+
+class Unfolded(nn.Module):
+    """Three frames as one, each one further on, into a GRU."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gru = nn.GRU(24, 8, batch_first=True)
+        self.out = nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Frames (1, T, 8) to (1, T - 2, 3)."""
+        return self.out(self.gru(x.unfold(1, 3, 1).flatten(2))[0])
+
+
+class Squeezed(nn.Module):
+    """Squeeze and excitation: the mean of the whole sequence weights every step, so it can't be streamed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(8, 8, 3, padding=1)
+        self.gate = nn.Sequential(nn.Linear(8, 4), nn.ReLU(), nn.Linear(4, 8), nn.Sigmoid())
+        self.gru = nn.GRU(8, 8, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Frames (1, T, 8) to (1, T, 8)."""
+        y = torch.relu(self.conv(x.transpose(1, 2)))
+        y = y * self.gate(y.mean(2))[:, :, None]
+        states: Tensor = self.gru(y.transpose(1, 2))[0]
+        return states
+
+
 def tokens(vocabulary: int, batch: int, steps: int) -> dict[str, Tensor]:
     """Random token numbers, (batch, steps)."""
     return {"x": torch.randint(0, vocabulary, (batch, steps))}
@@ -202,6 +329,7 @@ class Recipe:
     free: Axes
     outputs: tuple[str, ...] = ("y",)
     frozen_in_dynamo: bool = False  # the file runs at the example's length only
+    exporters: tuple[str, ...] = EXPORTERS
 
 
 def recipes(vocabulary: int) -> dict[str, Recipe]:
@@ -223,6 +351,17 @@ def recipes(vocabulary: int) -> dict[str, Recipe]:
         "lstm_cell_step": Recipe(LstmStep, partial(frames, (1, 6), lstm), {}, ("y", "h_out", "c_out")),
         "dual_path": Recipe(DualPath, partial(frames, (1, None, 17), {}), TIME_SECOND),
         "denoiser": Recipe(Denoiser, partial(frames, (1, None, 20), {}), TIME_SECOND),
+        "crnn": Recipe(Crnn, eight, BATCH_TIME, exporters=("torchscript",)),
+        "same_gru": Recipe(partial(Convolved, nn.GRU, (5, 1)), eight, TIME_SECOND, frozen_in_dynamo=True),
+        "subsampled": Recipe(partial(Convolved, nn.LSTM, (3, 2), (3, 2)), eight, TIME_SECOND, frozen_in_dynamo=True),
+        "same_rnn": Recipe(
+            partial(Convolved, nn.RNN, (3, 1)), eight, TIME_SECOND, frozen_in_dynamo=True, exporters=("dynamo",)
+        ),
+        "tcn": Recipe(Tcn, eight, TIME_SECOND),
+        "wavenet": Recipe(WaveNet, eight, TIME_SECOND, exporters=("torchscript",)),
+        "separable": Recipe(Separable, eight, BATCH_TIME, exporters=("torchscript",)),
+        "unfolded": Recipe(Unfolded, eight, TIME_SECOND, frozen_in_dynamo=True, exporters=("dynamo",)),
+        "squeezed": Recipe(Squeezed, eight, TIME_SECOND, exporters=("torchscript",)),
     }
 
 
@@ -235,6 +374,9 @@ def seeded(build: Callable[[], nn.Module]) -> nn.Module:
             if isinstance(module, nn.LayerNorm):
                 module.weight.uniform_(0.5, 1.5)
                 module.bias.uniform_(-0.5, 0.5)
+            if isinstance(module, nn.BatchNorm2d):
+                module.running_mean.uniform_(-0.25, 0.25)
+                module.running_var.uniform_(0.5, 1.5)
         for weight in model.parameters():
             weight.copy_(torch.round(weight * 256) / 256)
     return model
@@ -289,5 +431,5 @@ def makers(vocabulary: int) -> dict[str, Callable[[Path], Arrays]]:
     return {
         f"{name}_{exporter}": partial(make, recipe, exporter)
         for name, recipe in recipes(vocabulary).items()
-        for exporter in EXPORTERS
+        for exporter in recipe.exporters
     }

@@ -50,6 +50,7 @@ class Folder:
             return symbolic.evaluate(operator.kind, inputs, operator.attributes)
         if operator.kind not in FOLDABLE:
             return None
+        inputs = symbolic.widened(operator.kind, inputs)
         model = self._model(operator, inputs)
         size = self._predicted(model, operator, inputs)
         if size > LARGEST or self.spent + size > BUDGET:

@@ -51,7 +51,10 @@ class Moments:
     def read(self, g: Build, x: Value) -> Value:
         """A sequence as the body of a loop reads it: all of them have one delay."""
         if steps_of(x) > 1:
-            g.refuse(f"reads a sequence of which {steps_of(x)} steps come at once", "stride or pool after the loop")
+            g.refuse(
+                f"reads a sequence of which {steps_of(x)} steps come at once",
+                f"stride or pool after the loop, or {WINDOW}",
+            )
         x = settled(g, x) if self.now is None else delayed(g, x, max(0, self.now.delay - x.delay))
         self.now = self.now or x
         if self.now.delay != x.delay:

@@ -64,7 +64,7 @@ def finish(g: Build, outputs: Sequence[str]) -> None:
             roll(g, [], outputs)
             away, g.moments.unrolled = _away(g, outputs), True
         except Unlike as unlike:
-            g.moments.unlike = g.moments.unlike or str(unlike)
+            g.moments.unlike = g.moments.unlike or ("" if g.moments.unrolled else str(unlike))
     if not away and g.moments.unrolled:
         g.nodes = _rewired(g)
         g.recurs = g.recurs or bool(g.moments.rolls)

@@ -94,12 +94,13 @@ def analyse(
         distance, report = _tried(graph, hypothesis, state or {})
         if report.model is not None and distance not in (_Distance.BLOCKS, _Distance.CONVOLVED):
             return report
-        near = distance, -_reached(graph, report.problems), len(report.problems)
-        failed.append((near, report, hypothesis))
-    (distance, *_), nearest, hypothesis = min(failed, key=lambda failure: failure[0])
-    if distance == _Distance.CONVOLVED:
-        return _only([report for (far, *_), report, _ in failed if far == distance])
-    if distance == _Distance.OPERATORS and not isinstance(hypothesis.length, int) and about_sizes(nearest.problems):
+        reached = 0 if isinstance(hypothesis.length, int) else _reached(graph, report.problems)
+        key = distance, -reached, len(report.problems)
+        failed.append((key, report, hypothesis))
+    (nearness, *_), nearest, hypothesis = min(failed, key=lambda failure: failure[0])
+    if nearness == _Distance.CONVOLVED:
+        return _only([report for (near, *_), report, _ in failed if near == nearness])
+    if nearness == _Distance.OPERATORS and not isinstance(hypothesis.length, int) and about_sizes(nearest.problems):
         nearest = replace(nearest, problems=(*nearest.problems, *unsized(graph, hypothesis.times)))
     return nearest
 

@@ -51,13 +51,16 @@ def test_sizes_with_an_unknown_number_of_steps_agree_with_every_number(name: str
     def at(size: Any, steps: int) -> int:
         return size.a * steps + size.b if isinstance(size, Time) else int(size)
 
-    sizes = [Time(), Time(2), Time(6, 4), Time(1, -1), Time(-1, 3), -1, 0, 1, 2, 7]
+    def least(*sizes: Any) -> int:
+        return max(size.least if isinstance(size, Time) else 1 for size in sizes)
+
+    sizes = [Time(), Time(2), Time(6, 4), Time(1, -1), Time(-1, 3), Time(1, -2, 3), Time(2, -5, 4), -1, 0, 1, 2, 7]
     for a, b in itertools.product(sizes, sizes):
         try:
             made = OPERATIONS[name](a, b)
         except (ValueError, ZeroDivisionError):
             continue
-        counted = [steps for steps in range(1, 9) if at(b, steps) or name != "floordiv"]
+        counted = [steps for steps in range(least(a, b), 12) if at(b, steps) or name != "floordiv"]
         assert all(at(made, n) == OPERATIONS[name](at(a, n), at(b, n)) for n in counted), (a, b)
 
 
@@ -175,12 +178,13 @@ def test_every_export_converts_and_agrees_or_says_what_it_is(name: str) -> None:
     given = {port.name: saved[port.name if port.name in saved else "x"] for port in report.model.inputs}
     starts = {i: saved[i].reshape(-1) for i, _ in report.states if i in saved}
     y = answers(with_states(report.model, starts), given)[report.model.outputs[0].name]
-    expected = saved["y"]
-    y = y if y.size == expected.size else y[-1]
-    assert np.abs(y.reshape(expected.shape) - expected).max() < LIMIT
+    expected = saved["y"].reshape(-1, y.shape[-1])
+    y = y[-1:] if len(expected) == 1 else y[report.model.delay // report.model.hop :]
+    assert 0 < len(y) <= len(expected)
+    assert np.abs(y - expected[: len(y)]).max() < LIMIT
 
 
-LATER = ("Loop over time", "bidirectional", "a window over time", "nothing is carried")
+LATER = ("bidirectional", "takes the mean over time")
 
 
 def with_states(model: Model, starts: dict[str, np.ndarray]) -> Model:

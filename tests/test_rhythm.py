@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
+import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from onnx_cases import graph, node, weights
@@ -178,3 +179,58 @@ def test_a_stream_is_the_whole_sequence_shifted(layers: list[Layer], cell: bool,
     assert not streamed[:late].any()
     assert np.abs(streamed[late : late + count] - whole[:count]).max() < 1e-5
     assert np.abs(run(model, x).reshape(streamed.shape) - streamed).max() < 1e-5
+
+
+def gathered(index: Array, dims: tuple[int | str, ...] = (1, 24, 4)) -> bytes:
+    """x[:, index] and its windows as one vector each, into a GRU."""
+    size = 4 if index.ndim == 1 else 4 * min(index.shape)
+    order = [0, 1, 2] if index.ndim == 1 else [0, 2, 1, 3] if index.shape[0] < index.shape[1] else [0, 1, 2, 3]
+    nodes = [
+        node("Gather", "x index", "g", axis=1),
+        node("Transpose", "g", "t", perm=order),
+        node("Reshape", "t shape", "r"),
+        node("GRU", "r W R B", "y", hidden_size=3, linear_before_reset=1),
+    ]
+    held = weights("GRU", size, 3) | {"index": index, "shape": np.array([max(index.shape), 1, size])}
+    return graph(nodes, {"x": dims}, ["y"], held).SerializeToString()
+
+
+WINDOWS = {  # index, hop and delay
+    "every step three wide": (np.arange(22)[:, None] + np.arange(3), 1, 2),
+    "every second": (2 * np.arange(11)[:, None] + np.arange(3), 2, 2),
+    "spread out": (np.arange(20)[:, None] + 2 * np.arange(3), 1, 4),
+    "not from the first": (1 + np.arange(21)[:, None] + np.arange(3), 1, 3),
+    "steps last": (np.arange(3)[:, None] + np.arange(22), 1, 2),
+    "single steps": (3 * np.arange(8), 3, 0),
+}
+
+
+@pytest.mark.parametrize("name", WINDOWS)
+def test_windows_that_are_gathered_stream(name: str) -> None:
+    index, hop, delay = WINDOWS[name]
+    source = gathered(index)
+    model = read(source)
+    assert (model.hop, model.delay) == (hop, delay)
+    x = np.random.default_rng(1).standard_normal((24, 4)).astype(np.float32)
+    whole = onnxruntime.InferenceSession(source).run(None, {"x": x[None]})[0].reshape(-1, 3)
+    streamed = Stream(model).run(x)[delay // hop :]
+    assert 0 < len(streamed) <= len(whole)
+    assert np.abs(streamed - whole[: len(streamed)]).max() < 1e-5
+
+
+@pytest.mark.parametrize("index", [[0, 1, 3], [3, 2, 1, 0], [[0, 1], [1, 2], [3, 4]]])
+def test_steps_that_are_gathered_unevenly_are_refused(index: list[Any]) -> None:
+    with pytest.raises(UnsupportedModel, match=r"takes steps .*windows that move on evenly.*window=N"):
+        read(gathered(np.array(index)))
+
+
+def convolution_alone(*dims: int, kernel: tuple[int, ...]) -> bytes:
+    w = np.random.default_rng(0).uniform(-1, 1, (dims[1], dims[1], *kernel)).astype(np.float32)
+    return graph([node("Conv", "x w", "y")], {"x": dims}, ["y"], {"w": w}).SerializeToString()
+
+
+def test_a_convolution_of_fixed_length_streams_where_one_axis_can_be_time() -> None:
+    model = read(convolution_alone(1, 3, 20, kernel=(4,)))
+    assert (model.inputs[0].size, model.delay, model.receptive_field) == (3, 3, 4)
+    with pytest.raises(UnsupportedModel, match=r"nothing tells which axis is time.*axis 2 of 'x'; or .*axis 3 of 'x'"):
+        read(convolution_alone(1, 3, 20, 10, kernel=(4, 2)))

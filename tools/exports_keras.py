@@ -117,6 +117,50 @@ def layernorm() -> keras.Model:
     return stack(layers.Dense(16), layers.LayerNormalization(), layers.LSTM(16, return_sequences=True))
 
 
+def crnn() -> keras.Model:
+    """Convolutions over time and frequency, pooling of both, LSTM on the channels of all bands."""
+    return stack(
+        layers.Reshape((-1, 8, 1)),
+        layers.Conv2D(4, 3, padding="same"),
+        layers.BatchNormalization(),
+        layers.ReLU(),
+        layers.MaxPooling2D(2),
+        layers.Conv2D(6, 3, padding="same", activation="relu"),
+        layers.MaxPooling2D((1, 2)),
+        layers.Reshape((-1, 12)),
+        layers.LSTM(8, return_sequences=True),
+        outputs=3,
+    )
+
+
+def valid_gru() -> keras.Model:
+    """A convolution without padding that answers every second frame, ahead of a GRU."""
+    return stack(layers.Conv1D(8, 3, strides=2, activation="relu"), layers.GRU(8, return_sequences=True), outputs=3)
+
+
+def separable() -> keras.Model:
+    """A depthwise-separable convolution with its normalisation ahead of a plain recurrent layer."""
+    return stack(
+        layers.SeparableConv1D(8, 3, padding="same"),
+        layers.BatchNormalization(),
+        layers.ReLU(),
+        layers.SimpleRNN(8, return_sequences=True),
+        outputs=3,
+    )
+
+
+def pooled() -> keras.Model:
+    """A convolution and pooling over time ahead of a GRU; the mean of its states so far."""
+    return stack(
+        layers.ZeroPadding1D((2, 0)),
+        layers.Conv1D(8, 3, activation="relu"),
+        layers.MaxPooling1D(2),
+        layers.GRU(8, return_sequences=True),
+        layers.GlobalAveragePooling1D(),
+        outputs=3,
+    )
+
+
 @dataclass(frozen=True)
 class Recipe:
     """One model: how to build it, and the number of words it knows (None: it takes frames)."""
@@ -142,6 +186,10 @@ def recipes(vocabulary: int) -> dict[str, Recipe]:
         "keras_bidirectional_tagger": Recipe(bidirectional_tagger, 50),
         "keras_layernorm": Recipe(layernorm),
         "keras_masked_embedding": Recipe(masked, 50),
+        "keras_crnn": Recipe(crnn),
+        "keras_valid_gru": Recipe(valid_gru),
+        "keras_separable": Recipe(separable),
+        "keras_pooled": Recipe(pooled),
     }
 
 

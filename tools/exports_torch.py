@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from exports_torch_convolved import Convolved, Crnn, DualPath, Separable, Squeezed, Tcn, Unfolded, WaveNet
 from torch import Tensor, nn
 
 Arrays = dict[str, np.ndarray]
@@ -155,31 +156,6 @@ class Denoiser(nn.Module):
         return mask * x
 
 
-class DualPath(nn.Module):
-    """A mask for each of 17 bands: a convolution over frequency, a GRU over frequency to and fro, one over time."""
-
-    def __init__(self, channels: int = 6, hidden: int = 8) -> None:
-        super().__init__()
-        self.inner = nn.Conv2d(1, channels, (1, 5), stride=(1, 2), padding=(0, 2))
-        self.intra = nn.GRU(channels, hidden // 2, batch_first=True, bidirectional=True)
-        self.between = nn.Linear(hidden, channels)
-        self.inter = nn.GRU(channels, hidden, batch_first=True)
-        self.after = nn.Linear(hidden, channels)
-        self.out = nn.Linear(9 * channels, 17)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Frames (1, T, bands) to masked frames of the same shape."""
-        y = torch.relu(self.inner(x[:, None]))  # (1, C, T, F)
-        y = y.permute(0, 2, 3, 1)  # (1, T, F, C)
-        _, steps, bands, channels = y.shape
-        within, _ = self.intra(y.reshape(steps, bands, channels))  # each frame is a sequence over its bands
-        y = y + self.between(within).reshape(1, steps, bands, channels)
-        across = y.permute(0, 2, 1, 3).reshape(bands, steps, channels)  # each band is a sequence over time
-        across = self.after(self.inter(across)[0]).reshape(1, bands, steps, channels)
-        y = y + across.permute(0, 2, 1, 3)
-        return torch.sigmoid(self.out(y.flatten(2))) * x
-
-
 def tokens(vocabulary: int, batch: int, steps: int) -> dict[str, Tensor]:
     """Random token numbers, (batch, steps)."""
     return {"x": torch.randint(0, vocabulary, (batch, steps))}
@@ -202,6 +178,8 @@ class Recipe:
     free: Axes
     outputs: tuple[str, ...] = ("y",)
     frozen_in_dynamo: bool = False  # the file runs at the example's length only
+    exporters: tuple[str, ...] = EXPORTERS
+    fixed: bool = False  # exported for the example's length, although the model takes any
 
 
 def recipes(vocabulary: int) -> dict[str, Recipe]:
@@ -223,6 +201,17 @@ def recipes(vocabulary: int) -> dict[str, Recipe]:
         "lstm_cell_step": Recipe(LstmStep, partial(frames, (1, 6), lstm), {}, ("y", "h_out", "c_out")),
         "dual_path": Recipe(DualPath, partial(frames, (1, None, 17), {}), TIME_SECOND),
         "denoiser": Recipe(Denoiser, partial(frames, (1, None, 20), {}), TIME_SECOND),
+        "crnn": Recipe(Crnn, eight, BATCH_TIME, exporters=("torchscript",)),
+        "same_gru": Recipe(partial(Convolved, nn.GRU, (5, 1)), eight, TIME_SECOND, frozen_in_dynamo=True),
+        "subsampled": Recipe(partial(Convolved, nn.LSTM, (3, 2), (3, 2)), eight, TIME_SECOND, frozen_in_dynamo=True),
+        "same_rnn": Recipe(
+            partial(Convolved, nn.RNN, (3, 1)), eight, TIME_SECOND, frozen_in_dynamo=True, exporters=("dynamo",)
+        ),
+        "tcn": Recipe(Tcn, eight, TIME_SECOND),
+        "wavenet": Recipe(WaveNet, eight, TIME_SECOND, exporters=("torchscript",)),
+        "separable": Recipe(Separable, eight, BATCH_TIME, exporters=("torchscript",)),
+        "unfolded": Recipe(Unfolded, eight, TIME_SECOND, fixed=True, exporters=("dynamo",)),
+        "squeezed": Recipe(Squeezed, eight, TIME_SECOND, exporters=("torchscript",)),
     }
 
 
@@ -235,6 +224,9 @@ def seeded(build: Callable[[], nn.Module]) -> nn.Module:
             if isinstance(module, nn.LayerNorm):
                 module.weight.uniform_(0.5, 1.5)
                 module.bias.uniform_(-0.5, 0.5)
+            if isinstance(module, nn.BatchNorm2d):
+                module.running_mean.uniform_(-0.25, 0.25)
+                module.running_var.uniform_(0.5, 1.5)
         for weight in model.parameters():
             weight.copy_(torch.round(weight * 256) / 256)
     return model
@@ -249,11 +241,16 @@ def write(model: nn.Module, recipe: Recipe, exporter: str, path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         if exporter == "torchscript":
-            export(dynamo=False, dynamic_axes=recipe.free)
+            export(dynamo=False, dynamic_axes=None if recipe.fixed else recipe.free)
             return
         dims = {name: torch.export.Dim(name) for name in ("batch", "time")}
         shapes = {name: {axis: dims[dim] for axis, dim in recipe.free.get(name, {}).items()} for name in example}
-        export(dynamo=True, dynamic_shapes=shapes if recipe.free else None, external_data=False, verbose=False)
+        export(
+            dynamo=True,
+            dynamic_shapes=shapes if recipe.free and not recipe.fixed else None,
+            external_data=False,
+            verbose=False,
+        )
 
 
 def answer(model: nn.Module, recipe: Recipe, steps: int) -> Arrays:
@@ -278,7 +275,7 @@ def make(recipe: Recipe, exporter: str, path: Path) -> Arrays:
     """Write one file and return the arrays that belong to it."""
     model = seeded(recipe.build)
     write(model, recipe, exporter, path)
-    frozen = exporter == "dynamo" and recipe.frozen_in_dynamo
+    frozen = recipe.fixed or (exporter == "dynamo" and recipe.frozen_in_dynamo)
     return answer(model, recipe, EXAMPLE_STEPS if frozen else SAVED_STEPS)
 
 
@@ -289,5 +286,5 @@ def makers(vocabulary: int) -> dict[str, Callable[[Path], Arrays]]:
     return {
         f"{name}_{exporter}": partial(make, recipe, exporter)
         for name, recipe in recipes(vocabulary).items()
-        for exporter in EXPORTERS
+        for exporter in recipe.exporters
     }

@@ -16,7 +16,7 @@ from edgernn.importer.build import Build
 from edgernn.importer.dims import Symbol
 from edgernn.importer.evaluate import folded
 from edgernn.importer.graph import Dim, Graph
-from edgernn.importer.preset import about_sizes, otherwise, preset, unsized
+from edgernn.importer.preset import about_sizes, free_dimensions, otherwise, preset, unsized
 from edgernn.importer.proof import corrected, proved
 from edgernn.importer.read import load
 from edgernn.importer.repair import repair, suspicion
@@ -101,12 +101,13 @@ def _analysed(graph: Graph, given: Mapping[str, str]) -> Report:
         distance, report = _tried(graph, hypothesis, given)
         if report.model is not None and distance not in (_Distance.BLOCKS, _Distance.CONVOLVED):
             return report
-        near = distance, -_reached(graph, report.problems), len(report.problems)
-        failed.append((near, report, hypothesis))
-    (distance, *_), nearest, hypothesis = min(failed, key=lambda failure: failure[0])
-    if distance == _Distance.CONVOLVED:
-        return _only([report for (far, *_), report, _ in failed if far == distance])
-    if distance == _Distance.OPERATORS and not isinstance(hypothesis.length, int) and about_sizes(nearest.problems):
+        reached = 0 if isinstance(hypothesis.length, int) else _reached(graph, report.problems)
+        key = distance, -reached, len(report.problems)
+        failed.append((key, report, hypothesis))
+    (nearness, *_), nearest, hypothesis = min(failed, key=lambda failure: failure[0])
+    if nearness == _Distance.CONVOLVED:
+        return _only([report for (near, *_), report, _ in failed if near == nearness])
+    if nearness == _Distance.OPERATORS and not isinstance(hypothesis.length, int) and about_sizes(nearest.problems):
         nearest = replace(nearest, problems=(*nearest.problems, *unsized(graph, hypothesis.times)))
     return nearest
 
@@ -167,7 +168,7 @@ def _tried(graph: Graph, hypothesis: Hypothesis, given: Mapping[str, str]) -> tu
     if any(problem.what.startswith((OTHER_AXIS, SEVERAL_STEPS)) for problem in problems):
         return _Distance.WRONG_AXIS, _failed(hypothesis, [*astray, *problems])
     if problems:
-        return _how_far(build, hypothesis), _failed(hypothesis, [*astray, *problems])
+        return _how_far(build, graph, hypothesis), _failed(hypothesis, [*astray, *problems])
     found = pair(build, graph, given)
     loose = [name for name in graph.defaults if name in build.ports and name not in found.pairs]
     if loose:
@@ -211,10 +212,12 @@ def built(graph: Graph, hypothesis: Hypothesis, restarts: bool = False, zeroed: 
                 raise Wider(hop) from None
 
 
-def _how_far(build: Build, hypothesis: Hypothesis) -> _Distance:
+def _how_far(build: Build, graph: Graph, hypothesis: Hypothesis) -> _Distance:
     """How far a hypothesis was under which some operators cannot stream."""
     if build.in_frame and not goes_on(build):
         return _Distance.WRONG_AXIS
+    if not hypothesis.times and about_sizes(build.problems) and free_dimensions(graph):
+        return _Distance.ASTRAY
     if any(problem.what.startswith(UNROLLED) for problem in build.problems):
         return _Distance.UNROLLED
     fixed = build.has_time and isinstance(hypothesis.length, int) and not build.moments.unrolled

@@ -68,6 +68,7 @@ class Folder:
             return symbolic.evaluate(operator.kind, inputs, operator.attributes)
         if operator.kind not in FOLDABLE:
             return None
+        inputs = symbolic.widened(operator.kind, inputs)
         _check_inputs(operator, inputs)
         model = self._model(operator, inputs)
         self._spend(operator, SLOW.get(operator.kind, 1) * self._predicted(model, operator, inputs))

@@ -21,7 +21,7 @@ from edgernn.importer.graph import Operator
 from edgernn.importer.steps import Now
 from edgernn.layers.axes import surely
 from edgernn.layers.recurrent import OTHER_AXIS
-from edgernn.layers.rhythm import WINDOW, delayed, settled, steps_of
+from edgernn.layers.rhythm import CUT_OFF, PAD_FRONT, WINDOW, at_end, delayed, settled, steps_of
 from edgernn.layers.rules import RULES, Value
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ class Moments:
     away: set[str] = field(default_factory=set)  # values that are another step than this frame
     tainted: dict[str, Problem] = field(default_factory=dict)  # value computed from such a one -> why it can't be had
     late: set[str] = field(default_factory=set)  # values that are known at the end of the sequence only
+    taken: dict[Value, None] = field(default_factory=dict)  # sequences of fixed length that are taken apart
+    count: int = 0  # of how many steps these are
     rolls: dict[str, str] = field(default_factory=dict)  # value of the second to last step -> the state that it is
     unrolled: bool = False  # whether steps were rolled up
     joined: int = 0  # how many sequences were joined from single steps
@@ -50,7 +52,10 @@ class Moments:
     def read(self, g: Build, x: Value) -> Value:
         """A sequence as the body of a loop reads it: all of them have one delay."""
         if steps_of(x) > 1:
-            g.refuse(f"reads a sequence of which {steps_of(x)} steps come at once", "stride or pool after the loop")
+            g.refuse(
+                f"reads a sequence of which {steps_of(x)} steps come at once",
+                f"stride or pool after the loop, or {WINDOW}",
+            )
         x = settled(g, x) if self.now is None else delayed(g, x, max(0, self.now.delay - x.delay))
         self.now = self.now or x
         if self.now.delay != x.delay:
@@ -152,7 +157,7 @@ def _split(g: Build, operator: Operator, data: Value, inputs: Inputs) -> Sequenc
     cut = [g.constant(np.array([n])) for n in (-1, END, axis)]
     problems = [_asked(g, operator, data, step, f"takes step [{step}]", KEEP_LAST) for step in range(count)]
     return [
-        _noted(g, RULES["Slice"](g, data, *cut), data, step, problems[step]) if name else None
+        _noted(g, RULES["Slice"](g, _now(g, data, step), *cut), data, step, problems[step]) if name else None
         for step, name in enumerate(operator.outputs)
     ]
 
@@ -175,13 +180,16 @@ def _asked(g: Build, operator: Operator, data: Value, step: Any, what: str, reme
         g.refuse(f"{what} of the sequence in every step of a loop", f"read every step in its turn, or {WINDOW}")
     elif isinstance(step, int) and isinstance(data.length, int) and not -data.length <= step < data.length:
         g.refuse(f"{what} of a sequence of {data.length} steps")
+    elif (surely(step, -1) or surely(step, data.length - 1)) and not at_end(g, data):
+        return Problem(operator.name, operator.kind, f"takes the last step, but {CUT_OFF}", PAD_FRONT)
     return Problem(operator.name, operator.kind, f"{what} of the sequence", remedy)
 
 
 def _now(g: Build, data: Value, step: Any) -> Value:
     """The sequence of which the newest step is taken: in a loop, the step that it is in, which need not be the last."""
     if not isinstance(step, Now):
-        return data
+        apart = isinstance(g.length, int) and steps_of(data) == 1
+        return replace(data, delay=0, length=g.length // g.hop) if apart else data
     if not surely(step.length, data.length):
         g.refuse(
             f"runs over {step.length} steps of a sequence of {data.length}",
@@ -197,9 +205,12 @@ def _noted(g: Build, made: Any, data: Value, step: Any, problem: Problem) -> Val
         return replace(frame, final=False)
     if isinstance(step, int) and step < 0:
         step = step + data.length
-    if isinstance(g.length, int) and data.length == g.length and data.delay == 0:
-        g.moments.steps[frame.name] = int(step)
-    if not surely(step, data.length - 1):
+    if isinstance(g.length, int) and steps_of(data) == 1 and data.delay >= 0:
+        g.moments.count = g.moments.count or data.length
+        if data.length == g.moments.count:
+            g.moments.steps[frame.name] = int(step)
+            g.moments.taken[data] = None
+    if not surely(step, data.length - 1) or not at_end(g, data):
         g.moments.away.add(frame.name)
         g.moments.tainted[frame.name] = problem
     return frame

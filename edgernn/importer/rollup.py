@@ -30,11 +30,13 @@ def roll(g: Build, pieces: Sequence[str], outputs: Sequence[str]) -> None:
 
     Raises Unlike where the steps are not the same computation.
     """
-    if g.length < FEWEST:
+    if g.moments.count < FEWEST:
         raise Unlike(f"there are fewer than {FEWEST} steps")
-    if g.length > len(g.nodes):
-        raise Unlike(f"there are {g.length} steps, and fewer nodes")
-    steps, last = Steps(g.nodes, g.moments.steps, g.moments.late), g.length - 1
+    if g.moments.count > len(g.nodes):
+        raise Unlike(f"there are {g.moments.count} steps, and fewer nodes")
+    if len({x.delay for x in g.moments.taken}) > 1:
+        raise Unlike("it reads sequences that come with different delays")
+    steps, last = Steps(g.nodes, g.moments.steps, g.moments.late), g.moments.count - 1
     before = _corresponding(steps, pieces, outputs, last)
     starts = {name: _start(before, name) for name in before[last]}
     if starts:
@@ -96,7 +98,7 @@ class _Rolling:
     """Makes the states of one unrolled part. `later`: value of the second to last step -> the same one step later."""
 
     def __init__(self, g: Build, steps: Steps, later: dict[str, str]):
-        self.g, self.steps, self.last = g, steps, g.length - 1
+        self.g, self.steps, self.last = g, steps, g.moments.count - 1
         self.later = later
         self.copies: dict[str, str] = {}  # value -> the same, computed from a state
         self.shapes = _shapes(g)
@@ -135,7 +137,7 @@ class _Rolling:
         """The state that is this value."""
         source = self._value(self._next(name))
         state = self.g.carry(initial)
-        self.g.close(state, source)
+        self.g.close(state, source, next(iter(self.g.moments.taken)))
         return state.name
 
     def _computed(self, name: str, initial: Array) -> str | None:

@@ -14,11 +14,20 @@ from edgernn.layers.base import Array
 Attributes = Mapping[str, Any]
 Inputs = Sequence[Array | None]
 LARGEST = 4096  # numbers: shapes are short
+ALIKE = ("Add", "Sub", "Mul", "Div", "Max", "Min", "Equal", "Less", "Greater", "Where", "Concat", "Range")
 
 
 def is_symbolic(x: Array | None) -> bool:
     """Whether an array holds symbols."""
     return x is not None and x.dtype == object
+
+
+def widened(kind: str, inputs: Inputs) -> Inputs:
+    """Integers of two widths as int64, where the operator wants one: those that symbols have left forgot theirs."""
+    widths = {x.dtype for x in inputs if x is not None and x.dtype.kind == "i"}
+    if len(widths) < 2 or kind not in ALIKE:
+        return inputs
+    return [x.astype(np.int64) if x is not None and x.dtype.kind == "i" else x for x in inputs]
 
 
 def settled(x: Any, kind: Any = np.int64) -> Array:

@@ -33,7 +33,7 @@ KEEP = "export with dynamo=False (TorchScript), which keeps the recurrent layer 
 def rolled(g: Build, operator: Operator, inputs: Sequence[Value | None]) -> list[Value | None] | None:
     """The sequence that a Concat of one value for each step makes; None for every other node."""
     pieces = [x for x in inputs if x is not None and x.time is None and x.const is None]
-    if operator.kind != "Concat" or not g.moments.steps or not len(pieces) == len(inputs) == g.length:
+    if operator.kind != "Concat" or not g.moments.steps or not len(pieces) == len(inputs) == g.moments.count:
         return None
     g.moments.joined += 1
     if g.moments.joined > MOST_JOINED:
@@ -46,10 +46,18 @@ def rolled(g: Build, operator: Operator, inputs: Sequence[Value | None]) -> list
     except Unlike as unlike:
         g.moments.unlike = g.moments.unlike or str(unlike)
         return None
-    sequence = replace(reshaped(g, pieces[-1], pieces[-1].shape, axis), final=False)
+    sequence = replace(reshaped(g, pieces[-1], pieces[-1].shape, axis), final=False).like(next(iter(g.moments.taken)))
     g.moments.steps[sequence.name], g.moments.unrolled = None, True
+    _settle(g, pieces[-1].name)
     g.moments.tainted.pop(sequence.name, None)
     return [sequence]
+
+
+def _settle(g: Build, piece: str) -> None:
+    """The last step is every step now, wherever it is towards this piece of the sequence."""
+    nodes, _ = pruned_parts([piece], g.nodes, ())
+    made = {name for node in nodes for name in node.outputs}
+    g.moments.away -= {name for name in made if g.moments.steps.get(name) == g.moments.count - 1}
 
 
 def finish(g: Build, outputs: Sequence[str]) -> None:
@@ -60,13 +68,13 @@ def finish(g: Build, outputs: Sequence[str]) -> None:
             roll(g, [], outputs)
             away, g.moments.unrolled = _away(g, outputs), True
         except Unlike as unlike:
-            g.moments.unlike = g.moments.unlike or str(unlike)
+            g.moments.unlike = g.moments.unlike or ("" if g.moments.unrolled else str(unlike))
     if not away and g.moments.unrolled:
         g.nodes = _rewired(g)
         g.recurs = g.recurs or bool(g.moments.rolls)
-        g.notes.append(f"unrolled over {g.length} steps in the file: rolled up again")
-    if away and isinstance(g.length, int) and g.length >= FEWEST and _repeats(g):
-        what = f"{UNROLLED} {g.length} steps, and could not be rolled up: {g.moments.unlike}"
+        g.notes.append(f"unrolled over {g.moments.count} steps in the file: rolled up again")
+    if away and g.moments.unlike and g.moments.count >= FEWEST and _repeats(g):
+        what = f"{UNROLLED} {g.moments.count} steps, and could not be rolled up: {g.moments.unlike}"
         g.problems.append(Problem("graph", "", what, KEEP))
     else:
         told = set(g.problems)
@@ -76,7 +84,7 @@ def finish(g: Build, outputs: Sequence[str]) -> None:
 def _repeats(g: Build) -> bool:
     """Whether a matrix stands in the graph once for each step, or for each but the first."""
     counts = Counter(id(node.layer.weight) for node in g.nodes if isinstance(node.layer, Affine))
-    return max(counts.values(), default=0) >= int(g.length) - 1
+    return max(counts.values(), default=0) >= g.moments.count - 1
 
 
 def _away(g: Build, outputs: Sequence[str]) -> list[str]:
@@ -92,7 +100,7 @@ def _rewired(g: Build) -> list[Node]:
     steps = Steps(g.nodes, g.moments.steps, g.moments.late)
     return [
         replace(node, inputs=tuple(g.moments.rolls.get(name, name) for name in node.inputs))
-        if any(steps.of.get(name) == g.length - 1 for name in node.outputs)
+        if any(steps.of.get(name) == g.moments.count - 1 for name in node.outputs)
         else node
         for node in g.nodes
     ]

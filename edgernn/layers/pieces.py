@@ -14,7 +14,7 @@ from edgernn.layers.embedding import embedded
 from edgernn.layers.join import Join
 from edgernn.layers.past import Look, seen
 from edgernn.layers.reshape import reshaped
-from edgernn.layers.rhythm import CUT_OFF, WINDOW, at_end, masked, steps_of
+from edgernn.layers.rhythm import CUT_OFF, PAD_FRONT, WINDOW, at_end, masked, steps_of
 from edgernn.layers.rules import Importing, Value, rule
 from edgernn.layers.take import places, taken
 
@@ -24,7 +24,7 @@ END = 2**31 - 1  # a slice up to here goes to the end
 def last_step(g: Importing, x: Value, keep: bool) -> Value:
     """The last step of a sequence: while streaming, now. `keep` leaves an axis of 1 behind."""
     if not at_end(g, x):
-        g.refuse(f"takes the last step, but {CUT_OFF}", f"pad in front only, or {WINDOW}")
+        g.refuse(f"takes the last step, but {CUT_OFF}", PAD_FRONT)
     newest = np.take(places(x), [steps_of(x) - 1], x.time or 0)
     y = taken(g, x, newest if keep else newest.reshape([n for a, n in enumerate(x.shape) if a != x.time]), None)
     return Value(y.name, y.shape, None, y.const, y.dtype, True)

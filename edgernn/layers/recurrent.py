@@ -16,7 +16,7 @@ from edgernn.layers.base import Array, Layer, Shape, volume
 from edgernn.layers.join import Join
 from edgernn.layers.matrix import MOST_STEPS
 from edgernn.layers.reshape import Reshape, reshaped
-from edgernn.layers.rhythm import CUT_OFF, WINDOW, at_end, settled
+from edgernn.layers.rhythm import CUT_OFF, PAD_FRONT, WINDOW, at_end, settled
 from edgernn.layers.rules import Importing, Value
 from edgernn.layers.take import places, taken
 
@@ -147,7 +147,7 @@ def _walked(g: Importing, call: RecurrentInputs, layer: Layer, way: int, hidden_
     if over_time and not at_end(g, x):
         last = [g.add(Reshape(state.shape), state)[0] for state in last]  # what is shown, apart from what is carried
         for state in last:
-            g.taint(state, f"gives the last state, but {CUT_OFF}", f"pad in front only, or {WINDOW}")
+            g.taint(state, f"gives the last state, but {CUT_OFF}", PAD_FRONT)
     y = _turned(g, y) if backwards else y
     return (reshaped(g, y, (y.shape[0], 1, *y.shape[1:]), 2 if x.time == 1 else x.time), *last)
 

@@ -14,7 +14,7 @@ from edgernn.layers.combine import combined
 from edgernn.layers.functions import mapped
 from edgernn.layers.pointwise import LARGEST, Map
 from edgernn.layers.reshape import reshaped
-from edgernn.layers.rhythm import CUT_OFF, WINDOW, at_end, settled
+from edgernn.layers.rhythm import CUT_OFF, PAD_FRONT, WINDOW, at_end, settled
 from edgernn.layers.rules import Importing, Value, rule
 
 REDUCTIONS: dict[str, Callable[..., Array]] = {
@@ -65,7 +65,7 @@ def reduced(g: Importing, operation: str, x: Value, axes: Sequence[int]) -> Valu
                 f"takes the {operation} over time, which is not supported", f"use the last step (index -1), or {WINDOW}"
             )
         if not at_end(g, x):
-            g.refuse(f"takes the {operation} over time, but {CUT_OFF}", f"pad in front only, or {WINDOW}")
+            g.refuse(f"takes the {operation} over time, but {CUT_OFF}", PAD_FRONT)
         x = settled(g, x)
         return _so_far(g, operation, reduced(g, operation, x.untimed(), axes), x)
     if all(x.shape[axis] == 1 for axis in axes) and operation in ("sum", "mean", "max", "min", "prod"):

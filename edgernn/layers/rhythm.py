@@ -21,6 +21,7 @@ from edgernn.layers.take import AS_WINDOW, Take, places
 
 WINDOW = AS_WINDOW
 CUT_OFF = "the sequence ends with padding that a stream never sees"
+PAD_FRONT = f"pad in front only, or {WINDOW}"
 FOREVER = float(1 << 23)  # evaluations up to which the clock counts: float32 counts so far without a gap
 
 

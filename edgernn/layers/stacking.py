@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from edgernn.layers.axes import full_shape, integers, normal, surely
+from edgernn.layers.base import volume
 from edgernn.layers.reshape import reshaped
 from edgernn.layers.rhythm import WINDOW, delayed, steps_of
 from edgernn.layers.rules import Importing, Value, rule
@@ -35,8 +36,8 @@ def reshape_all(g: Importing, x: Value, target: Sequence[Any]) -> Value:
         frame = [steps_of(x) if i == axis else n for i, n in enumerate(new)]
         return reshaped(g, x, frame, axis)
     for axis, n in enumerate(new):
-        if _is(n, 1):
-            continue  # all of a sequence of fixed length
+        if isinstance(g.length, int) and (n == 1 or volume(x.shape) == steps_of(x)):
+            continue  # the whole of a fixed length may be one frame, and one number a step the numbers of a frame
         if (factor := _stacks(old, x.time, new, axis)) > 1:
             return _stacked(g, x, new, axis, factor)
         if (factor := _stacks(new, axis, old, x.time)) > 1:

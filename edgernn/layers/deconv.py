@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from edgernn.layers.axes import constant
+from edgernn.layers.axes import check_size, constant
 from edgernn.layers.base import Array
 from edgernn.layers.conv import Conv
 from edgernn.layers.rules import Importing, Value, rule
@@ -49,6 +49,8 @@ def conv_transpose(
         if along < 0 or (kernel[along], steps[along], more[along], *sides[along]) != (1, 1, 0, 0, 0):
             g.refuse("makes a step out of several over time, or several out of one", "keep it within a frame")
     around = [(r - low, r - high + m) for r, m, (low, high) in zip(reach, more, sides, strict=True)]
+    grown = [n + sum(max(0, side) for side in ends) for n, ends in zip(full, around, strict=True)]
+    check_size(g, (*X.shape[:2], *grown))
     x = taken(g, X, _spread(places(X), steps, around), X.time)
     layer = Conv(_turned(weight, group), bias, kernel, (1,) * rank, ((0, 0),) * rank, gaps, group)
     (y,) = g.add(layer, x, time=X.time)

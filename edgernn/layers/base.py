@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
-from functools import cache
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
@@ -176,20 +175,15 @@ class Layer:
 
     def weights(self) -> Iterator[tuple[str, Matrix]]:
         """(field name, array or QuantisedMatrix) of every weight, in field order."""
-        for name in _field_names(type(self)):
-            value = getattr(self, name)
+        for field in fields(self):
+            value = getattr(self, field.name)
             if isinstance(value, (np.ndarray, QuantisedMatrix)):
-                yield name, value
+                yield field.name, value
 
     def attributes(self) -> dict[str, Any]:
         """Every field that is not a weight and not None."""
-        held = {name: getattr(self, name) for name in _field_names(type(self))}
+        held = {field.name: getattr(self, field.name) for field in fields(self)}
         return {k: v for k, v in held.items() if v is not None and not isinstance(v, (np.ndarray, QuantisedMatrix))}
-
-
-@cache
-def _field_names(kind: type[Layer]) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(kind))
 
 
 def volume(shape: Shape) -> int:

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from edgernn.layers.axes import check_size, surely
+from edgernn.layers.axes import check_rates, check_size, surely
 from edgernn.layers.base import Array
 from edgernn.layers.join import Join
 from edgernn.layers.pointwise import Combine, Map, Select
@@ -68,9 +68,7 @@ def aligned(g: Importing, inputs: tuple[Value, ...]) -> tuple[Value, ...]:
     timed = [x for x in inputs if x.time is not None and x.const is None]
     if not timed or (len(timed) == 1 and timed[0].delay >= 0):
         return inputs
-    counts = {steps_of(x) for x in timed}
-    if len(counts) > 1:
-        g.refuse(f"combines sequences of different rates: {sorted(counts)} steps in {g.hop} frames")
+    check_rates(g, timed)
     lengths = [x.length for x in timed]
     if not all(surely(n, lengths[0]) for n in lengths):
         g.refuse(f"combines sequences of {' and '.join(map(str, dict.fromkeys(lengths)))} steps")

@@ -313,6 +313,98 @@ def quantised(scale: float) -> onnx.ModelProto:
     return model
 
 
+def over_time(*nodes: onnx.NodeProto, last: str = "v", **held: Any) -> onnx.ModelProto:
+    """x (1, 3, T), the nodes that make `last` (1, 3, T') of it, and a GRU over that."""
+    cell = [node("Transpose", last, "steps", perm=[2, 0, 1]), node("GRU", "steps W R B", "y", hidden_size=5)]
+    weight = {"kernel": ones(3, 3, 2), "one": ones(3, 3, 1)}
+    return graph([*nodes, *cell], {"x": (1, 3, "T")}, ["y"], {**GRU, **weight, **held})
+
+
+def kernel(kind: str = "Conv", weight: str = " one", **attributes: Any) -> onnx.ModelProto:
+    """One kernel over time."""
+    return over_time(node(kind, f"x{weight}", "v", **attributes))
+
+
+def strides(count: int, between: int = 0, stride: int = 2) -> onnx.ModelProto:
+    """Strides over time, one after the other, after a long chain that is walked again for each."""
+    names = ["x", *(f"c{n}" for n in range(between)), *(f"s{n}" for n in range(count))]
+    chain = [node("Tanh", a, b) for a, b in pairwise(names[: between + 1])]
+    chain += [node("Conv", f"{a} one", b, strides=[stride]) for a, b in pairwise(names[between:])]
+    return over_time(*chain, last=names[-1])
+
+
+def rates(count: int) -> onnx.ModelProto:
+    """Strides that have no factor in common, beside each other."""
+    primes = [n for n in range(2, 100) if all(n % m for m in range(2, n))][:count]
+    nodes = [node("Conv", "x one", f"s{n}", strides=[n]) for n in primes]
+    return over_time(*nodes, node("Sum", " ".join(f"s{n}" for n in primes), "v"))
+
+
+def shifted(count: int, by: int) -> onnx.ModelProto:
+    """Many kernels over time, each with a ring of its own."""
+    names = ["x", *(f"s{n}" for n in range(count))]
+    nodes = [node("Conv", f"{a} kernel", b, dilations=[by], pads=[by, 0]) for a, b in pairwise(names)]
+    return over_time(*nodes, last=names[-1])
+
+
+def cells_in_a_window(count: int, batch: int) -> onnx.ModelProto:
+    """GRUs that walk to and fro over a window, one after the other."""
+    names, held, nodes = ["x", *(f"s{n}" for n in range(count))], {}, []
+    for name, w in GRU.items():
+        held[name] = np.concatenate([np.resize(w, (1, w.shape[1], 5) if name != "B" else w.shape)] * 2)
+    for n, (a, b) in enumerate(pairwise(names)):
+        nodes.append(node("GRU", f"{a} W R B", f"y{n}", hidden_size=5, direction="bidirectional"))
+        nodes.append(node("ReduceSum", f"y{n} way", b, keepdims=0))
+    return graph(nodes, {"x": ("T", batch, 5)}, [names[-1]], {**held, "way": long(1)})
+
+
+def attention(count: int) -> onnx.ModelProto:
+    """Products of every step with every other."""
+    names = ["x", *(f"v{n}" for n in range(count))]
+    nodes = [node("Transpose", "x", "t", perm=[0, 2, 1])]
+    for n, (a, b) in enumerate(pairwise(names)):
+        nodes += [node("MatMul", f"{a} t", f"p{n}"), node("Softmax", f"p{n}", f"q{n}"), node("MatMul", f"q{n} x", b)]
+    return graph(nodes, {"x": (1, "T", 3)}, [names[-1]])
+
+
+def tanhs(count: int) -> onnx.ModelProto:
+    """A long chain over a window."""
+    names = ["x", *(f"v{n}" for n in range(count))]
+    return graph([node("Tanh", a, b) for a, b in pairwise(names)], {"x": (1, "T", 3)}, [names[-1]])
+
+
+def many_states(count: int, names: str = "h{n} hn{n}", shift: int = 0) -> onnx.ModelProto:
+    """A step graph of GRUs with states that are all alike; an output goes by the name of another one's state."""
+    nodes, last = [], "x"
+    held = {"W": np.resize(GRU["W"], (1, 15, 5)), "R": GRU["R"]}
+    before, after = names.split()
+    for n in range(count):
+        state, new = before.format(n=n), after.format(n=(n + shift) % count)
+        nodes += [node("GRU", f"{last} W R - - {state}", f"Y{n} {new}", hidden_size=5)]
+        nodes += [node("Squeeze", f"Y{n} axis", f"y{n}")]
+        last = f"y{n}"
+    dims = {"x": (1, 1, 5), **{before.format(n=n): (1, 1, 5) for n in range(count)}}
+    return graph(nodes, dims, [last, *(after.format(n=n) for n in range(count))], {**held, "axis": long(1)})
+
+
+def counters(count: int) -> onnx.ModelProto:
+    """Whole numbers beside a cell that a step graph counts up."""
+    nodes = [node("GRU", "x W R B", "Y Y_h", hidden_size=5)]
+    nodes += [node("Add", f"i{n} one", f"o{n}") for n in range(count)]
+    dims = {"x": (1, 1, 3), **{f"i{n}": (1,) for n in range(count)}}
+    model = graph(nodes, dims, ["Y_h", *(f"o{n}" for n in range(count))], {**GRU, "one": long(1)}, integers=[*dims][1:])
+    return model
+
+
+def switched(count: int) -> onnx.ModelProto:
+    """Nodes that fail, each because of a number that might be set."""
+    nodes = [node("GRU", "x W R B", "Y Y_h", hidden_size=5)]
+    nodes += [node("Range", "zero i one", f"r{n}") for n in range(count)]
+    nodes += [node("Sum", " ".join(f"r{n}" for n in range(count)), "y")]
+    held = {**GRU, "zero": np.int64(0), "one": np.int64(1)}
+    return graph(nodes, {"x": ("T", 1, 3), "i": ()}, ["Y_h", "y"], held, integers=["i"])
+
+
 BOMBS: dict[str, Callable[[], onnx.ModelProto | bytes]] = {
     "Concat, doubled": lambda: doubled("Concat", axis=0),
     "Tile, doubled": lambda: doubled("Tile", "two"),
@@ -395,7 +487,69 @@ BOMBS: dict[str, Callable[[], onnx.ModelProto | bytes]] = {
     "scale infinite": lambda: quantised(np.inf),
     "scale 0": lambda: quantised(0.0),
     "scale negative": lambda: quantised(-1.0),
+    "time, 12 strides behind 4,000 nodes": lambda: strides(12, 4000),
+    "time, 1,000 strides": lambda: strides(1000),
+    "time, a stride of 4,096": lambda: strides(1, stride=4096),
+    "time, a stride of a thousand million": lambda: kernel(strides=[10**9]),
+    "time, strides without a common factor": lambda: rates(5),
+    "time, dilated": lambda: kernel(weight=" kernel", dilations=[10**9], pads=[10**9, 0]),
+    "time, dilated 1,000,000": lambda: kernel(weight=" kernel", dilations=[10**6], pads=[10**6, 0]),
+    "time, dilated, not padded": lambda: kernel(weight=" kernel", dilations=[10**9]),
+    "time, 1,000 rings": lambda: shifted(1000, 10_000),
+    "time, padded in front": lambda: kernel(pads=[10**9, 0]),
+    "time, padded behind": lambda: kernel(pads=[0, 10**9]),
+    "time, MaxPool": lambda: kernel("MaxPool", "", kernel_shape=[10**9], pads=[10**9 - 1, 0]),
+    "time, MaxPool of a million": lambda: kernel("MaxPool", "", kernel_shape=[10**6], pads=[10**6 - 1, 0]),
+    "time, AveragePool": lambda: kernel("AveragePool", "", kernel_shape=[10**9], pads=[10**9 - 1, 0]),
+    "time, AveragePool of a million": lambda: kernel("AveragePool", "", kernel_shape=[10**6], pads=[10**6 - 1, 0]),
+    "time, Pad": lambda: over_time(node("Pad", "x n", "v"), n=long(0, 0, 10**9, 0, 0, 0)),
+    "time, Pad, then combined": lambda: over_time(
+        node("Pad", "x n", "p"),
+        node("Slice", "p zero end axis", "q"),
+        node("Add", "x q", "v"),
+        n=long(0, 0, 10**9, 0, 0, 0),
+        zero=long(0),
+        end=long(-(10**9)),
+        axis=long(2),
+    ),
+    "time, Pad, cropped": lambda: over_time(node("Pad", "x n", "v"), n=long(0, 0, -(10**9), 0, 0, 0)),
+    "time, Slice from a thousand million": lambda: over_time(
+        node("Slice", "x a b axis", "v"), a=long(10**9), b=long(2**31 - 1), axis=long(2)
+    ),
+    "time, Slice by a thousand million": lambda: over_time(
+        node("Slice", "x a b axis step", "v"), a=long(0), b=long(2**31 - 1), axis=long(2), step=long(10**9)
+    ),
+    "time, stacked": lambda: over_time(
+        node("Transpose", "x", "t", perm=[0, 2, 1]),
+        node("Reshape", "t n", "r"),
+        node("Transpose", "r", "v", perm=[0, 2, 1]),
+        n=long(1, -1, 3 * 10**9),
+    ),
+    "window, attention": lambda: attention(1),
+    "window, attention 1,000 times": lambda: attention(1000),
+    "window, 5,000 nodes": lambda: tanhs(5000),
+    "window, cells of 16,384 steps": lambda: cells_in_a_window(200, 4),
+    "window, Sparkle": lambda: strides(0, 5000),
+    "states, 400": lambda: many_states(400, "a{n} b{n}"),
+    "states, 400, misnamed": lambda: many_states(400, "h{n} hn{n}", 1),
+    "states, 8, alike": lambda: many_states(8, "a{n} b{n}"),
+    "states, 1,000 whole numbers": lambda: counters(1000),
+    "states, 5,000 nodes that a number decides": lambda: switched(5000),
 }
+
+# files that ask for much less than they seem to: they may convert
+HARMLESS = {
+    "time, a stride of 4,096",
+    "time, dilated 1,000,000",
+    "time, padded behind",
+    "time, MaxPool of a million",
+    "time, AveragePool of a million",
+    "time, Pad, cropped",
+    "time, Slice from a thousand million",
+}
+# how they are read, where it is not as they are
+WINDOW = {"window": 4096}
+SETTINGS: dict[str, dict[str, Any]] = {name: WINDOW for name in BOMBS if name.startswith("window, ")}
 
 
 # what takes a second or more to make or to read: tools/hostile.py only
@@ -408,6 +562,9 @@ LARGE = (
     "a split",
     "steps joined",
     "a million",
+    "time, 12 strides",
+    "time, 1,000",
+    "states, 400",
 )
 
 

@@ -20,9 +20,10 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
-from mutations import mutated_bytes, mutated_onnx, pick
+from mutations import FLOATS, NUMBERS, SEAL, mutated_bytes, mutated_model, mutated_onnx, pick
 
 from edgernn import errors
 
@@ -58,6 +59,8 @@ def case(seed: int, number: int, good: dict[str, tuple[str, bytes]]) -> tuple[st
     data = good[name][1]
     if kind == "state":
         return name, kind, data
+    if kind == "edgernn" and rng.random() < 0.8:
+        return name, "sealed", mutated_model(rng, data)
     whole = kind == "onnx" and rng.random() < 0.8
     return name, kind, mutated_onnx(rng, data) if whole else mutated_bytes(rng, data)
 
@@ -66,16 +69,26 @@ def attempt(kind: str, data: bytes, rng: np.random.Generator) -> str:
     """What became of a case; raises what goes wrong."""
     from edgernn import importer, modelfile
     from edgernn.layers.base import volume
-    from edgernn.quantiser import quantise
+    from edgernn.layers.model import Model
+    from edgernn.quantiser import FORMATS, quantise
 
+    given = settings(data, rng) if kind == "onnx" else {}
     try:
-        model = importer.read(data) if kind == "onnx" else modelfile.validate(data)
+        with mock.patch.object(Model, "hash", SEAL if kind == "sealed" else Model.hash):
+            model = importer.read(data, **given) if kind == "onnx" else modelfile.validate(data)
     except (errors.BadModelFile, errors.UnsupportedModel) as error:
         return type(error).__name__
+    except errors.BadInput:
+        if not given:
+            raise
+        return "BadInput"
     if kind == "state":
         return broken_state(model, rng)
-    if rng.random() < 0.3:
-        model = quantise(model, "int8")
+    if rng.random() < 0.4:
+        try:
+            model = quantise(model, pick(rng, FORMATS))
+        except errors.BadInput:
+            return "BadInput"  # weights that float16 cannot hold
     if sum(map(volume, model.shapes.values())) > LARGEST_FRAME:
         return "converted, large"  # a frame so large costs memory by rights
     again = modelfile.validate(modelfile.pack(*modelfile.encode(model)))
@@ -83,6 +96,29 @@ def attempt(kind: str, data: bytes, rng: np.random.Generator) -> str:
     for one, other in zip(answers(model, frames), answers(again, frames), strict=True):
         np.testing.assert_array_equal(one, other)
     return "converted"
+
+
+def settings(data: bytes, rng: np.random.Generator) -> dict[str, Any]:
+    """Arguments for the importer, none as a rule: a window, what is set to what, the repair of GRUs."""
+    import onnx
+    from google.protobuf.message import DecodeError
+
+    given: dict[str, Any] = {}
+    if rng.random() < 0.15:
+        given["window"] = pick(rng, (1, 2, 3, 7, 20, 64, 4096))
+        given |= {"hop": pick(rng, (1, 2, 7, 4096))} if rng.random() < 0.5 else {}
+    if rng.random() < 0.1:
+        given["fix_torch_gru"] = True
+    if rng.random() < 0.2:
+        try:
+            inputs = onnx.ModelProto.FromString(data).graph.input
+        except DecodeError:
+            inputs = []
+        names = ["none", *(value.name for value in inputs)]
+        names += [dim.dim_param for value in inputs for dim in value.type.tensor_type.shape.dim if dim.dim_param]
+        values = (1, 1, 2, 5, 64, 4096, *NUMBERS, *FLOATS, [1, 2, 3], [[0.5]], "1")
+        given["constants"] = {str(pick(rng, names)): pick(rng, values)}
+    return given
 
 
 def noise(model: Any, rng: np.random.Generator) -> dict[str, np.ndarray]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,13 @@ from onnx import AttributeProto, numpy_helper
 
 from edgernn.importer.evaluate import FOLDABLE
 from edgernn.layers.rules import RULES
+from edgernn.modelfile.container import pack, unpack
 
 Rng = np.random.Generator
 
 NUMBERS = (0, 1, -1, 2, 3, 5, 64, 1000, 2**20, 2**31 - 1, -(2**31), 2**40, 2**62, -(2**63), 2**63 - 1)
 FLOATS = (0.0, -0.0, 1.0, -1.0, 1e-45, 1e38, -1e38, float("inf"), float("nan"), 0.5)
+SEAL = "fuzz"  # stands for the hash of a changed model
 TYPES = (0, 1, 2, 3, 6, 7, 8, 9, 10, 11, 14, 16, 17, 21, 99)
 
 
@@ -42,6 +45,58 @@ def mutated_bytes(rng: Rng, data: bytes) -> bytes:
         elif rng.random() < 0.2:
             del changed[at:]
     return bytes(changed)
+
+
+def mutated_model(rng: Rng, data: bytes) -> bytes:
+    """A model file after one to four changes of its description and tensors, with `SEAL` as its hash."""
+    text, tensors = unpack(data)
+    described = {**json.loads(text), "hash": SEAL}
+    for _ in range(int(rng.integers(1, 5))):
+        if tensors and rng.random() < 0.4:
+            tensors = _other_tensor(rng, tensors)
+        else:
+            _other_entry(rng, described)
+    return pack(json.dumps({**described, "hash": SEAL}), tensors)
+
+
+def _other_tensor(rng: Rng, tensors: Mapping[str, Any]) -> dict[str, Any]:
+    """Another shape, type or content for a tensor, or another name."""
+    name = pick(rng, sorted(tensors))
+    array, how = np.array(tensors[name]), rng.integers(5)
+    if how == 0:
+        array = array.reshape(rng.permutation(array.shape))
+    elif how == 1:
+        with np.errstate(all="ignore"):
+            array = array.astype(pick(rng, (np.float32, np.float16, np.int8, np.uint8, np.int16, np.int64)))
+    elif how == 2 and array.ndim:
+        array = array[: int(rng.integers(len(array) + 1))]
+    elif array.size:
+        with np.errstate(all="ignore"):
+            values = FLOATS if array.dtype.kind == "f" else NUMBERS
+            array.reshape(-1)[int(rng.integers(array.size))] = np.array(pick(rng, values)).astype(array.dtype)
+    kept = {key: value for key, value in tensors.items() if key != name}
+    return {**kept, (name if rng.random() < 0.9 else f"{name}.more"): array}
+
+
+def _other_entry(rng: Rng, described: Any) -> None:
+    """Another value somewhere in a description, at any depth; one entry less, or one twice."""
+    holder = described
+    while True:
+        inner = [v for v in (holder.values() if isinstance(holder, dict) else holder) if isinstance(v, (dict, list))]
+        if not inner or rng.random() < 0.2:
+            break
+        holder = pick(rng, inner)
+    places = sorted(holder) if isinstance(holder, dict) else range(len(holder))
+    if not places:
+        return
+    place, how = pick(rng, places), rng.random()
+    if how < 0.1:
+        del holder[place]
+    elif how < 0.2 and isinstance(holder, list):
+        holder.append(holder[place])
+    else:
+        finite = [x for x in FLOATS if np.isfinite(x)]
+        holder[place] = pick(rng, (*NUMBERS, *finite, holder[pick(rng, places)], None, True, "", "max", "add", [], {}))
 
 
 def mutated_onnx(rng: Rng, data: bytes) -> bytes:

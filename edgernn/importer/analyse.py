@@ -22,9 +22,10 @@ from edgernn.importer.read import load
 from edgernn.importer.repair import repair, suspicion
 from edgernn.importer.signals import Wider
 from edgernn.importer.state import Pairing, as_constants, pair, with_states
-from edgernn.importer.time import Hypothesis, hypotheses
+from edgernn.importer.time import WALKED, Hypothesis, hypotheses
 from edgernn.importer.unrolled import UNROLLED
 from edgernn.importer.windowed import NO_STATES, STREAMS, windowed
+from edgernn.layers.axes import RATES
 from edgernn.layers.model import Model
 from edgernn.layers.recurrent import OTHER_AXIS, SEVERAL_STEPS
 from edgernn.layers.rhythm import WINDOW
@@ -99,7 +100,8 @@ def _analysed(graph: Graph, given: Mapping[str, str]) -> Report:
     failed: list[tuple[tuple[int, ...], Report, Hypothesis]] = []
     for hypothesis in hypotheses(graph):
         distance, report = _tried(graph, hypothesis, given)
-        if report.model is not None and distance not in (_Distance.BLOCKS, _Distance.CONVOLVED):
+        runs = hypothesis.times or all(near is not _Distance.STRIDES for (near, *_), *_ in failed)
+        if report.model is not None and distance not in (_Distance.BLOCKS, _Distance.CONVOLVED) and runs:
             return report
         reached = 0 if isinstance(hypothesis.length, int) else _reached(graph, report.problems)
         key = distance, -reached, len(report.problems)
@@ -140,20 +142,22 @@ def _on_windows(graph: Graph, window: int, hop: int) -> Report:
 class _Distance(IntEnum):
     """How far a hypothesis about time was from the truth: the nearest one is reported.
 
+    STRIDES: its strides do not work out, but they show that it is time which runs there: the graph is no step graph.
     BLOCKS: it gives a Model, but one whose cells take several steps a frame and start anew or from an explicit state.
     CONVOLVED: it gives one of a file of fixed length that holds nothing but past frames.
     ASTRAY: it gives none, since nothing but cells of that kind is left.
     """
 
-    BLOCKS = 0
-    STATES = 1
-    UNROLLED = 2
-    OPERATORS = 3
-    CONVOLVED = 4
-    NO_RECURRENCE = 5
-    ASTRAY = 6
-    OPERATORS_AT_FIXED_LENGTH = 7
-    WRONG_AXIS = 8
+    STRIDES = 0
+    BLOCKS = 1
+    STATES = 2
+    UNROLLED = 3
+    OPERATORS = 4
+    CONVOLVED = 5
+    NO_RECURRENCE = 6
+    ASTRAY = 7
+    OPERATORS_AT_FIXED_LENGTH = 8
+    WRONG_AXIS = 9
 
 
 def _tried(graph: Graph, hypothesis: Hypothesis, given: Mapping[str, str]) -> tuple[_Distance, Report]:
@@ -161,8 +165,9 @@ def _tried(graph: Graph, hypothesis: Hypothesis, given: Mapping[str, str]) -> tu
     try:
         build = built(graph, hypothesis)
     except Wider as wider:
-        what = f"strides over time make one answer of {wider.factor} frames; at most {MOST_FRAMES} are supported"
-        return _Distance.OPERATORS, _failed(hypothesis, [Problem("graph", "", what, "use smaller strides")])
+        what = f"strides over time make one answer of {wider.factor} frames, in a graph of {len(graph.operators)} nodes"
+        remedy = f"use smaller strides: at most {MOST_FRAMES} frames, and {WALKED // 2:,} nodes times strides"
+        return _Distance.STRIDES, _failed(hypothesis, [Problem("graph", "", what, remedy)])
     problems = build.problems if build.has_time else [*_along_a_free_dimension(graph, build), *build.problems]
     astray = [] if goes_on(build) else build.in_frame
     if any(problem.what.startswith((OTHER_AXIS, SEVERAL_STEPS)) for problem in problems):
@@ -183,7 +188,7 @@ def _tried(graph: Graph, hypothesis: Hypothesis, given: Mapping[str, str]) -> tu
         found.pairs = corrected(build, graph, found.pairs, given)
     restarts = bool(found.pairs and build.states) and not build.has_time
     if restarts or found.zeroed:
-        build = built(graph, hypothesis, restarts, found.zeroed)
+        build = built(graph, hypothesis, restarts, found.zeroed, build.hop)
     model = assembled(build, graph, found.pairs)
     if isinstance(model, list):
         far = _Distance.WRONG_AXIS if isinstance(hypothesis.length, int) else _Distance.ASTRAY
@@ -196,20 +201,26 @@ def _tried(graph: Graph, hypothesis: Hypothesis, given: Mapping[str, str]) -> tu
     return distance, Report(model, (), tuple(found.pairs.items()), hypothesis.text, axes, dims, notes)
 
 
-def built(graph: Graph, hypothesis: Hypothesis, restarts: bool = False, zeroed: Collection[str] = ()) -> Build:
-    """The walk under one hypothesis, with as many frames an evaluation as its strides need.
+def built(
+    graph: Graph,
+    hypothesis: Hypothesis,
+    restarts: bool = False,
+    zeroed: Collection[str] = (),
+    hop: int = 1,
+    walks: int = 1,
+) -> Build:
+    """The walk under one hypothesis, with as many frames an evaluation as its strides need, at least `hop`.
 
-    Raises Wider where these are more than MOST_FRAMES.
+    Raises Wider where these are more than MOST_FRAMES, or the walk, this one being number `walks`, begins too often.
     """
-    hop = 1
-    while True:
-        length = hypothesis.length * hop if isinstance(hypothesis.length, Symbol) else hypothesis.length
-        try:
-            return Build(graph, length, hypothesis.times, restarts, zeroed, hop=hop)
-        except Wider as wider:
-            hop *= wider.factor
-            if hop > MOST_FRAMES:
-                raise Wider(hop) from None
+    length = hypothesis.length * hop if isinstance(hypothesis.length, Symbol) else hypothesis.length
+    try:
+        return Build(graph, length, hypothesis.times, restarts, zeroed, hop=hop)
+    except Wider as wider:
+        hop *= wider.factor
+        if hop > MOST_FRAMES or walks * len(graph.operators) > WALKED // 2:
+            raise Wider(hop) from None
+    return built(graph, hypothesis, restarts, zeroed, hop, walks + 1)
 
 
 def _how_far(build: Build, graph: Graph, hypothesis: Hypothesis) -> _Distance:
@@ -218,6 +229,8 @@ def _how_far(build: Build, graph: Graph, hypothesis: Hypothesis) -> _Distance:
         return _Distance.WRONG_AXIS
     if not hypothesis.times and about_sizes(build.problems) and free_dimensions(graph):
         return _Distance.ASTRAY
+    if any(problem.what.startswith(RATES) for problem in build.problems):
+        return _Distance.STRIDES
     if any(problem.what.startswith(UNROLLED) for problem in build.problems):
         return _Distance.UNROLLED
     fixed = build.has_time and isinstance(hypothesis.length, int) and not build.moments.unrolled

@@ -190,13 +190,17 @@ class Build:
             self.roots[names[0]] = self.roots[named[0].name]
         self.moments.follow([x.name for x in named], names)
         final = any(x.final for x in inputs)
-        rhythm = self._rhythm(inputs) if time is not None else Value("", ())
-        made = zip(names, shapes, strict=True)
-        return tuple(Value(name, shape, time, None, dtype, final).like(rhythm) for name, shape in made)
+        made = tuple(Value(name, shape, time, None, dtype, final) for name, shape in zip(names, shapes, strict=True))
+        if time is None:
+            return made
+        rhythm = self._rhythm(inputs)
+        return tuple(value.like(rhythm) for value in made)
 
     def _rhythm(self, inputs: Sequence[Value]) -> Value:
         """The rhythm of what is made of these, which are aligned: a step sees what any of them sees."""
         timed = [x for x in inputs if x.time is not None] or [Value("", (), 0, length=self.length)]
+        if len(timed) == 1:
+            return timed[0]
         first = next((x for x in timed if x.const is None), timed[0])
         return replace(first, past=max(x.past for x in timed), ahead=max(x.ahead for x in timed))
 

@@ -28,7 +28,7 @@ class Ends:
         self.bits = {name: 1 << place for place, name in enumerate(build.ports)}
         ends = np.cumsum([0, *(size for (size,) in ports.values())])
         self._firsts, self._end = ends[:-1], int(ends[-1])  # the ids of the inputs are consecutive
-        self._starts: dict[str, list[tuple[Array, Array]]] = {}  # input -> what `within` says of each cell
+        self._starts: dict[str, list[tuple[Array, Array]]] | None = None  # input -> what `within` says of each cell
         self._read: set[str] | None = None
         self.inputs = {
             name: value
@@ -73,15 +73,18 @@ class Ends:
         came = self.ids[self.outputs[output].name].reshape(-1)
         answer = None
         for places, wanted in self._started(name):
-            right = self.fits(name, output) and np.array_equal(came[places], wanted)
+            right = self.fits(name, output) and came[places[0]] == wanted[0] and np.array_equal(came[places], wanted)
             answer = right and answer is not False
         return answer
 
     def _started(self, name: str) -> list[tuple[Array, Array]]:
         """`within` for every cell that starts from some of the input."""
-        if name not in self._starts:
-            found = [self.within(name, start) for start in self.build.starting]
-            self._starts[name] = [(places, wanted) for places, wanted in found if len(places)]
+        if self._starts is None:
+            self._starts = {name: [] for name in self.inputs}
+            for start in self.build.starting:
+                for read in self._starts.keys() & self._inputs_in(start.initial):
+                    places, wanted = self.within(read, start)
+                    self._starts[read] += [(places, wanted)] if len(places) else []
         return self._starts[name]
 
     def within(self, name: str, start: Start) -> tuple[Array, Array]:

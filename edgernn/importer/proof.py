@@ -19,7 +19,7 @@ from edgernn.importer.trace import entering, origins
 from edgernn.layers.base import volume
 from edgernn.layers.gru import GRU
 from edgernn.layers.lstm import LSTM
-from edgernn.layers.model import Model
+from edgernn.layers.model import Model, State
 from edgernn.layers.rnn import RNN
 from edgernn.layers.rules import Value
 
@@ -103,9 +103,11 @@ def _returns(model: Model) -> set[str]:
 def _spans(model: Model) -> Iterator[tuple[str, bool]]:
     """(state, whether it comes back) for each state that a cell starts from."""
     ids = {name: found.reshape(-1) for name, found in origins(model.nodes, entering(model)).items()}
+    held: dict[bytes, list[State]] = {}
+    for state in model.states:
+        held.setdefault(ids[state.name].tobytes(), []).append(state)
     for node in model.nodes:
         pairs = zip(node.inputs[1:], node.outputs, strict=True) if isinstance(node.layer, (RNN, GRU, LSTM)) else ()
         for start, last in pairs:
-            for state in model.states:
-                if np.array_equal(ids[state.name], ids[start]):
-                    yield state.name, np.array_equal(ids[state.source], ids[last])
+            for state in held.get(ids[start].tobytes(), ()):
+                yield state.name, np.array_equal(ids[state.source], ids[last])

@@ -16,7 +16,7 @@ from edgernn.importer.dims import Time
 from edgernn.importer.graph import Graph
 
 MOST = 32  # hypotheses of each kind
-WALKED = 50_000  # operators that are looked at in all hypotheses together
+WALKED = 30_000  # operators that are looked at in all hypotheses together
 FEWEST = 3  # hypotheses for a graph of any size
 
 

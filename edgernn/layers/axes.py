@@ -11,6 +11,7 @@ import numpy as np
 from edgernn.layers.base import Array, Shape, volume
 from edgernn.layers.rules import Importing, Value
 
+RATES = "combines sequences of different rates"  # what tells the importer that it is time which runs there
 LARGEST_FRAME = 1 << 24  # numbers: a frame that grows past this is a mistake or an attack
 
 
@@ -103,7 +104,15 @@ def same_time(g: Importing, values: Sequence[Value], rank: int) -> int | None:
             "combines the last step of the sequence with every step: the last step is not known before the end",
             "take the last step after this node, or convert with window=N (--window N)",
         )
+    check_rates(g, values)
     return found.pop() if found else None
+
+
+def check_rates(g: Importing, values: Sequence[Value]) -> None:
+    """Refuse to combine sequences of which an evaluation holds different numbers of steps."""
+    counts = {v.shape[v.time] for v in values if v.time is not None and v.const is None}
+    if len(counts) > 1:
+        g.refuse(f"{RATES}: {sorted(counts)} steps in {g.hop} frames")
 
 
 def broadcast_time(g: Importing, values: Sequence[Value]) -> tuple[list[Value], int | None]:

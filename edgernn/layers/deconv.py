@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from edgernn.layers.axes import constant
+from edgernn.layers.axes import check_size, constant
 from edgernn.layers.base import Array
 from edgernn.layers.conv import Conv
 from edgernn.layers.rhythm import WINDOW
@@ -52,6 +52,8 @@ def conv_transpose(
                 "makes a step out of several over time, or several out of one", f"keep it within a frame, or {WINDOW}"
             )
     around = [(r - low, r - high + m) for r, m, (low, high) in zip(reach, more, sides, strict=True)]
+    grown = [n + sum(max(0, side) for side in ends) for n, ends in zip(full, around, strict=True)]
+    check_size(g, (*X.shape[:2], *grown))
     x = taken(g, X, _spread(places(X), steps, around), X.time)
     layer = Conv(_turned(weight, group), bias, kernel, (1,) * rank, ((0, 0),) * rank, gaps, group)
     (y,) = g.add(layer, x, time=X.time)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from edgernn.layers.axes import check_size
 from edgernn.layers.rhythm import cut, joined, masked, steps_of
 from edgernn.layers.rules import Importing, Value
 from edgernn.layers.windows import Window
@@ -72,7 +73,9 @@ def seen(g: Importing, x: Value, look: Look, fill: float = 0.0) -> Value:
 def _with_ring(g: Importing, x: Value, past: int, fill: float) -> Value:
     """The last `past` steps and those of this evaluation; zeros that x begins with come after the padding."""
     time = x.time or 0
-    initial = np.full([past if axis == time else n for axis, n in enumerate(x.shape)], fill, np.float32)
+    shape = tuple(past if axis == time else n for axis, n in enumerate(x.shape))
+    check_size(g, shape)
+    initial = np.full(shape, fill, np.float32)
     initial[(slice(None),) * time + (slice(past - min(past, max(0, -x.delay)), past),)] = 0
     ring = g.carry(initial)
     frames = joined(g, ring, x, time)

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from edgernn.layers.axes import surely
+from edgernn.layers.axes import check_rates, check_size, surely
 from edgernn.layers.base import Array
 from edgernn.layers.join import Join
 from edgernn.layers.pointwise import Combine, Map, Select
@@ -36,7 +36,9 @@ def delayed(g: Importing, x: Value, steps: int) -> Value:
     """x so many steps later."""
     if steps == 0 or x.const is not None or x.time is None:
         return x
-    ring = g.carry(np.zeros([steps if axis == x.time else n for axis, n in enumerate(x.shape)], np.float32))
+    shape = tuple(steps if axis == x.time else n for axis, n in enumerate(x.shape))
+    check_size(g, shape)
+    ring = g.carry(np.zeros(shape, np.float32))
     frames = joined(g, ring, x, x.time)
     g.close(ring, cut(g, frames, x.time, steps_of(x), steps))
     return replace(cut(g, frames, x.time, 0, steps_of(x)).like(x), time=x.time, dtype=x.dtype, delay=x.delay + steps)
@@ -65,11 +67,9 @@ def settled(g: Importing, x: Value) -> Value:
 def aligned(g: Importing, inputs: tuple[Value, ...]) -> tuple[Value, ...]:
     """Sequences that are combined step by step, with one delay."""
     timed = [x for x in inputs if x.time is not None and x.const is None]
-    if not timed:
+    if not timed or (len(timed) == 1 and timed[0].delay >= 0):
         return inputs
-    counts = {steps_of(x) for x in timed}
-    if len(counts) > 1:
-        g.refuse(f"combines sequences of different rates: {sorted(counts)} steps in {g.hop} frames")
+    check_rates(g, timed)
     lengths = [x.length for x in timed]
     if not all(surely(n, lengths[0]) for n in lengths):
         g.refuse(f"combines sequences of {' and '.join(map(str, dict.fromkeys(lengths)))} steps")

@@ -53,7 +53,7 @@ def taken(g: Importing, x: Value, index: Array, time: int | None, fill: float = 
     """The numbers of x at `index`, in its shape; a mere reshape where that is all there is to it."""
     check_size(g, index.shape)
     flat = np.ascontiguousarray(index.reshape(-1), np.int32)
-    if np.array_equal(flat, np.arange(volume(x.shape))):
+    if flat.size == volume(x.shape) and np.array_equal(flat, np.arange(flat.size)):
         return reshaped(g, x, index.shape, time)
     (y,) = g.add(Take(flat, index.shape, fill), x, time=time, dtype=x.dtype)
     return y

@@ -43,8 +43,8 @@ def quantise(
     moments: what `meets.moments` found, in 100 frames or more; weights of 8 and of 4 bits are then rounded so that
     their products with such values are nearest (see `gptq`), else each to its nearest.
 
-    Raises BadInput for any other format, and for a pattern that fits no node with matrices; ValueError where a weight
-    is not finite.
+    Raises BadInput for any other format, for a pattern that fits no node with matrices, and for weights that float16
+    cannot hold; ValueError where a weight is not finite.
     """
     chosen = by_node(model, layers or {})
     _check(format)

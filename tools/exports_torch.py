@@ -202,8 +202,8 @@ def recipes(vocabulary: int) -> dict[str, Recipe]:
         "dual_path": Recipe(DualPath, partial(frames, (1, None, 17), {}), TIME_SECOND),
         "denoiser": Recipe(Denoiser, partial(frames, (1, None, 20), {}), TIME_SECOND),
         "crnn": Recipe(Crnn, eight, BATCH_TIME, exporters=("torchscript",)),
-        "same_gru": Recipe(partial(Convolved, nn.GRU, (5, 1)), eight, TIME_SECOND, frozen_in_dynamo=True),
-        "subsampled": Recipe(partial(Convolved, nn.LSTM, (3, 2), (3, 2)), eight, TIME_SECOND, frozen_in_dynamo=True),
+        "same_gru": Recipe(partial(Convolved, nn.GRU, (5, 1)), eight, TIME_SECOND),
+        "subsampled": Recipe(partial(Convolved, nn.LSTM, (3, 2), (3, 2)), eight, TIME_SECOND),
         "same_rnn": Recipe(
             partial(Convolved, nn.RNN, (3, 1)), eight, TIME_SECOND, frozen_in_dynamo=True, exporters=("dynamo",)
         ),

@@ -35,6 +35,7 @@ CONSTANTS: dict[str, tuple[int, ...]] = {
     "BatchNormalization": (1, 2, 3, 4),
     "LayerNormalization": (1, 2),
     "Pad": (1, 2, 3),
+    "ReverseSequence": (1,),
     "Slice": (1, 2, 3, 4),
 }
 # Operators of which a stream gives the first output only

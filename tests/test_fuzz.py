@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -14,7 +15,9 @@ import numpy as np
 import onnx
 import pytest
 from fuzz import Worker, case, seeds
-from mutations import mutated_bytes, mutated_onnx
+from mutations import SEAL, mutated_bytes, mutated_model, mutated_onnx
+
+from edgernn.modelfile.container import unpack
 
 ROOT = Path(__file__).resolve().parents[1]
 SECONDS = 30
@@ -40,6 +43,13 @@ def test_mutations_leave_a_graph_that_can_be_parsed() -> None:
     changed = [mutated_onnx(np.random.default_rng(seed), data) for seed in range(50)]
     assert all(onnx.ModelProto.FromString(one).HasField("graph") for one in changed)
     assert len(set(changed)) > 40 and len({mutated_bytes(np.random.default_rng(s), data) for s in range(50)}) > 40
+
+
+def test_changed_descriptions_of_model_files_can_be_parsed() -> None:
+    data = (ROOT / "tests" / "golden" / "small-int4.edgernn").read_bytes()
+    changed = [mutated_model(np.random.default_rng(seed), data) for seed in range(50)]
+    assert all(json.loads(unpack(one)[0])["hash"] == SEAL for one in changed[:5])
+    assert len(set(changed)) > 40
 
 
 def dies(pipe: Connection) -> None:

@@ -105,7 +105,7 @@ def settings(data: bytes, rng: np.random.Generator) -> dict[str, Any]:
 
     given: dict[str, Any] = {}
     if rng.random() < 0.15:
-        given["window"] = pick(rng, (1, 2, 3, 7, 20, 64, 4096))
+        given["window"] = pick(rng, (1, 2, 3, 7, 20, 64, 512))
         given |= {"hop": pick(rng, (1, 2, 7, 4096))} if rng.random() < 0.5 else {}
     if rng.random() < 0.1:
         given["fix_torch_gru"] = True

@@ -1,9 +1,9 @@
 """The benchmark's models as LiteRT files: one frame and the states in, the answer and the new states out.
 
-    python tools/litert_models.py [FOLDER]
+    python tools/litert_models.py
 
-Run it once where TensorFlow is installed; tools/bench.py looks in the same folder, by default one in the user's cache
-(some 30 MB, so the files are not kept in the repository). int8 is LiteRT's dynamic range quantisation: weights in
+Run it once where TensorFlow is installed. The files, some 30 MB, go to edgernn's folder in the user's cache, where
+tools/bench.py looks for them. int8 is LiteRT's dynamic range quantisation: weights in
 8 bits, activations scaled anew in every step.
 """
 
@@ -26,9 +26,9 @@ from edgernn.layers.model import Model  # noqa: E402
 Tensor = Any  # TensorFlow's, all of them (1, n)
 
 
-def litert_folder() -> Path:
-    """Where the files are unless another folder is named."""
-    return cache_folder() / "litert"
+def litert_file(size: str, name: str) -> Path:
+    """Where a size's float or int8 file is, or will be."""
+    return cache_folder() / "litert" / f"{size}-{name}.tflite"
 
 
 def sums(x: Tensor, weight: Array, bias: Array) -> Tensor:
@@ -106,12 +106,12 @@ def converted(model: Model, int8: bool) -> bytes:
 
 def main() -> None:
     """Write float and int8 of every size."""
-    folder = Path(sys.argv[1]) if len(sys.argv) > 1 else litert_folder()
-    folder.mkdir(parents=True, exist_ok=True)
     for size, make in SIZES.items():
         for name in ("float", "int8"):
-            (folder / f"{size}-{name}.tflite").write_bytes(converted(make(), name == "int8"))
-            print(folder / f"{size}-{name}.tflite")
+            path = litert_file(size, name)
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(converted(make(), name == "int8"))
+            print(path)
 
 
 if __name__ == "__main__":

@@ -64,7 +64,7 @@ def speed_table(results: Figures) -> str:
     names = dict.fromkeys(name for figures in results.values() for name in figures if not name.startswith("limit"))
     rows = [[name, *(f"{f[name]:.2f}" if name in f else "-" for f in results.values())] for name in names]
     made = markdown("microseconds a frame", [MODELS[size] for size in results], rows)
-    where = f"Measured on {machine()}{versions()}; one thread, one stream, state carried, called from Python."
+    where = f"Measured on {machine()}{versions()}; one thread, one stream, called from Python; processor time."
     return f"{SPEED}\n{where}\n\n{made}\n{END}"
 
 
@@ -75,7 +75,7 @@ def formats_table(results: Figures, held: dict[str, int]) -> str:
         for name in held
     ]
     made = markdown("time / that in `int8`", [*(MODELS[size] for size in results), "weights"], rows)
-    return f"{FORMATS}\nMeasured on {machine()}; `run`, medians.\n\n{made}\n{END}"
+    return f"{FORMATS}\nMeasured on {machine()}; `run`, processor time.\n\n{made}\n{END}"
 
 
 def into_readme(text: str) -> None:

@@ -91,6 +91,15 @@ def test_verify_fails_past_the_limit(model: Path) -> None:
     assert "did not come from" in bad("verify", model, "--against", EXPORTS / "elman_torchscript.onnx")
 
 
+def test_the_error_over_time_can_be_drawn(model: Path, tmp_path: Path) -> None:
+    target, arguments = tmp_path / "drift.png", ("verify", model, "--against", SEQUENCE, "--steps", 50, "--plot")
+    assert "ends with .png" in bad(*arguments, tmp_path / "drift.jpg")
+    assert call("verify", model, "--plot", target).exit_code == 2
+    pytest.importorskip("matplotlib", reason="drawing needs matplotlib")
+    good(*arguments, target)
+    assert target.read_bytes().startswith(b"\x89PNG")
+
+
 def test_calibration_frames_are_measured_on(tmp_path: Path) -> None:
     (tmp_path / "frames").mkdir()
     frames = noise(edgernn.convert(SEQUENCE).inputs, 60)["x"]

@@ -177,7 +177,7 @@ def test_names_from_files_cannot_steer_the_terminal(tmp_path: Path) -> None:
     assert "\x1b" not in shown and "\\x1b[2J[red]leak" in shown
 
 
-@pytest.mark.parametrize("package", ["onnx", "onnxruntime", "soundfile"])
+@pytest.mark.parametrize("package", ["onnx", "onnxruntime", "soundfile", "matplotlib"])
 def test_missing_packages(package: str, model: Path, tmp_path: Path) -> None:
     write_wav(tmp_path / "x.wav", np.zeros(64, "<i4"), width=4)
     target = tmp_path / "m.edgernn"
@@ -185,10 +185,11 @@ def test_missing_packages(package: str, model: Path, tmp_path: Path) -> None:
         "onnx": ["convert", str(SEQUENCE), "-o", str(target)],
         "onnxruntime": ["verify", str(model), "--against", str(SEQUENCE)],
         "soundfile": ["run", str(model), str(tmp_path / "x.wav")],
+        "matplotlib": ["verify", str(model), "--against", str(SEQUENCE), "--plot", str(tmp_path / "x.png")],
     }[package]
     code = f"import sys; sys.modules[{package!r}] = None; from edgernn.cli import main; main({arguments!r})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    extra = "audio" if package == "soundfile" else "convert"
+    extra = {"soundfile": "audio", "matplotlib": "plot"}.get(package, "convert")
     assert done.returncode == 1 and f'pip install "edgernn[{extra}]"' in done.stderr, done.stderr
 
 

@@ -1,12 +1,12 @@
-"""Microseconds a step, edgernn beside ONNX Runtime (and a hand-written limit), one thread, batch 1, state carried.
+"""Microseconds a step, edgernn beside ONNX Runtime, LiteRT and a hand-written limit, on one thread, with batch 1.
 
     python tools/bench.py [--sizes ABCDEFGH] [--chunks 40] [--limit FOLDER] [--formats] [--json FILE] [--readme]
 
-Every contender steps the same model in chunks of 250 frames, taking turns, so that all of them meet the same noise; the
-figure is the median over chunks. Contenders that are not installed are named and left out. Run it on a quiet machine,
-pinned: `taskset -c 1 python tools/bench.py`. --readme writes the table into README.md.
+Every contender steps the same model, its state carried, in chunks of 250 frames, taking turns, so that all of them meet
+the same noise; the figure is the median over chunks. Contenders that are not installed are named and left out;
+tools/litert_models.py makes LiteRT's files. Run it on a quiet machine, pinned: `taskset -c 1 python tools/bench.py`.
 With --formats the contenders are edgernn's own number formats, and the table says how many times as long each takes as
-int8 does, and what its weights and its file weigh.
+int8 does, and what its weights weigh. --readme writes the table into README.md and draws tools/bench.png.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from rich.progress import track
 from rich.table import Table
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent / "tests")]
+from bench_report import DRAWING, Figures, draw, formats_table, into_readme, speed_table  # noqa: E402
 from cases import SIZES, frames  # noqa: E402
 from contenders import (  # noqa: E402
     Stepper,
@@ -32,6 +33,7 @@ from contenders import (  # noqa: E402
     format_contenders,
     limit_contenders,
     limit_module,
+    litert_contenders,
     onnxruntime_contenders,
 )
 
@@ -46,16 +48,18 @@ RATIOS = {
     "edgernn float, run": "limit float, in C++",
     "edgernn int8, run": "limit int8, in C++",
 }
+# rows of one runtime, of which the best counts
+PEERS = ("ONNX Runtime float", "ONNX Runtime int8", "LiteRT float", "LiteRT int8")
 
 
 def measure(contenders: dict[str, Stepper], x: Any, chunks: int) -> dict[str, float]:
-    """Median microseconds a step of each contender, in turns."""
+    """Median microseconds a step of each contender, in turns; of the processor, so that other programs do not count."""
     times: dict[str, list[float]] = {name: [] for name in contenders}
     for turn in range(chunks + 2):
         for name, run in contenders.items():
-            begin = time.perf_counter_ns()
+            begin = time.process_time_ns()
             itself = run(x)
-            took = (time.perf_counter_ns() - begin) / len(x)
+            took = (time.process_time_ns() - begin) / len(x)
             if turn >= 2:
                 times[name].append(itself if isinstance(itself, float) else took)
     return {name: float(np.median(values)) / 1e3 for name, values in times.items()}
@@ -66,7 +70,7 @@ def optional(label: str, make: Callable[[], dict[str, Stepper]], missing: set[st
     try:
         return make()
     except Exception as error:  # whatever a missing compiler or package raises: it is named, and left out
-        missing.add(f"{label}: left out ({type(error).__name__}: {str(error)[:80]})")
+        missing.add(f"{label}: left out ({type(error).__name__}: {str(error)[:160]})")
         return {}
 
 
@@ -75,86 +79,39 @@ def bench(size: str, chunks: int, limit: Any, missing: set[str]) -> dict[str, fl
     model = SIZES[size]()
     found = edgernn_contenders(model)
     found |= optional("ONNX Runtime", lambda: onnxruntime_contenders(model), missing)
+    found |= optional("LiteRT", lambda: litert_contenders(model, size), missing)
     if limit is not None:
         found |= optional("limit", lambda: limit_contenders(limit, size), missing)
     return measure(found, frames(model, CHUNK), chunks)
 
 
-def table(results: dict[str, dict[str, float]]) -> Table:
+def table(results: Figures) -> Table:
     """Figures by contender and size, then the ratios."""
     shown = Table("microseconds a step", *results, title="median of chunks of 250 steps")
     names = list(dict.fromkeys(name for figures in results.values() for name in figures))
     for name in names:
         shown.add_row(name, *(f"{f[name]:.2f}" if name in f else "-" for f in results.values()))
     shown.add_section()
-    best = [name for name in names if name.startswith("ONNX Runtime float")]
     for ours, theirs in RATIOS.items():
         if all(theirs in f for f in results.values()):
             shown.add_row(f"{ours} / {theirs}", *(f"{f[ours] / f[theirs]:.2f}" for f in results.values()))
-        if best and ours.endswith("step"):
-            cells = [f"{min(f[n] for n in best) / f[ours]:.1f} x" for f in results.values()]
-            shown.add_row(f"{ours}: faster than ONNX Runtime's best float", *cells)
+    for peer in PEERS:
+        best = [name for name in names if name.startswith(peer)]
+        if best and all(name in f for name in best for f in results.values()):
+            cells = [f"{min(f[n] for n in best) / f['edgernn int8, step']:.1f} x" for f in results.values()]
+            shown.add_row(f"edgernn int8, step: faster than {peer}", *cells)
     return shown
 
 
-def formats(sizes: str, chunks: int) -> Table:
-    """Each number format as a ratio to int8, from the same run: time of `run`, and bytes."""
-    shown = Table(
-        "number format", *sizes, "weights", title="time of run / time in int8, medians; bytes / bytes in int8"
-    )
-    times: dict[str, dict[str, float]] = {}
+def formats(sizes: str, chunks: int) -> tuple[Figures, dict[str, int]]:
+    """(microseconds of `run` by size and number format, from the same run; bytes of all sizes' weights)."""
+    times: Figures = {}
+    held = dict.fromkeys(FORMATS, 0)
     for size in track(sizes, "measuring", console=Console(stderr=True), transient=True):
         model = SIZES[size]()
         times[size] = measure(format_contenders(model), frames(model, CHUNK), chunks)
-    held = {name: weight_bytes(quantise(model, name)) for name in FORMATS}
-    for name in FORMATS:
-        cells = [f"{found[name] / found['int8']:.2f}" for found in times.values()]
-        shown.add_row(name, *cells, f"{held[name] / held['int8']:.2f}")
-    shown.add_section()
-    shown.add_row("int8, microseconds", *(f"{found['int8']:.2f}" for found in times.values()), "")
-    return shown
-
-
-MODELS = {
-    "A": "LSTM 20, 1 in",
-    "B": "GRU 64, 40 in",
-    "C": "2 x LSTM 128",
-    "D": "GRU 154",
-    "E": "LSTM 256",
-    "F": "3 x GRU 512",
-    "G": "RNN 32",
-    "H": "Embedding, LSTM 64, 2 Dense",
-}
-START, END = "<!-- made by tools/bench.py -->", "<!-- end -->"
-
-
-def markdown(results: dict[str, dict[str, float]]) -> str:
-    """The table as it stands in the README."""
-    import llvmlite.binding
-    import onnxruntime
-
-    from edgernn.kernels import library
-
-    backend = library.load().backend.name
-    where = f"one core of {llvmlite.binding.get_host_cpu_name()} ({backend}), ONNX Runtime {onnxruntime.__version__}"
-    rows = [
-        f"| microseconds a frame | {' | '.join(MODELS[size] for size in results)} |",
-        "|---" * (len(results) + 1) + "|",
-    ]
-    for name in dict.fromkeys(name for figures in results.values() for name in figures):
-        if not name.startswith("limit"):
-            rows.append(f"| {name} | {' | '.join(f'{figures[name]:.2f}' for figures in results.values())} |")
-    return "\n".join(
-        [START, f"Measured on {where}; one thread, one stream, state carried, called from Python.", "", *rows, END]
-    )
-
-
-def into_readme(text: str) -> None:
-    """Replace the table in the README."""
-    path = Path(__file__).parent.parent / "README.md"
-    readme = path.read_text()
-    before, rest = readme.split(START)
-    path.write_text(before + text + rest.split(END)[1])
+        held = {name: held[name] + weight_bytes(quantise(model, name)) for name in FORMATS}
+    return times, held
 
 
 def main() -> None:
@@ -168,17 +125,21 @@ def main() -> None:
     parser.add_argument("--readme", action="store_true")
     given = parser.parse_args()
     if given.formats:
-        Console(width=150).print(formats(given.sizes, given.chunks))
-        return
-    limit = limit_module(given.limit) if given.limit else None
-    missing: set[str] = set()
-    shown = track(given.sizes, "measuring", console=Console(stderr=True), transient=True)
-    results = {size: bench(size, given.chunks, limit, missing) for size in shown}
-    Console(width=150).print(table(results))
-    for line in sorted(missing):
-        print(line)
+        results, held = formats(given.sizes, given.chunks)
+        text = formats_table(results, held)
+        print(text)
+    else:
+        limit = limit_module(given.limit) if given.limit else None
+        missing: set[str] = set()
+        shown = track(given.sizes, "measuring", console=Console(stderr=True), transient=True)
+        results = {size: bench(size, given.chunks, limit, missing) for size in shown}
+        text = speed_table(results)
+        Console(width=150).print(table(results))
+        print(*sorted(missing), sep="\n")
+        if given.readme:
+            draw(results, DRAWING)
     if given.readme:
-        into_readme(markdown(results))
+        into_readme(text)
     if given.json:
         given.json.write_text(json.dumps(results, indent=1) + "\n")
 

@@ -6,6 +6,7 @@ A contender is a pair (label, function): the function takes a chunk of frames (T
 from __future__ import annotations
 
 import importlib.util
+import logging
 import sys
 import tempfile
 from collections.abc import Callable
@@ -52,6 +53,7 @@ def onnxruntime_contenders(model: Model) -> dict[str, Stepper]:
     from size_models import make_step_graph
 
     found: dict[str, Stepper] = {}
+    logging.disable(logging.WARNING)  # the quantiser has advice
     with tempfile.TemporaryDirectory() as folder:
         plain, int8 = (str(Path(folder) / name) for name in ("float.onnx", "int8.onnx"))
         onnx.save(make_step_graph(model), plain)
@@ -118,6 +120,40 @@ def _bound_buffers(path: str, model: Model) -> Stepper:
         turn ^= 1
 
     return lambda frames: each(step, frames)
+
+
+def litert_contenders(model: Model, size: str) -> dict[str, Stepper]:
+    """LiteRT from Python, float32 and int8 weights. Raises FileNotFoundError where its files have not been made."""
+    from ai_edge_litert.interpreter import Interpreter
+    from litert_models import litert_file
+
+    found: dict[str, Stepper] = {}
+    for name in ("float", "int8"):
+        path = litert_file(size, name)
+        if not path.exists():
+            raise FileNotFoundError(f"there is no {path}: run tools/litert_models.py where TensorFlow is installed")
+        interpreter = Interpreter(str(path), num_threads=1)
+        interpreter.allocate_tensors()
+        found[f"LiteRT {name}"] = _litert(interpreter, model)
+    return found
+
+
+def _litert(interpreter: Any, model: Model) -> Stepper:
+    signature = interpreter.get_signature_runner()
+    inputs, outputs = signature.get_input_details(), signature.get_output_details()
+    x, y = inputs["x"]["index"], outputs["y0"]["index"]
+    pairs = [(inputs[f"s{n}"]["index"], outputs[f"y{n + 1}"]["index"]) for n in range(len(model.states))]
+    put, invoke, get = interpreter.set_tensor, interpreter.invoke, interpreter.get_tensor
+
+    def step(frame: Array) -> Array:
+        put(x, frame)
+        invoke()
+        for old, new in pairs:
+            put(old, get(new))
+        answer: Array = get(y)
+        return answer
+
+    return lambda frames: each(step, frames.astype(inputs["x"]["dtype"]).reshape(len(frames), 1, -1))
 
 
 def limit_module(folder: str) -> ModuleType:

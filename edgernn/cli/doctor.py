@@ -17,8 +17,14 @@ PARTS = {
     "onnx": "convert",
     "onnxruntime": "convert",
     "soundfile": "audio",
+    "matplotlib": "plot",
 }
-PURPOSE = {"": "compiling the kernels", "convert": "converting ONNX files", "audio": "sound that is not 16-bit PCM"}
+PURPOSE = {
+    "": "compiling the kernels",
+    "convert": "converting ONNX files",
+    "audio": "sound that is not 16-bit PCM",
+    "plot": "drawings",
+}
 
 
 @click.command()

@@ -11,6 +11,7 @@ import click
 from edgernn.cli.console import as_json
 
 if TYPE_CHECKING:
+    from edgernn.layers.base import Array
     from edgernn.layers.model import Model
     from edgernn.quantiser.drift import Drift
 
@@ -39,6 +40,12 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="Compare with the outputs in this file, which the source framework computed, instead of ONNX Runtime's.",
 )
+@click.option(
+    "--plot",
+    metavar="FILE.png",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Draw the error over time too, a line for each output.",
+)
 @as_json
 def command(
     model: Path,
@@ -47,6 +54,7 @@ def command(
     steps: int,
     limit: float | None,
     reference: Path | None,
+    plot: Path | None,
     as_json: bool,
 ) -> None:
     """Compare MODEL (.edgernn) with ONNX Runtime on IN.onnx, state carried all along; exit status 1 past the limit.
@@ -60,28 +68,31 @@ def command(
     import edgernn
     from edgernn.cli import console
     from edgernn.cli.checking import figures, least_snr, recordings, sentence, within
-    from edgernn.conversion import analyse_again
-    from edgernn.conversion.parity import parity
-    from edgernn.conversion.reference import LIMIT, compared
+    from edgernn.cli.plot import blank, over_time
+    from edgernn.conversion.reference import LIMIT
+    from edgernn.quantiser.drift import drift, errors
 
     if reference and source:
         raise click.UsageError("--reference brings its own frames: leave out --input")
     loaded = edgernn.load(model)
     if against is None:
-        if source:
-            raise click.UsageError("--input is for a comparison: name the ONNX file with --against")
+        if source or plot:
+            option = "--input" if source else "--plot"
+            raise click.UsageError(f"{option} is for a comparison: name the ONNX file with --against")
         check_certificate(loaded, limit, as_json)
         return
     frames = recordings(source, loaded) if source else None
     loaded.stream()  # compiles the kernels where need be, which shows its own progress
     other = str(reference or "ONNX Runtime")
+    figure = blank(plot) if plot else None
     with console.working(f"comparing with {other}"):
-        if reference:
-            found = compared(loaded, analyse_again(against, loaded), reference)
-        else:
-            found = parity(loaded, against, frames, steps)
+        sides = beside(loaded, against, frames, steps, reference)
+    found = {name: drift(*both) for name, both in sides.items()}
     limit = LIMIT if reference and limit is None and least_snr(loaded) is None else limit
-    good = all(within(loaded, drift, limit) for drift in found.values())
+    good = all(within(loaded, one, limit) for one in found.values())
+    if plot and figure:
+        title = f"{model.name}: difference from {other} over time"
+        over_time(figure, {name: errors(*both) for name, both in sides.items()}, title, plot)
     if as_json:
         console.print_json({"within_limit": good, "outputs": figures(found)})
     else:
@@ -90,6 +101,18 @@ def command(
         click.echo(console.plain(f"{sentence(found, frames_of, other)} {'Within' if good else 'Past'} the limit."))
     if not good:
         raise click.exceptions.Exit(1)
+
+
+def beside(
+    model: Model, against: Path, frames: list[dict[str, Array]] | None, steps: int, reference: Path | None
+) -> dict[str, tuple[Array, Array]]:
+    """(the model's answers, what they should be) by output port: ONNX Runtime's, or those of the reference."""
+    from edgernn.conversion import analyse_again, parity
+    from edgernn.conversion import reference as references
+
+    if reference:
+        return references.beside(model, analyse_again(against, model), reference)
+    return parity.beside(model, against, frames, steps)
 
 
 def show(found: Mapping[str, Drift]) -> None:

@@ -26,7 +26,17 @@ def parity(
     frames: Any = None,
     steps: int = STEPS,
 ) -> dict[str, Drift]:
-    """How far the model's answers are from ONNX Runtime's, by output port.
+    """How far the model's answers are from ONNX Runtime's, by output port. Takes and raises what `beside` does."""
+    return {name: drift(*both) for name, both in beside(model, source, frames, steps).items()}
+
+
+def beside(
+    model: Model,
+    source: str | Path,
+    frames: Any = None,
+    steps: int = STEPS,
+) -> dict[str, tuple[Array, Array]]:
+    """(the model's answers, ONNX Runtime's), (T, n) each, by output port.
 
     frames: an array (T, n_in), a mapping from port to such an array, or a list of recordings, each of which starts from
     the initial state; None is `steps` frames of noise. A graph for a fixed number of steps is compared over that many,
@@ -43,7 +53,8 @@ def parity(
         for name, expected in oracle.answers(recording).items():
             mine = answers if len(pairs) == 1 else answers[name]
             pairs[name].append((mine[expected.places], expected.values))
-    return {name: drift(*(np.concatenate(side) for side in zip(*both, strict=True))) for name, both in pairs.items()}
+    sides = {name: [np.concatenate(side) for side in zip(*both, strict=True)] for name, both in pairs.items()}
+    return {name: (mine, theirs) for name, (mine, theirs) in sides.items()}
 
 
 def with_parity(model: Model, figures: Mapping[str, Drift], frames: str = "calibration") -> Model:

@@ -55,6 +55,11 @@ def _problem(model: Model, path: str | Path, name: str, found: Drift) -> Problem
 
 def compared(model: Model, report: Report, path: str | Path) -> dict[str, Drift]:
     """How far the model's answers are from those in the file, by output port. Raises BadInput."""
+    return {name: drift(*both) for name, both in beside(model, report, path).items()}
+
+
+def beside(model: Model, report: Report, path: str | Path) -> dict[str, tuple[Array, Array]]:
+    """(the model's answers, those in the file), (T, n) each, by output port. Raises BadInput."""
     arrays = _arrays(path)
     expected = [port.name for port in model.outputs if port.name in arrays]
     _check_names(model, report, path, arrays, expected)
@@ -64,11 +69,11 @@ def compared(model: Model, report: Report, path: str | Path) -> dict[str, Drift]
         raise BadInput(f"{path}: as many frames of each input expected, from one on; it holds {counts}")
     made = model.stream().run(frames)
     answers = made if isinstance(made, Mapping) else {model.outputs[0].name: made}
-    figures = {}
+    sides = {}
     for name in expected:
         wanted = _expected(model, path, name, arrays[name], max(counts.values()))
-        figures[name] = drift(answers[name][wanted.places], wanted.values)
-    return figures
+        sides[name] = answers[name][wanted.places], wanted.values
+    return sides
 
 
 def _arrays(path: str | Path) -> dict[str, Array]:

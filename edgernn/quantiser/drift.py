@@ -38,8 +38,15 @@ def drift(answers: Array, expected: Array) -> Drift:
         rms_error=float(np.sqrt(power)),
         snr=_decibels(signal, power),
         peak=float(np.abs(wanted).max()),
-        growth=_slope(np.sqrt(np.square(error).mean(axis=1))),
+        growth=_slope(errors(answers, expected)),
     )
+
+
+def errors(answers: Array, expected: Array) -> Array:
+    """The RMS error of each frame, (T,) float64, of two runs of one port, (T, n) or (T,) each."""
+    difference = np.asarray(answers, np.float64) - expected
+    made: Array = np.sqrt(np.square(difference.reshape(len(difference), -1)).mean(axis=1))
+    return made
 
 
 def _decibels(signal: float, noise: float) -> float:

@@ -38,6 +38,10 @@ def _avx2(b: Any, acc: Any, x: Any, w: Any) -> Any:
     return _pmaddwd(b, acc, _pmaddubsw(b, magnitude, signed), _ones(acc))
 
 
+def _sdot(b: Any, acc: Any, x: Any, w: Any) -> Any:
+    return call(b, "llvm.aarch64.neon.sdot.v4i32.v16i8", acc.type, acc, x, w)
+
+
 def _portable(b: Any, acc: Any, x: Any, w: Any) -> Any:
     """Neighbours are added twice, a shape that LLVM knows as pmaddwd, or smull and sadalp."""
     wide = ir.VectorType(I32, acc.type.count * 4)
@@ -128,5 +132,7 @@ dot4, dot2, nibbles = {
     "avxvnni": (_vpdpbusd, _vpdpwssd, Nibbles(_vpdpbusd)),
     "avx512": (_avx512, _pmaddwd, NibblesInWords(None)),
     "avx2": (_avx2, _pmaddwd, NibblesInWords(None)),
+    "sdot": (_sdot, _pairs_of_products, Nibbles(_sdot)),
+    "neon": (_portable, _pairs_of_products, Nibbles(_portable)),
     "portable": (_portable, _pairs_of_products, Nibbles(_portable)),
 }[ISA.name]

@@ -17,8 +17,14 @@ PARTS = {
     "onnx": "convert",
     "onnxruntime": "convert",
     "soundfile": "audio",
+    "ziglang": "build",
 }
-PURPOSE = {"": "compiling the kernels", "convert": "converting ONNX files", "audio": "sound that is not 16-bit PCM"}
+PURPOSE = {
+    "": "compiling the kernels",
+    "convert": "converting ONNX files",
+    "audio": "sound that is not 16-bit PCM",
+    "build": "building for other machines",
+}
 
 
 @click.command()

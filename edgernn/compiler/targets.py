@@ -55,7 +55,7 @@ TARGETS = {
         Target("rpi4", "Raspberry Pi 4: Cortex-A72", "neon", _ARM64, "cortex-a72"),
         Target("rpi3", "Raspberry Pi 3: Cortex-A53", "neon", _ARM64, "cortex-a53"),
         Target("zero2w", "Raspberry Pi Zero 2 W: Cortex-A53", "neon", _ARM64, "cortex-a53"),
-        Target("rpi2-32", "32-bit Pi OS from the Pi 2 on: ARMv7, NEON", "portable", _ARM32, "cortex-a7", "+neon"),
+        Target("rpi2-32", "32-bit Pi OS from the Pi 2 on: ARMv7, NEON", "neon32", _ARM32, "cortex-a7", "+neon"),
         Target("riscv64", "64-bit RISC-V without vectors", "portable", _RISCV, "generic-rv64", "+m,+a,+f,+d,+c"),
     )
 }

@@ -31,7 +31,7 @@ MACHINES = {
 HWCAP, DOT_PRODUCT = 16, 1 << 20  # getauxval: AT_HWCAP; HWCAP_ASIMDDP of arm64
 REFUSED = {
     -1: "these {} bytes are not a saved state of edgernn",
-    -2: "the saved state is of a newer format: build the model again with a newer edgernn",
+    -2: "the saved state has a newer format: build the model again with a newer edgernn",
     -3: "the saved state is damaged: its checksum does not fit; save it again",
     -4: "the saved state belongs to another model; load it into a stream of the model that saved it",
     -5: "the state waits for frames in a way that no stream of this model can",

@@ -11,6 +11,7 @@ import argparse
 import subprocess
 from pathlib import Path
 
+SOURCE = "deb http://deb.debian.org/debian bookworm main\n"  # for tests alone, so that updates are not waited for
 PACKAGES = ("python3-minimal", "libpython3-stdlib")
 
 
@@ -20,6 +21,7 @@ def apt(folder: Path, architecture: str, *arguments: str) -> None:
     for name in ("state/lists/partial", "cache/archives/partial"):
         (apart / name).mkdir(parents=True, exist_ok=True)
     (apart / "status").touch()
+    (apart / "sources.list").write_text(SOURCE)
     options = {
         "APT::Architecture": architecture,
         "APT::Architectures": architecture,
@@ -28,6 +30,8 @@ def apt(folder: Path, architecture: str, *arguments: str) -> None:
         "Debug::NoLocking": "true",
         "Dir::Cache": str(apart / "cache"),
         "Dir::State": str(apart / "state"),
+        "Dir::Etc::sourcelist": str(apart / "sources.list"),
+        "Dir::Etc::sourceparts": str(apart / "none"),
         "Dir::State::status": str(apart / "status"),
     }
     given = [part for key, value in options.items() for part in ("-o", f"{key}={value}")]

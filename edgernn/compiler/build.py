@@ -20,8 +20,8 @@ from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target
 
 from edgernn.compiler.scalars import scalar_floats
-from edgernn.kernels.cpu import walk  # noqa: F401  (registers every function)
 from edgernn.kernels.contract import Opcode
+from edgernn.kernels.cpu import walk  # noqa: F401  (registers every function)
 from edgernn.kernels.cpu.functions import FUNCTIONS, KERNELS, symbol
 from edgernn.kernels.cpu.isa import ISA
 

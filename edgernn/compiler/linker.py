@@ -25,11 +25,11 @@ def check() -> None:
 
 
 def zig_target(target: Target, libc: str = "") -> list[str]:
-    """How Zig names a target; libc: `.2.28` and so on after `gnu`, or `musl` for programs that need nothing else."""
+    """How Zig names a target; libc: `musl` for programs that need nothing else."""
     system = "gnueabihf" if target.architecture == "armv7" else "gnu"
     architecture = {"armv7": "arm"}.get(target.architecture, target.architecture)
     cpu = ["-mcpu=cortex_a7"] if target.architecture == "armv7" else []
-    return ["-target", f"{architecture}-linux-{libc and system.replace('gnu', libc) or system}", *cpu]
+    return ["-target", f"{architecture}-linux-{system.replace('gnu', libc or 'gnu')}", *cpu]
 
 
 def zig(folder: Path, *arguments: object) -> None:
@@ -57,7 +57,15 @@ def compile_c(folder: Path, source: str, target: Target) -> str:
 
 def link(folder: Path, objects: Sequence[str], library: str, target: Target) -> None:
     """A shared library of these objects."""
-    flags = ("-shared", "-nostdlib", "-s", "-Wl,--gc-sections", "-Wl,-z,noexecstack", f"-Wl,-soname,{library}")
+    flags = (
+        "-shared",
+        "-nostdlib",
+        "-lcompiler_rt",
+        "-s",
+        "-Wl,--gc-sections",
+        "-Wl,-z,defs",
+        f"-Wl,-soname,{library}",
+    )
     zig(folder, "cc", *zig_target(target), *flags, *objects, "-o", library)
 
 

@@ -14,11 +14,12 @@ from edgernn.planner import Plan
 
 TEMPLATES = Path(__file__).parent / "output"
 # fmt: off
-TAKEN = set(  # words of C, and what our own functions call things
-    "auto break case char const continue default do double else enum extern float for goto if inline int long register "
-    "restrict return short signed sizeof static struct switch typedef union unsigned void volatile while main "
-    "m n frames buffers status answered memory bytes blob count errno stdin stdout".split()
-)
+TAKEN = {  # words of C, and what our own functions call things
+    "auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else", "enum", "extern",
+    "float", "for", "goto", "if", "inline", "int", "long", "register", "restrict", "return", "short", "signed",
+    "sizeof", "static", "struct", "switch", "typedef", "union", "unsigned", "void", "volatile", "while", "main", "m",
+    "n", "frames", "buffers", "status", "answered", "memory", "bytes", "blob", "count", "errno", "stdin", "stdout",
+}
 # fmt: on
 CONTROL = ("PROGRAM", "WEIGHTS", "ARENA", "FRAMES", "INPUTS", "ANSWER", "PORTS", "PORT_WORDS")
 PORT = ("ADDRESS", "STRIDE", "SIZE", "TOKENS", "LOW", "HIGH")
@@ -121,7 +122,9 @@ def values(model: Model, plan: Plan, name: str, target: Target) -> dict[str, str
 
 def description(plan: Plan, ins: Sequence[str], outs: Sequence[str]) -> str:
     """Ports and rhythm, as lines of a comment."""
-    lines = [f" * {x}: {port.size} numbers" for x, port in zip([*ins, *outs], (*plan.inputs, *plan.outputs), strict=True)]
+    lines = [
+        f" * {x}: {port.size} numbers" for x, port in zip([*ins, *outs], (*plan.inputs, *plan.outputs), strict=True)
+    ]
     for n, port in enumerate(plan.inputs):
         if port.dtype == "int64":
             lines[n] = f" * {ins[n]}: {port.size} tokens within {port.low}..{port.high}"

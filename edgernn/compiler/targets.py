@@ -62,7 +62,10 @@ TARGETS = {
 
 
 def host() -> Target:
-    """This machine, with the kernels that streams use here. Raises BackendUnavailable where it is none of these."""
+    """The machine that this runs on, with the kernels that streams use here.
+
+    Raises BackendUnavailable where it is none of these.
+    """
     machine = platform.machine().lower().replace("amd64", "x86_64")
     triples = {triple.split("-")[0]: triple for triple in (_X86, _ARM64, _RISCV)} | {"armv7l": _ARM32}
     if machine not in triples or platform.system() != "Linux":

@@ -1,11 +1,11 @@
 """A built model on the device: one file, the standard library alone (NumPy arrays are welcome where NumPy is there).
 
-    from edgernn_device import Stream
-    stream = Stream("folder")        # the one that `edgernn build` wrote; by default that of this file
-    y = stream.step([0.0] * 40)      # numbers in, a list out; a NumPy array in, a NumPy array out
-    Y = stream.run(frames)           # many frames; the same bits as as many steps
-    stream.reset()
-    blob = stream.save_state()       # bytes; load_state goes on from there, on any machine, also with edgernn's Stream
+from edgernn_device import Stream
+stream = Stream("folder")        # the one that `edgernn build` wrote; by default that of this file
+y = stream.step([0.0] * 40)      # numbers in, a list out; a NumPy array in, a NumPy array out
+Y = stream.run(frames)           # many frames; the same bits as as many steps
+stream.reset()
+blob = stream.save_state()       # bytes; load_state goes on from there, on any machine, also with edgernn's Stream
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ class Stream:
     def _frames(self, given: Any, several: bool) -> Any:
         values = _by_port(given, self._inputs)
         arrays = any(_is_array(value) for value in values)
-        taken = [(_array if arrays else _list)(v, p, several) for v, p in zip(values, self._inputs)]
+        taken = [(_array if arrays else _list)(v, p, several) for v, p in zip(values, self._inputs, strict=True)]
         counts = sorted({count for _, count in taken})
         if len(counts) > 1:
             raise BadInput(f"the inputs have {', '.join(map(str, counts))} frames; all need the same number")
@@ -126,10 +126,12 @@ class Stream:
             raise _bad_value(self._inputs[-1 - status], taken[-1 - status][0])
         if not several and not status:
             return None
-        made = [_answer(b, p["size"], status, several, arrays) for b, p in zip(answer_buffers, self._outputs)]
+        made = [
+            _answer(b, p["size"], status, several, arrays) for b, p in zip(answer_buffers, self._outputs, strict=True)
+        ]
         if len(made) == 1:
             return made[0]
-        return {port["name"]: answer for port, answer in zip(self._outputs, made)}
+        return {port["name"]: answer for port, answer in zip(self._outputs, made, strict=True)}
 
 
 def _checked(folder: str) -> dict[str, Any]:
@@ -141,7 +143,9 @@ def _checked(folder: str) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadModelFile(f"{folder} is no folder that edgernn built: {error}") from None
     if kind != FORMAT:
-        raise BadModelFile(f"{folder} has format {kind}, this edgernn_device.py knows {FORMAT}: take the file beside it")
+        raise BadModelFile(
+            f"{folder} has format {kind}, this edgernn_device.py knows {FORMAT}: take the file beside it"
+        )
     _check_machine(about)
     try:
         with open(os.path.join(folder, library), "rb") as file:  # noqa: PTH118, PTH123
@@ -230,7 +234,7 @@ def _list(given: Any, port: dict[str, Any], several: bool) -> tuple[Any, int]:
         flat.extend(row)
     for n, value in enumerate(flat):
         whole = isinstance(value, float) and tokens and value.is_integer()
-        if isinstance(value, bool) or not isinstance(value, int if tokens else (int, float)) and not whole:
+        if isinstance(value, bool) or not (whole or isinstance(value, int if tokens else (int, float))):
             wanted = "token numbers" if tokens else "float32"
             raise BadInput(f"input '{port['name']}' takes {wanted}, got {type(value).__name__}")
         if tokens:
@@ -239,7 +243,7 @@ def _list(given: Any, port: dict[str, Any], several: bool) -> tuple[Any, int]:
         made = ((ctypes.c_int64 if tokens else ctypes.c_float) * len(flat))(*flat)
     except OverflowError:
         raise BadInput(f"input '{port['name']}' holds a number beyond float32") from None
-    if not tokens and any(math.isinf(a) and math.isfinite(b) for a, b in zip(made, flat)):
+    if not tokens and any(math.isinf(a) and math.isfinite(b) for a, b in zip(made, flat, strict=True)):
         raise BadInput(f"input '{port['name']}' holds {max(map(abs, flat)):.3g}, beyond float32")
     return made, len(frames)
 

@@ -53,7 +53,10 @@ def _halves(b: Any, x: Any) -> tuple[Any, Any]:
 def _neon(b: Any, acc: Any, x: Any, w: Any) -> Any:
     """Products of numbers within -127..127: two of them fit int16, so pairs are added there and widened once."""
     words = ir.VectorType(I16, 8)
-    low, high = (call(b, "llvm.aarch64.neon.smull.v8i16", words, *both) for both in zip(_halves(b, x), _halves(b, w)))
+    low, high = (
+        call(b, "llvm.aarch64.neon.smull.v8i16", words, *both)
+        for both in zip(_halves(b, x), _halves(b, w), strict=True)
+    )
     both = call(b, "llvm.aarch64.neon.addp.v8i16", words, low, high)
     return b.add(acc, call(b, "llvm.aarch64.neon.saddlp.v4i32.v8i16", acc.type, both))
 
@@ -62,7 +65,7 @@ def _neon32(b: Any, acc: Any, x: Any, w: Any) -> Any:
     """The same in 32-bit ARM, which adds pairs in half registers."""
     words, half = ir.VectorType(I16, 8), ir.VectorType(I16, 4)
     sums = []
-    for both in zip(_halves(b, x), _halves(b, w)):
+    for both in zip(_halves(b, x), _halves(b, w), strict=True):
         products = call(b, "llvm.arm.neon.vmulls.v8i16", words, *both)
         sums.append(call(b, "llvm.arm.neon.vpadd.v4i16", half, *_halves(b, products)))
     whole = b.shuffle_vector(*sums, ir.Constant(ir.VectorType(I32, 8), list(range(8))))
@@ -73,7 +76,7 @@ def _neon32_pairs(b: Any, acc: Any, x: Any, w: Any) -> Any:
     """Two neighbours of int16 times int16."""
     wide, half = ir.VectorType(I32, 4), ir.VectorType(I32, 2)
     sums = []
-    for both in zip(_halves(b, x), _halves(b, w)):
+    for both in zip(_halves(b, x), _halves(b, w), strict=True):
         products = call(b, "llvm.arm.neon.vmulls.v4i32", wide, *both)
         sums.append(call(b, "llvm.arm.neon.vpadd.v2i32", half, *_halves(b, products)))
     return b.add(acc, b.shuffle_vector(*sums, ir.Constant(ir.VectorType(I32, 4), list(range(4)))))

@@ -44,7 +44,7 @@ def run(*command: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("isa", INSTRUCTIONS)
 def test_the_dot_product_instruction_is_there(isa: str) -> None:
     text = run("-c", ASSEMBLY, isa)
     if "x86" in text or "%rsp" in text:

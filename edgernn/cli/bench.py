@@ -38,9 +38,18 @@ stream.run({port.name: [[0] * port.size] for port in stream.model.inputs})"""
 )
 @as_json
 def command(model: Path, steps: int, rate: float | None, against: Path | None, as_json: bool) -> None:
-    """Time MODEL (.edgernn) on this machine: a frame by step and by run, memory, and a start of the whole process."""
+    """Time MODEL (.edgernn) on this machine: a frame by step and by run, memory, and a start of the whole process.
+
+    MODEL may also be a folder that edgernn build made for this machine: then its size, and starts from Python and C.
+    """
     import edgernn
     from edgernn.cli import console
+
+    if model.is_dir():
+        from edgernn.cli.built import show
+
+        show(model, steps, as_json)
+        return
 
     loaded = edgernn.load(model)
     stream = loaded.stream()

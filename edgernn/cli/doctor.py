@@ -18,12 +18,14 @@ PARTS = {
     "onnxruntime": "convert",
     "soundfile": "audio",
     "matplotlib": "plot",
+    "ziglang": "build",
 }
 PURPOSE = {
     "": "compiling the kernels",
     "convert": "converting ONNX files",
     "audio": "sound that is not 16-bit PCM",
     "plot": "drawings",
+    "build": "building for other machines",
 }
 
 

@@ -1,4 +1,8 @@
-"""Kernels -> object file, for this processor or another. Runs as a subprocess: `python -m edgernn.compiler ISA OUTPUT`.
+"""Kernels -> object file, for this processor or another; model + target -> a folder that runs without a compiler.
 
-May import: errors, kernels; numba and llvmlite.
+In: a Model and a Target. Out: a shared library, a static one, a C header, a Python module and a manifest.
+build: the kernels as an object, in a subprocess (`python -m edgernn.compiler ISA OUTPUT`). scalars: for processors
+whose registers lose small numbers. targets: the processors by name. sources: C text around a plan. linker: Zig.
+bundle: all of it together. output: templates of the files in the folder.
+May import: errors, layers, kernels, planner; numba and llvmlite in build and scalars only.
 """

@@ -8,7 +8,8 @@ NUMBA_OPT=0 and EDGERNN_COMPILE_ISA set before numba is imported.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,14 @@ from numba.core.compiler import Flags
 from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target
 
+from edgernn.compiler.scalars import scalar_floats
+from edgernn.kernels.contract import Opcode
 from edgernn.kernels.cpu import walk  # noqa: F401  (registers every function)
 from edgernn.kernels.cpu.functions import FUNCTIONS, KERNELS, symbol
 from edgernn.kernels.cpu.isa import ISA
 
 EXTERNAL = ("run", "prepare")
+INSTRUCTIONS = {code.name.lower() for code in Opcode if code > Opcode.STOP}
 
 
 def lower(name: str) -> str:
@@ -50,20 +54,27 @@ define {kind} @{symbol(name)}({declared}) {"noinline" if name in KERNELS else "a
 }}"""
 
 
-def target_machine() -> Any:
-    """LLVM's code generator for the instruction set."""
-    llvm.initialize_all_targets()
-    llvm.initialize_all_asmprinters()
-    target = llvm.Target.from_triple(ISA_TRIPLE)
-    return target.create_target_machine(cpu=ISA.cpu, features=ISA.features, opt=3, reloc="pic", codemodel="default")
+@dataclass(frozen=True)
+class Machine:
+    """What LLVM generates code for: by default this system, and the least processor of the instruction set."""
 
+    triple: str = llvm.get_default_triple()
+    cpu: str = ISA.cpu
+    features: str = ISA.features
 
-ISA_TRIPLE = llvm.get_default_triple()
+    def generator(self) -> Any:
+        """LLVM's code generator."""
+        llvm.initialize_all_targets()
+        llvm.initialize_all_asmprinters()
+        abi = "lp64d" if self.triple.startswith("riscv64") else ""
+        return llvm.Target.from_triple(self.triple).create_target_machine(
+            cpu=self.cpu, features=self.features, opt=3, reloc="pic", codemodel="default", abiname=abi
+        )
 
 
 def retargeted(text: str, machine: Any) -> Any:
     """The module for another target."""
-    text = re.sub(r"target triple = .*", f'target triple = "{ISA_TRIPLE}"', text)
+    text = re.sub(r"target triple = .*", f'target triple = "{machine.triple}"', text)
     text = re.sub(r"target datalayout = .*", f'target datalayout = "{machine.target_data}"', text)
     return llvm.parse_assembly(text)
 
@@ -84,24 +95,54 @@ def optimise(module: Any, machine: Any) -> None:
     builder.getModulePassManager().run(module, builder)
 
 
-def compile_library(progress: Callable[[str], None]) -> tuple[Any, Any]:
-    """The optimised module and its target machine."""
-    machine = target_machine()
+def absent(name: str) -> str:
+    """What stands for a kernel that no program calls."""
+    return f"""
+target triple = ""
+target datalayout = ""
+define i64 @{symbol(name)}(i64, i64, i64, i64) {{
+  unreachable
+}}"""
+
+
+def linked(machine: Any, kernels: Collection[str], progress: Callable[[str], None]) -> Any:
+    """One module of the entries, these kernels (by name; none: all) and the functions that they call."""
     whole: Any = None
+    waiting, seen = list(EXTERNAL), set(EXTERNAL)
+    while waiting:
+        name = waiting.pop()
+        progress(name)
+        left_out = kernels and name in INSTRUCTIONS and name not in kernels
+        text = absent(name) if left_out else lower(name)
+        module = retargeted(text, machine)
+        called = {f.name.removeprefix(symbol("")) for f in module.functions if f.is_declaration} & FUNCTIONS.keys()
+        waiting += sorted(called - seen)
+        seen |= called
+        if whole is None:
+            whole = module
+        else:
+            whole.link_in(module)
+    return whole
+
+
+def compile_library(
+    progress: Callable[[str], None], machine: Machine | None = None, kernels: Collection[str] = ()
+) -> tuple[Any, Any]:
+    """The optimised module and its code generator."""
+    machine = machine or Machine()
+    generator = machine.generator()
     with global_compiler_lock:
-        for name in FUNCTIONS:
-            progress(name)
-            module = retargeted(lower(name), machine)
-            if whole is None:
-                whole = module
-            else:
-                whole.link_in(module)
+        whole = linked(generator, kernels, progress)
     progress("optimising")
-    optimise(whole, machine)
-    return whole, machine
+    optimise(whole, generator)
+    if machine.triple.startswith("arm"):
+        whole = llvm.parse_assembly(scalar_floats(str(whole)))
+    return whole, generator
 
 
-def build(output: str) -> None:
+def build(output: str, machine: Machine, kernels: Collection[str] = (), prefix: str = "edgernn") -> None:
     """Write the object to `output`, printing a line for each step."""
-    module, machine = compile_library(lambda name: print(name, flush=True))
-    Path(output).write_bytes(machine.emit_object(module))
+    module, generator = compile_library(lambda name: print(name, flush=True), machine, kernels)
+    for name in EXTERNAL:
+        module.get_function(symbol(name)).name = f"{prefix}_{name}"
+    Path(output).write_bytes(generator.emit_object(module))

@@ -38,6 +38,9 @@ ISAS = {
         Isa("avxvnni", "x86_64", "haswell", "+avxvnni", _AVX2 | {"avxvnni"}, 8, 14, True, 128),
         Isa("avx512", "x86_64", "skylake-avx512", _WIDE, _AVX512, 16, 32, True, 0),
         Isa("avx2", "x86_64", "haswell", "", _AVX2, 8, 14, True, 0),
+        Isa("sdot", "aarch64", "cortex-a76", "", frozenset({"dotprod"}), 4, 28, True, 0),
+        Isa("neon", "aarch64", "cortex-a53", "", frozenset(), 4, 28, True, 0),
+        Isa("neon32", "armv7l", "cortex-a7", "+neon", frozenset({"neon"}), 4, 12, False, 0),
         Isa("portable", "", "", "", frozenset(), 4, 12, False, 0),
     )
 }

@@ -14,7 +14,7 @@ import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -100,10 +100,18 @@ def compile_object(isa: Isa, path: Path) -> bytes:
 
 
 def _compiled(isa: Isa, folder: Path) -> bytes:
-    """Run the compiler. It sees the modules that are installed, and none of the working directory."""
+    run_compiler(isa, folder / "kernels.o")
+    return (folder / "kernels.o").read_bytes()
+
+
+def run_compiler(isa: Isa, output: Path, options: Sequence[str] = ()) -> None:
+    """Compile the kernels to a file, with a progress line on stderr; options: those of `python -m edgernn.compiler`.
+
+    The compiler sees the modules that are installed, and none of the working directory.
+    """
     known = [str(PACKAGE.parent), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
-    output, said = folder / "kernels.o", folder / "said"
-    command = [sys.executable, "-P", "-m", "edgernn.compiler", isa.name, str(output)]
+    said = output.with_suffix(".said")
+    command = [sys.executable, "-P", "-m", "edgernn.compiler", isa.name, str(output), *options]
     with said.open("w") as problems:
         process = subprocess.Popen(
             command,
@@ -114,17 +122,16 @@ def _compiled(isa: Isa, folder: Path) -> bytes:
             env=dict(os.environ, PYTHONPATH=os.pathsep.join(known)),
         )
         assert process.stdout is not None
-        _show_progress(isa, process.stdout)
+        _show_progress(isa, process.stdout, "" if options else ", once on this machine")
     if process.wait() != 0:
         last = "; ".join(said.read_text().strip().splitlines()[-3:]) or f"exit status {process.returncode}"
         raise BackendUnavailable(
             f"the kernels for {isa.name} did not compile, is numba installed whole? It said: {last}"
         )
-    return output.read_bytes()
 
 
-def _show_progress(isa: Isa, lines: Any) -> None:
-    text = f"edgernn: compiling its kernels for {isa.name}, once on this machine"
+def _show_progress(isa: Isa, lines: Any, how_often: str) -> None:
+    text = f"edgernn: compiling its kernels for {isa.name}{how_often}"
     live = sys.stderr is not None and sys.stderr.isatty()
     if sys.stderr is not None:
         print(text, end="" if live else "\n", file=sys.stderr, flush=True)

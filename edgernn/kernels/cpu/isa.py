@@ -38,6 +38,50 @@ def _avx2(b: Any, acc: Any, x: Any, w: Any) -> Any:
     return _pmaddwd(b, acc, _pmaddubsw(b, magnitude, signed), _ones(acc))
 
 
+def _sdot(b: Any, acc: Any, x: Any, w: Any) -> Any:
+    return call(b, "llvm.aarch64.neon.sdot.v4i32.v16i8", acc.type, acc, x, w)
+
+
+def _halves(b: Any, x: Any) -> tuple[Any, Any]:
+    half = x.type.count // 2
+    return tuple(  # type: ignore[return-value]
+        b.shuffle_vector(x, ir.Constant(x.type, ir.Undefined), ir.Constant(ir.VectorType(I32, half), list(places)))
+        for places in (range(half), range(half, 2 * half))
+    )
+
+
+def _neon(b: Any, acc: Any, x: Any, w: Any) -> Any:
+    """Products of numbers within -127..127: two of them fit int16, so pairs are added there and widened once."""
+    words = ir.VectorType(I16, 8)
+    low, high = (
+        call(b, "llvm.aarch64.neon.smull.v8i16", words, *both)
+        for both in zip(_halves(b, x), _halves(b, w), strict=True)
+    )
+    both = call(b, "llvm.aarch64.neon.addp.v8i16", words, low, high)
+    return b.add(acc, call(b, "llvm.aarch64.neon.saddlp.v4i32.v8i16", acc.type, both))
+
+
+def _neon32(b: Any, acc: Any, x: Any, w: Any) -> Any:
+    """The same in 32-bit ARM, which adds pairs in half registers."""
+    words, half = ir.VectorType(I16, 8), ir.VectorType(I16, 4)
+    sums = []
+    for both in zip(_halves(b, x), _halves(b, w), strict=True):
+        products = call(b, "llvm.arm.neon.vmulls.v8i16", words, *both)
+        sums.append(call(b, "llvm.arm.neon.vpadd.v4i16", half, *_halves(b, products)))
+    whole = b.shuffle_vector(*sums, ir.Constant(ir.VectorType(I32, 8), list(range(8))))
+    return call(b, "llvm.arm.neon.vpadals.v4i32.v8i16", acc.type, acc, whole)
+
+
+def _neon32_pairs(b: Any, acc: Any, x: Any, w: Any) -> Any:
+    """Two neighbours of int16 times int16."""
+    wide, half = ir.VectorType(I32, 4), ir.VectorType(I32, 2)
+    sums = []
+    for both in zip(_halves(b, x), _halves(b, w), strict=True):
+        products = call(b, "llvm.arm.neon.vmulls.v4i32", wide, *both)
+        sums.append(call(b, "llvm.arm.neon.vpadd.v2i32", half, *_halves(b, products)))
+    return b.add(acc, b.shuffle_vector(*sums, ir.Constant(ir.VectorType(I32, 4), list(range(4)))))
+
+
 def _portable(b: Any, acc: Any, x: Any, w: Any) -> Any:
     """Neighbours are added twice, a shape that LLVM knows as pmaddwd, or smull and sadalp."""
     wide = ir.VectorType(I32, acc.type.count * 4)
@@ -128,5 +172,8 @@ dot4, dot2, nibbles = {
     "avxvnni": (_vpdpbusd, _vpdpwssd, Nibbles(_vpdpbusd)),
     "avx512": (_avx512, _pmaddwd, NibblesInWords(None)),
     "avx2": (_avx2, _pmaddwd, NibblesInWords(None)),
+    "sdot": (_sdot, _pairs_of_products, Nibbles(_sdot)),
+    "neon": (_neon, _pairs_of_products, Nibbles(_neon)),
+    "neon32": (_neon32, _neon32_pairs, Nibbles(_neon32)),
     "portable": (_portable, _pairs_of_products, Nibbles(_portable)),
 }[ISA.name]

@@ -1,0 +1,126 @@
+"""A folder that holds a model for one target, made whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Collection
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import edgernn
+from edgernn.compiler import linker, sources
+from edgernn.compiler.targets import Target
+from edgernn.errors import BadInput
+from edgernn.kernels.contract import Opcode
+from edgernn.kernels.library import run_compiler
+from edgernn.kernels.panels import CpuBackend
+from edgernn.layers.model import Model
+from edgernn.planner import Plan, make_plan
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+
+
+def build(model: Model, name: str, target: Target, output: Path) -> dict[str, Any]:
+    """Build into a new folder (or over one that was built before); the manifest.
+
+    Raises BadInput where `output` is something else, BackendUnavailable where compiler or linker is missing or fails.
+    """
+    linker.check()
+    if output.exists() and not (output / MANIFEST).is_file() and not (output.is_dir() and not any(output.iterdir())):
+        raise BadInput(f"{output} is there and was not built by edgernn; name a folder that is new")
+    name = sources.identifier(name, "model")
+    plan = make_plan(model, CpuBackend(target.kernels))
+    output.absolute().parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{output.name}-", dir=output.absolute().parent) as temporary:
+        work, made = Path(temporary) / "work", Path(temporary) / "made"
+        work.mkdir()
+        made.mkdir()
+        compile_kernels(target, kernels_of(plan), name, work)
+        manifest = assemble(model, plan, name, target, work, made)
+        if output.exists():
+            output.rename(Path(temporary) / "old")
+        made.rename(output)
+    return manifest
+
+
+def kernels_of(plan: Plan) -> set[str]:
+    """The names of the instructions that a plan has."""
+    codes = {int(word) for program in (plan.program, plan.prepare) for word in program[:, 0]}
+    return {Opcode(code).name.lower() for code in codes if code > Opcode.STOP}
+
+
+def compile_kernels(target: Target, kernels: Collection[str], name: str, folder: Path) -> None:
+    """kernels.o, with the entries NAME_kernels_run and NAME_kernels_prepare."""
+    isa = target.kernels
+    options = {
+        "--triple": target.triple,
+        "--cpu": target.cpu or isa.cpu,
+        "--features": target.features or isa.features,
+        "--kernels": ",".join(sorted(kernels)),
+        "--prefix": f"{name}_kernels",
+    }
+    run_compiler(isa, folder / "kernels.o", [f"{key}={value}" for key, value in options.items()])
+
+
+def assemble(model: Model, plan: Plan, name: str, target: Target, work: Path, made: Path) -> dict[str, Any]:
+    """From kernels.o in `work` to all files in `made`."""
+    values = {**sources.values(model, plan, name, target), "ZIG": linker.zig_target(target, "musl")[1]}
+    constants = {
+        "weights": plan.weights,
+        "initial": plan.initial,
+        "program": plan.program,
+        "prepare_program": plan.prepare,
+    }
+    for part, array in constants.items():
+        (work / f"{part}.bin").write_bytes(array.tobytes())
+    (work / "data.S").write_text(sources.data(name))
+    for folder in (work, made):
+        (folder / f"{name}.h").write_text(sources.filled("header.h", values))
+    (work / "glue.c").write_text(sources.filled("glue.c", values))
+    objects = ["kernels.o", *(linker.compile_c(work, source, target) for source in ("glue.c", "data.S"))]
+    library, archive = f"lib{name}.so", f"lib{name}.a"
+    linker.link(work, objects, library, target)
+    linker.archive(work, objects, archive)
+    for file in (library, archive):
+        shutil.move(work / file, made / file)
+    for file in ("main.c", "Makefile"):
+        (made / file).write_text(sources.filled(file, values))
+    shutil.copyfile(sources.TEMPLATES / "edgernn_device.py", made / "edgernn_device.py")
+    manifest = describe(model, plan, name, target) | {"library": library, "files": hashes(made)}
+    (made / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
+    return manifest
+
+
+def describe(model: Model, plan: Plan, name: str, target: Target) -> dict[str, Any]:
+    """What the loader must know, and what a person may want to."""
+    ports = {
+        side: [{k: v for k, v in asdict(port).items() if k != "value"} for port in given]
+        for side, given in (("inputs", plan.inputs), ("outputs", plan.outputs))
+    }
+    return {
+        "format": FORMAT,
+        "edgernn": edgernn.__version__,
+        "name": name,
+        "target": target.name,
+        "architecture": target.architecture,
+        "processor": target.cpu or target.kernels.cpu,
+        "instruction_set": target.isa,
+        "needs": list(target.needs),
+        "model": model.hash,
+        "stamp": sources.stamp(model, name, target),
+        "size": sources.instance_size(plan),
+        "state_size": sources.state_size(plan),
+        "hop": plan.hop,
+        "window": plan.window,
+        **ports,
+    }
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    """sha256 of each file."""
+    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(folder.iterdir())}

@@ -1,0 +1,74 @@
+"""Zig as C compiler, linker and archiver for every target: it comes from pip and needs no other toolchain."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+from edgernn.compiler.targets import Target
+from edgernn.errors import BackendUnavailable
+from edgernn.kernels.library import cache_folder
+
+PACKAGE = "ziglang"
+# nothing of a C library is needed, so that one file does for every Linux
+C_FLAGS = ("-Os", "-fPIC", "-ffreestanding", "-fno-builtin", "-fno-sanitize=all", "-fvisibility=hidden", "-std=c99")
+
+
+def check() -> None:
+    """Raises BackendUnavailable, with the remedy, where there is no linker."""
+    if find_spec(PACKAGE) is None:
+        raise BackendUnavailable("there is no linker for other machines here: run `pip install edgernn[build]`")
+
+
+def zig_target(target: Target, libc: str = "") -> list[str]:
+    """How Zig names a target; libc: `musl` for programs that need nothing else."""
+    system = "gnueabihf" if target.architecture == "armv7" else "gnu"
+    architecture = {"armv7": "arm"}.get(target.architecture, target.architecture)
+    cpu = ["-mcpu=cortex_a7"] if target.architecture == "armv7" else []
+    return ["-target", f"{architecture}-linux-{system.replace('gnu', libc or 'gnu')}", *cpu]
+
+
+def zig(folder: Path, *arguments: object) -> None:
+    """Run Zig in a folder. Raises BackendUnavailable with what it said where it failed."""
+    caches = {name: str(cache_folder() / "zig") for name in ("ZIG_GLOBAL_CACHE_DIR", "ZIG_LOCAL_CACHE_DIR")}
+    done = subprocess.run(
+        [sys.executable, "-m", PACKAGE, *map(str, arguments)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env={**os.environ, **caches},
+        check=False,
+    )
+    if done.returncode:
+        said = "; ".join(done.stderr.strip().splitlines()[-3:]) or f"exit status {done.returncode}"
+        raise BackendUnavailable(f"the linker failed, is {PACKAGE} installed whole? It said: {said}")
+
+
+def compile_c(folder: Path, source: str, target: Target) -> str:
+    """Compile a C or assembler file of the folder; the object's name."""
+    made = Path(source).with_suffix(".o").name
+    zig(folder, "cc", *zig_target(target), *C_FLAGS, "-c", source, "-o", made)
+    return made
+
+
+def link(folder: Path, objects: Sequence[str], library: str, target: Target) -> None:
+    """A shared library of these objects."""
+    flags = (
+        "-shared",
+        "-nostdlib",
+        "-lcompiler_rt",
+        "-s",
+        "-Wl,--gc-sections",
+        "-Wl,-z,defs",
+        f"-Wl,-soname,{library}",
+    )
+    zig(folder, "cc", *zig_target(target), *flags, *objects, "-o", library)
+
+
+def archive(folder: Path, objects: Sequence[str], library: str) -> None:
+    """A static library of these objects."""
+    zig(folder, "ar", "rcsD", library, *objects)

@@ -1,0 +1,282 @@
+"""A built model on the device: one file, the standard library alone (NumPy arrays are welcome where NumPy is there).
+
+from edgernn_device import Stream
+stream = Stream("folder")        # the one that `edgernn build` wrote; by default that of this file
+y = stream.step([0.0] * 40)      # numbers in, a list out; a NumPy array in, a NumPy array out
+Y = stream.run(frames)           # many frames; the same bits as as many steps
+stream.reset()
+blob = stream.save_state()       # bytes; load_state goes on from there, on any machine, also with edgernn's Stream
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import json
+import math
+import os
+import sys
+from _thread import allocate_lock
+from typing import Any
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+# by architecture: what the kernel calls it, bytes of an address
+MACHINES = {
+    "x86_64": (("x86_64",), 8),
+    "aarch64": (("aarch64",), 8),
+    "armv7": (("armv7l", "armv8l", "aarch64"), 4),
+    "riscv64": (("riscv64",), 8),
+}
+HWCAP, DOT_PRODUCT = 16, 1 << 20  # getauxval: AT_HWCAP; HWCAP_ASIMDDP of arm64
+REFUSED = {
+    -1: "these {} bytes are not a saved state of edgernn",
+    -2: "the saved state has a newer format: build the model again with a newer edgernn",
+    -3: "the saved state is damaged: its checksum does not fit; save it again",
+    -4: "the saved state belongs to another model; load it into a stream of the model that saved it",
+    -5: "the state waits for frames in a way that no stream of this model can",
+}
+BUSY = "another thread runs this stream; give each thread a stream of its own"
+
+
+class EdgernnError(Exception):
+    """The base of all errors here."""
+
+
+class BadInput(EdgernnError, ValueError):
+    """Input of the wrong shape or type, or not finite. The state is as before the call."""
+
+
+class BadModelFile(EdgernnError):
+    """The folder is not what was built. Nothing was loaded."""
+
+
+class BackendUnavailable(EdgernnError):
+    """The library is for another machine. Nothing was loaded."""
+
+
+class Stream:
+    """One running instance. Raises BadModelFile and BackendUnavailable for a folder that does not fit."""
+
+    def __init__(self, folder: str | os.PathLike[str] | None = None):
+        path = os.path.abspath(folder or os.path.dirname(__file__))  # noqa: PTH100, PTH120 (pathlib takes 5 ms)
+        self.about = _checked(path)
+        self._library = _loaded(path, self.about)
+        self._inputs, self._outputs = self.about["inputs"], self.about["outputs"]
+        self._memory = ctypes.create_string_buffer(self.about["size"])
+        self._instance = self._call("create", self._memory, ctypes.c_size_t(self.about["size"]), gives=ctypes.c_void_p)
+        self._lock = allocate_lock()
+
+    def _call(self, name: str, *arguments: Any, gives: Any = None) -> Any:
+        function = getattr(self._library, f"{self.about['name']}_{name}")
+        function.restype = gives
+        return function(*arguments)
+
+    def _alone(self, name: str, *arguments: Any, gives: Any = None) -> Any:
+        if not self._lock.acquire(blocking=False):
+            raise BadInput(BUSY)
+        try:
+            return self._call(name, ctypes.c_void_p(self._instance), *arguments, gives=gives)
+        finally:
+            self._lock.release()
+
+    def step(self, x: Any) -> Any:
+        """One frame: (n_in,) numbers, or a token -> (n_out,) numbers; None while no answer is due.
+
+        Several ports: a mapping from name to numbers, in and out. Raises BadInput; the state is then as before.
+        """
+        return self._frames(x, several=False)
+
+    def run(self, X: Any) -> Any:
+        """T frames: (T, n_in) -> (answers, n_out). Raises BadInput as `step` does."""
+        return self._frames(X, several=True)
+
+    def reset(self) -> None:
+        """Back to the initial state."""
+        self._alone("reset")
+
+    def save_state(self) -> bytes:
+        """The state, to go on from on any machine that has the model."""
+        blob = ctypes.create_string_buffer(self.about["state_size"])
+        self._alone("save", blob)
+        return blob.raw
+
+    def load_state(self, blob: bytes) -> None:
+        """Go on from a saved state, bit for bit. Raises BadInput for a foreign or damaged one, and changes nothing."""
+        if not isinstance(blob, (bytes, bytearray, memoryview)):
+            raise BadInput(f"a saved state is bytes, not {type(blob).__name__}")
+        blob = bytes(blob)
+        status = self._alone("load", blob, ctypes.c_size_t(len(blob)), gives=ctypes.c_int)
+        if status:
+            raise BadInput(REFUSED[status].format(len(blob)))
+
+    def _frames(self, given: Any, several: bool) -> Any:
+        values = _by_port(given, self._inputs)
+        arrays = any(_is_array(value) for value in values)
+        taken = [(_array if arrays else _list)(v, p, several) for v, p in zip(values, self._inputs, strict=True)]
+        counts = sorted({count for _, count in taken})
+        if len(counts) > 1:
+            raise BadInput(f"the inputs have {', '.join(map(str, counts))} frames; all need the same number")
+        frames = ctypes.c_size_t(counts[0])
+        answers = self._alone("answers", frames, gives=ctypes.c_size_t)
+        answer_buffers = [(ctypes.c_float * (max(answers, 1) * port["size"]))() for port in self._outputs]
+        buffers = [buffer for buffer, _ in taken] + answer_buffers
+        status = self._alone("run", frames, *buffers, gives=ctypes.c_int64)
+        if status < 0:
+            raise _bad_value(self._inputs[-1 - status], taken[-1 - status][0])
+        if not several and not status:
+            return None
+        made = [
+            _answer(b, p["size"], status, several, arrays) for b, p in zip(answer_buffers, self._outputs, strict=True)
+        ]
+        if len(made) == 1:
+            return made[0]
+        return {port["name"]: answer for port, answer in zip(self._outputs, made, strict=True)}
+
+
+def _checked(folder: str) -> dict[str, Any]:
+    """What the manifest says, if the library may be loaded here."""
+    try:
+        with open(os.path.join(folder, MANIFEST), encoding="utf-8") as file:  # noqa: PTH118, PTH123
+            about: dict[str, Any] = json.load(file)
+        kind, library = about["format"], about["library"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BadModelFile(f"{folder} is no folder that edgernn built: {error}") from None
+    if kind != FORMAT:
+        raise BadModelFile(
+            f"{folder} has format {kind}, this edgernn_device.py knows {FORMAT}: take the file beside it"
+        )
+    _check_machine(about)
+    try:
+        with open(os.path.join(folder, library), "rb") as file:  # noqa: PTH118, PTH123
+            content = file.read()
+    except OSError as error:
+        raise BadModelFile(f"{folder}: {library} cannot be read ({error.strerror}); copy the whole folder") from None
+    if hashlib.sha256(content).hexdigest() != about["files"].get(library):
+        raise BadModelFile(f"{folder}: {library} is not the file that was built, its sha256 differs; copy it again")
+    if about["stamp"].encode() not in content:
+        raise BadModelFile(f"{folder}: {library} is not of version '{about['stamp']}'; copy the whole folder")
+    return about
+
+
+def _check_machine(about: dict[str, Any]) -> None:
+    known, size = MACHINES[about["architecture"]]
+    machine, pointer = os.uname().machine, ctypes.sizeof(ctypes.c_void_p)
+    wanted = f"the library is for {about['target']} ({about['architecture']}, {8 * size} bits)"
+    if sys.platform != "linux" or machine not in known or pointer != size:
+        raise BackendUnavailable(f"{wanted}, this is {sys.platform} on {machine} with {8 * pointer} bits")
+    missing = sorted(set(about["needs"]) - _features(about["architecture"], about["needs"]))
+    if missing:
+        raise BackendUnavailable(f"{wanted}; this processor has no {', '.join(missing)}: build for this machine")
+
+
+def _features(architecture: str, wanted: list[str]) -> set[str]:
+    """Which of these the processor has; all of them where nobody can tell."""
+    if architecture == "aarch64":
+        value = ctypes.CDLL(None).getauxval
+        value.restype, value.argtypes = ctypes.c_ulong, [ctypes.c_ulong]
+        return {"asimddp"} if value(HWCAP) & DOT_PRODUCT else set()
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:  # noqa: PTH123
+            return next(set(line.split()) for line in file if line.startswith("flags"))
+    except (OSError, StopIteration):
+        return set(wanted)
+
+
+def _loaded(folder: str, about: dict[str, Any]) -> ctypes.CDLL:
+    try:
+        return ctypes.CDLL(os.path.join(folder, about["library"]))  # noqa: PTH118
+    except OSError as error:
+        raise BackendUnavailable(f"the library cannot be loaded: {error}") from None
+
+
+def _is_array(value: Any) -> bool:
+    numpy = sys.modules.get("numpy")
+    return numpy is not None and isinstance(value, (numpy.ndarray, numpy.generic))
+
+
+def _by_port(given: Any, ports: list[dict[str, Any]]) -> list[Any]:
+    names = [port["name"] for port in ports]
+    if isinstance(given, dict):
+        missing, unknown = [n for n in names if n not in given], [n for n in given if n not in names]
+        if missing or unknown:
+            problem = f"no {missing}" if missing else f"unknown {unknown}"
+            raise BadInput(f"the model's inputs are {', '.join(names)}; given: {problem}")
+        return [given[name] for name in names]
+    if len(names) > 1:
+        raise BadInput(f"the model has the inputs {', '.join(names)}: give a mapping from name to array")
+    return [given]
+
+
+def _wrong_shape(port: dict[str, Any], shape: tuple[int, ...], several: bool) -> BadInput:
+    expected = f"(T, {port['size']})" if several else f"({port['size']},)"
+    return BadInput(f"input '{port['name']}' has shape {shape}, expected {expected}")
+
+
+def _shape(value: Any) -> tuple[int, ...]:
+    if isinstance(value, (str, bytes)) or not hasattr(value, "__len__"):
+        return ()
+    return (len(value), *(_shape(value[0]) if len(value) else ()))
+
+
+def _list(given: Any, port: dict[str, Any], several: bool) -> tuple[Any, int]:
+    """Numbers in sequences as (a C array, how many frames)."""
+    given = given.tolist() if isinstance(given, memoryview) else given
+    frames = given if several else [given]
+    size, tokens = port["size"], port["dtype"] == "int64"
+    if several and _shape(given) == ():
+        raise _wrong_shape(port, (), several)
+    flat: list[Any] = []
+    for frame in frames:
+        row = [frame] if size == 1 and _shape(frame) == () else frame
+        if len(_shape(row)) != 1 or len(row) != size:
+            raise _wrong_shape(port, _shape(given), several)
+        flat.extend(row)
+    for n, value in enumerate(flat):
+        whole = isinstance(value, float) and tokens and value.is_integer()
+        if isinstance(value, bool) or not (whole or isinstance(value, int if tokens else (int, float))):
+            wanted = "token numbers" if tokens else "float32"
+            raise BadInput(f"input '{port['name']}' takes {wanted}, got {type(value).__name__}")
+        if tokens:
+            flat[n] = max(min(int(value), 2**62), -(2**62))  # beyond any vocabulary
+    try:
+        made = ((ctypes.c_int64 if tokens else ctypes.c_float) * len(flat))(*flat)
+    except OverflowError:
+        raise BadInput(f"input '{port['name']}' holds a number beyond float32") from None
+    if not tokens and any(math.isinf(a) and math.isfinite(b) for a, b in zip(made, flat, strict=True)):
+        raise BadInput(f"input '{port['name']}' holds {max(map(abs, flat)):.3g}, beyond float32")
+    return made, len(frames)
+
+
+def _array(given: Any, port: dict[str, Any], several: bool) -> tuple[Any, int]:
+    """The same of NumPy arrays."""
+    numpy: Any = sys.modules["numpy"]
+    array, size = numpy.asarray(given), port["size"]
+    if size == 1 and array.ndim == int(several):
+        array = array[..., None]
+    if array.ndim != 1 + several or array.shape[-1] != size:
+        raise _wrong_shape(port, array.shape, several)
+    if array.dtype != numpy.float32 or port["dtype"] == "int64":
+        return _list(array.tolist(), port, several)
+    array = numpy.ascontiguousarray(array)
+    return (ctypes.c_float * array.size).from_buffer_copy(array), len(array) if several else 1
+
+
+def _bad_value(port: dict[str, Any], values: Any) -> BadInput:
+    for n, value in enumerate(values):
+        frame, at = divmod(n, port["size"])
+        if port["dtype"] == "int64" and not port["low"] <= value <= port["high"]:
+            what = f"token {value} is outside {port['low']}..{port['high']}"
+            return BadInput(f"input '{port['name']}', frame {frame}: {what}")
+        if port["dtype"] != "int64" and not math.isfinite(value):
+            what = f"element {at} is {value}; all numbers must be finite"
+            return BadInput(f"input '{port['name']}', frame {frame}, {what}")
+    raise AssertionError("the library refused numbers that are good")
+
+
+def _answer(buffer: Any, size: int, count: int, several: bool, as_array: bool) -> Any:
+    if as_array:
+        array = sys.modules["numpy"].frombuffer(buffer, "f4")[: count * size]
+        return array.reshape(count, size) if several else array
+    flat = buffer[: count * size]
+    return [flat[n : n + size] for n in range(0, len(flat), size)] if several else flat

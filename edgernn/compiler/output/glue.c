@@ -1,0 +1,180 @@
+/* @NAME@: what stands between the header and the compiled kernels. Made by edgernn @VERSION@. */
+
+#include "@NAME@.h"
+
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "numbers are stored with their lowest byte first"
+#endif
+
+/* The control block that the kernels read: words, then PORT_WORDS for each port, inputs first. */
+enum { @WORDS@ };
+enum { IN = @INPUTS@, OUT = @OUTPUTS@, CONTROL = PORTS + PORT_WORDS * (IN + OUT) };
+enum { ALIGN = 64, HEADER = 52, DIGEST = 32, BLOB_VERSION = 1, STATES = @STATES@, WAITS = @WAITS@, HOP = @HOP@ };
+
+struct @NAME@ {
+    int64_t control[CONTROL];
+};
+
+struct port { int64_t size; int64_t tokens; int64_t low; int64_t high; };
+struct slot { int64_t offset; int64_t count; };
+
+static const struct port ports[] = {@PORTS@};
+static const struct slot slots[] = {@SLOTS@};
+static const uint8_t model_hash[DIGEST] = {@HASH@};
+
+extern const int64_t @NAME@_program[], @NAME@_prepare_program[];
+extern const uint8_t @NAME@_weights[];
+extern const float @NAME@_initial[];
+int64_t @NAME@_kernels_run(int64_t control, int64_t, int64_t, int64_t);
+int64_t @NAME@_kernels_prepare(int64_t program, int64_t control, int64_t, int64_t);
+
+static int64_t address(const void *p) { return (int64_t)(uintptr_t)p; }
+
+static uint8_t *arena_of(const @NAME@ *m) { return (uint8_t *)(uintptr_t)m->control[ARENA]; }
+
+static void copy(void *to, const void *from, size_t bytes) {
+    for (size_t n = 0; n < bytes; n++) ((uint8_t *)to)[n] = ((const uint8_t *)from)[n];
+}
+
+static void set_states(@NAME@ *m, const uint8_t *values) {
+    for (size_t n = 0; n < sizeof slots / sizeof *slots; n++) {
+        copy(arena_of(m) + slots[n].offset, values, (size_t)slots[n].count * 4);
+        values += slots[n].count * 4;
+    }
+    @NAME@_kernels_prepare(address(@NAME@_prepare_program), address(m->control), 0, 0);
+}
+
+size_t @NAME@_size(void) { return @UPPER@_SIZE; }
+
+const char *@NAME@_version(void) { return "@STAMP@"; }
+
+@NAME@ *@NAME@_create(void *memory, size_t bytes) {
+    @NAME@ *m = (@NAME@ *)(((uintptr_t)memory + ALIGN - 1) & ~(uintptr_t)(ALIGN - 1));
+    uint8_t *arena = (uint8_t *)(((uintptr_t)(m + 1) + ALIGN - 1) & ~(uintptr_t)(ALIGN - 1));
+    if (!memory || bytes < @UPPER@_SIZE) return 0;
+    for (size_t n = 0; n < @ARENA@; n++) arena[n] = 0;
+    for (size_t n = 0; n < CONTROL; n++) m->control[n] = 0;
+    m->control[PROGRAM] = address(@NAME@_program);
+    m->control[WEIGHTS] = address(@NAME@_weights);
+    m->control[ARENA] = address(arena);
+    m->control[INPUTS] = IN;
+    for (size_t n = 0; n < IN + OUT; n++) {
+        int64_t *words = m->control + PORTS + PORT_WORDS * n;
+        words[STRIDE] = ports[n].size * (ports[n].tokens ? 8 : 4);
+        words[SIZE] = ports[n].size;
+        words[TOKENS] = ports[n].tokens;
+        words[LOW] = ports[n].low;
+        words[HIGH] = ports[n].high;
+    }
+    @NAME@_reset(m);
+    return m;
+}
+
+void @NAME@_reset(@NAME@ *m) { set_states(m, (const uint8_t *)@NAME@_initial); }
+
+int64_t @NAME@_run(@NAME@ *m, size_t frames, @PARAMETERS@) {
+    const void *buffers[] = {@ARGUMENTS@};
+    int64_t status;
+    for (size_t n = 0; n < IN + OUT; n++) m->control[PORTS + PORT_WORDS * n + ADDRESS] = address(buffers[n]);
+    m->control[FRAMES] = (int64_t)frames;
+    status = @NAME@_kernels_run(address(m->control), 0, 0, 0);
+    return status ? -status : m->control[ANSWER];
+}
+
+int @NAME@_step(@NAME@ *m, @PARAMETERS@) { return (int)@NAME@_run(m, 1, @ARGUMENTS@); }
+
+size_t @NAME@_answers(const @NAME@ *m, size_t frames) {
+    float left = 1;
+    if (WAITS) copy(&left, arena_of(m) + slots[sizeof slots / sizeof *slots - 1].offset, 4);
+    return frames < (size_t)left ? 0 : 1 + (frames - (size_t)left) / HOP;
+}
+
+/* SHA-256, FIPS 180-4, section 6.2 */
+
+static const uint32_t constants[64] = {@CONSTANTS@};
+
+static uint32_t turned(uint32_t x, int n) { return x >> n | x << (32 - n); }
+
+static void digest_block(uint32_t *state, const uint8_t *block) {
+    uint32_t w[64], s[8];
+    for (int t = 0; t < 16; t++)
+        w[t] = (uint32_t)block[4 * t] << 24 | (uint32_t)block[4 * t + 1] << 16 | (uint32_t)block[4 * t + 2] << 8
+             | block[4 * t + 3];
+    for (int t = 16; t < 64; t++)
+        w[t] = (turned(w[t - 2], 17) ^ turned(w[t - 2], 19) ^ w[t - 2] >> 10) + w[t - 7]
+             + (turned(w[t - 15], 7) ^ turned(w[t - 15], 18) ^ w[t - 15] >> 3) + w[t - 16];
+    for (int n = 0; n < 8; n++) s[n] = state[n];
+    for (int t = 0; t < 64; t++) {
+        uint32_t one = s[7] + (turned(s[4], 6) ^ turned(s[4], 11) ^ turned(s[4], 25)) + ((s[4] & s[5]) ^ (~s[4] & s[6]))
+                     + constants[t] + w[t];
+        uint32_t two = (turned(s[0], 2) ^ turned(s[0], 13) ^ turned(s[0], 22))
+                     + ((s[0] & s[1]) ^ (s[0] & s[2]) ^ (s[1] & s[2]));
+        for (int n = 7; n > 0; n--) s[n] = s[n - 1];
+        s[4] += one;
+        s[0] = one + two;
+    }
+    for (int n = 0; n < 8; n++) state[n] += s[n];
+}
+
+static void digest(const uint8_t *data, size_t bytes, uint8_t *result) {
+    uint32_t state[8] = {@START@};
+    uint8_t last[128];
+    size_t whole = bytes / 64 * 64, left = bytes - whole, end = left < 56 ? 64 : 128;
+    for (size_t n = 0; n < whole; n += 64) digest_block(state, data + n);
+    for (size_t n = 0; n < end; n++) last[n] = n < left ? data[whole + n] : 0;
+    last[left] = 0x80;
+    for (int n = 0; n < 8; n++) last[end - 1 - n] = (uint8_t)((uint64_t)bytes * 8 >> (8 * n));
+    for (size_t n = 0; n < end; n += 64) digest_block(state, last + n);
+    for (int n = 0; n < DIGEST; n++) result[n] = (uint8_t)(state[n / 4] >> (24 - n % 4 * 8));
+}
+
+/* A saved state: "edgernnS", version, model, count, the states, sha256 of all that. */
+
+void @NAME@_save(const @NAME@ *m, void *blob) {
+    uint8_t *to = blob;
+    const uint32_t version = BLOB_VERSION;
+    const uint64_t count = STATES;
+    copy(to, "edgernnS", 8);
+    copy(to + 8, &version, 4);
+    copy(to + 12, model_hash, DIGEST);
+    copy(to + 44, &count, 8);
+    to += HEADER;
+    for (size_t n = 0; n < sizeof slots / sizeof *slots; n++) {
+        copy(to, arena_of(m) + slots[n].offset, (size_t)slots[n].count * 4);
+        to += slots[n].count * 4;
+    }
+    digest(blob, (size_t)(to - (uint8_t *)blob), to);
+}
+
+static int differ(const void *a, const void *b, size_t bytes) {
+    for (size_t n = 0; n < bytes; n++)
+        if (((const uint8_t *)a)[n] != ((const uint8_t *)b)[n]) return 1;
+    return 0;
+}
+
+/* Whether a stream may wait for so many frames. */
+static int possible(const uint8_t *last) {
+    float wait;
+    copy(&wait, last, 4);
+    for (int n = 1; n <= @LONGEST@; n++)
+        if (wait == (float)n) return 1;
+    return 0;
+}
+
+int @NAME@_load(@NAME@ *m, const void *blob, size_t bytes) {
+    const uint8_t *from = blob;
+    uint8_t sum[DIGEST];
+    uint32_t version;
+    uint64_t count;
+    if (bytes < HEADER + DIGEST || differ(from, "edgernnS", 8)) return @UPPER@_NO_STATE;
+    copy(&version, from + 8, 4);
+    copy(&count, from + 44, 8);
+    if (version > BLOB_VERSION) return @UPPER@_NEWER_STATE;
+    digest(from, bytes - DIGEST, sum);
+    if (differ(sum, from + bytes - DIGEST, DIGEST)) return @UPPER@_DAMAGED_STATE;
+    if (bytes != @UPPER@_STATE_SIZE || count != STATES || differ(from + 12, model_hash, DIGEST))
+        return @UPPER@_OTHER_STATE;
+    if (WAITS && !possible(from + HEADER + 4 * (STATES - 1))) return @UPPER@_IMPOSSIBLE_STATE;
+    set_states(m, from + HEADER);
+    return 0;
+}

@@ -1,0 +1,74 @@
+/* @NAME@: a recurrent network that answers one frame at a time. Made by edgernn @VERSION@ for @TARGET@.
+ *
+ * Nothing here allocates, locks, throws or keeps a variable of its own: all that changes is in the memory that you give.
+ * One thread at a time may use an instance; instances are independent of each other and share the weights.
+ *
+ *     static unsigned char memory[@UPPER@_SIZE];
+ *     @NAME@ *m = @NAME@_create(memory, sizeof memory);
+ *     if (@NAME@_step(m, @ARGUMENTS@) == 1) ... the answer is there
+ *
+@DESCRIPTION@
+ */
+
+#ifndef @UPPER@_H
+#define @UPPER@_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define @UPPER@_API __attribute__((visibility("default")))
+
+#define @UPPER@_SIZE @SIZE@        /* bytes of memory that an instance needs */
+#define @UPPER@_STATE_SIZE @STATE_SIZE@  /* bytes of a saved state */
+@SIZES@
+
+/* What @UPPER@_load answers for bytes that it refuses. */
+enum {
+    @UPPER@_NO_STATE = -1,         /* not a saved state */
+    @UPPER@_NEWER_STATE = -2,      /* saved by a newer edgernn */
+    @UPPER@_DAMAGED_STATE = -3,    /* the checksum does not fit */
+    @UPPER@_OTHER_STATE = -4,      /* of another model */
+    @UPPER@_IMPOSSIBLE_STATE = -5  /* no instance can be in it */
+};
+
+typedef struct @NAME@ @NAME@;
+
+/* Bytes of memory that an instance needs: @UPPER@_SIZE, for callers that cannot read this header. */
+@UPPER@_API size_t @NAME@_size(void);
+
+/* An instance in its initial state, inside the given memory, which must stay where it is. NULL where that is too small.
+ * The memory may be aligned as it likes. There is nothing to free. */
+@UPPER@_API @NAME@ *@NAME@_create(void *memory, size_t bytes);
+
+/* One frame in. 1: an answer was written; 0: none is due yet; -n: the n-th input holds a number that is not finite, or a
+ * token outside its range, and nothing has changed. */
+@UPPER@_API int @NAME@_step(@NAME@ *m, @PARAMETERS@);
+
+/* Many frames, one after the other: the same as that many steps. How many answers were written, or -n as for step:
+ * then no frame was run. */
+@UPPER@_API int64_t @NAME@_run(@NAME@ *m, size_t frames, @PARAMETERS@);
+
+/* How many answers that many frames would bring now. */
+@UPPER@_API size_t @NAME@_answers(const @NAME@ *m, size_t frames);
+
+/* Back to the initial state. */
+@UPPER@_API void @NAME@_reset(@NAME@ *m);
+
+/* Writes the state, @UPPER@_STATE_SIZE bytes, the same on every machine. */
+@UPPER@_API void @NAME@_save(const @NAME@ *m, void *blob);
+
+/* Goes on from a saved state, bit for bit: 0. Else one of the numbers above, and nothing has changed. */
+@UPPER@_API int @NAME@_load(@NAME@ *m, const void *blob, size_t bytes);
+
+/* Which edgernn made this, of which model, for which target. */
+@UPPER@_API const char *@NAME@_version(void);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

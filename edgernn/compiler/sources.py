@@ -1,0 +1,140 @@
+"""The C text around a plan: header, glue, example, and the data as assembler."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import edgernn
+from edgernn.compiler.targets import Target
+from edgernn.kernels import contract as c
+from edgernn.layers.model import Model, Port
+from edgernn.planner import Plan
+
+TEMPLATES = Path(__file__).parent / "output"
+# fmt: off
+TAKEN = {  # words of C, and what our own functions call things
+    "auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else", "enum", "extern",
+    "float", "for", "goto", "if", "inline", "int", "long", "register", "restrict", "return", "short", "signed",
+    "sizeof", "static", "struct", "switch", "typedef", "union", "unsigned", "void", "volatile", "while", "main", "m",
+    "n", "frames", "buffers", "status", "answered", "memory", "bytes", "blob", "count", "errno", "stdin", "stdout",
+}
+# fmt: on
+CONTROL = ("PROGRAM", "WEIGHTS", "ARENA", "FRAMES", "INPUTS", "ANSWER", "PORTS", "PORT_WORDS")
+PORT = ("ADDRESS", "STRIDE", "SIZE", "TOKENS", "LOW", "HIGH")
+
+
+def identifier(text: str, otherwise: str) -> str:
+    """A name for C that is like the text, or the other one where there is none."""
+    name = re.sub(r"\W+", "_", text, flags=re.ASCII).strip("_").lower()
+    return name if name and not name[0].isdigit() and name not in TAKEN else otherwise
+
+
+def filled(name: str, values: dict[str, str]) -> str:
+    """The text of a template with each @KEY@ replaced."""
+    return re.sub(r"@([A-Z_]+)@", lambda found: values[found[1]], (TEMPLATES / name).read_text(encoding="utf-8"))
+
+
+def parameters(ports: Sequence[Port], direction: str) -> list[str]:
+    """A C name for each port."""
+    names: list[str] = []
+    for number, port in enumerate(ports):
+        name = identifier(port.name, f"{direction}{number}")
+        names.append(name if name not in names else f"{direction}{number}")
+    return names
+
+
+def prime_bits(count: int, root: float) -> list[int]:
+    """The first 32 bits of the fractions of the primes' roots, which SHA-256 begins with (FIPS 180-4, 4.2.2, 5.3.3)."""
+    primes = [n for n in range(2, 312) if all(n % d for d in range(2, n))][:count]
+    scaled = [_whole_root(prime << (64 if root == 2 else 96), int(root)) for prime in primes]
+    return [value & 0xFFFFFFFF for value in scaled]
+
+
+def _whole_root(value: int, root: int) -> int:
+    low, high = 0, 1 << 40
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if middle**root <= value else (low, middle - 1)
+    return low
+
+
+def state_size(plan: Plan) -> int:
+    """Bytes of a saved state."""
+    return 52 + 4 * len(plan.initial) + 32
+
+
+def instance_size(plan: Plan) -> int:
+    """Bytes of memory for an instance: control block and arena, each aligned, and room for a register beyond."""
+    words = c.PORTS + c.PORT_WORDS * (len(plan.inputs) + len(plan.outputs))
+    return -(-(8 * words + plan.arena_bytes + 4 * c.ALIGNMENT) // c.ALIGNMENT) * c.ALIGNMENT
+
+
+def stamp(model: Model, name: str, target: Target) -> str:
+    """What a library says of itself."""
+    return f"edgernn {edgernn.__version__}, {name} {model.hash[:16]}, {target.name}"
+
+
+def values(model: Model, plan: Plan, name: str, target: Target) -> dict[str, str]:
+    """What the templates leave open."""
+    ins, outs = parameters(plan.inputs, "input"), parameters(plan.outputs, "output")
+    outs = [out if out not in ins else f"output{n}" for n, out in enumerate(outs)]
+    kinds = ["int64_t" if port.dtype == "int64" else "float" for port in plan.inputs]
+    words = [f"{word} = {getattr(c, word)}" for word in (*CONTROL, *PORT)]
+    ports = (*plan.inputs, *plan.outputs)
+    slots = [f"{{{slot.offset}, {slot.initial.size}}}" for slot in plan.states] or ["{0, 0}"]
+    sizes = dict(zip([*ins, *outs], (port.size for port in ports), strict=True))
+    reads = [f"fread({x}, sizeof {x}, 1, stdin) == 1" for x in ins]
+    writes = [f"fwrite({y}, sizeof {y}, 1, stdout) == 1" for y in outs]
+    declared = [f"const {kind} *{x}" for kind, x in zip(kinds, ins, strict=True)] + [f"float *{y}" for y in outs]
+    buffers = [f"    static {k} {x}[{sizes[x]}];" for k, x in zip([*kinds, *["float"] * len(outs)], sizes, strict=True)]
+    return {
+        "NAME": name,
+        "UPPER": name.upper(),
+        "VERSION": edgernn.__version__,
+        "TARGET": f"{target.name} ({target.what})",
+        "STAMP": stamp(model, name, target),
+        "WORDS": ", ".join(words),
+        "INPUTS": str(len(ins)),
+        "OUTPUTS": str(len(outs)),
+        "STATES": str(len(plan.initial)),
+        "WAITS": str(int(plan.waits)),
+        "HOP": str(plan.hop),
+        "LONGEST": str(max(plan.hop, plan.window)),
+        "PORTS": ", ".join(f"{{{p.size}, {int(p.dtype == 'int64')}, {p.low}, {p.high}}}" for p in ports),
+        "SLOTS": ", ".join(slots),
+        "HASH": ", ".join(str(byte) for byte in bytes.fromhex(model.hash)),
+        "ARENA": str(plan.arena_bytes + c.ALIGNMENT),
+        "PARAMETERS": ", ".join(declared),
+        "ARGUMENTS": ", ".join([*ins, *outs]),
+        "CONSTANTS": ", ".join(f"0x{bits:08x}" for bits in prime_bits(64, 3)),
+        "START": ", ".join(f"0x{bits:08x}" for bits in prime_bits(8, 2)),
+        "SIZE": str(instance_size(plan)),
+        "STATE_SIZE": str(state_size(plan)),
+        "SIZES": "\n".join(f"#define {name.upper()}_{x.upper()} {n}  /* numbers a frame */" for x, n in sizes.items()),
+        "DESCRIPTION": description(plan, ins, outs),
+        "BUFFERS": "\n".join(buffers),
+        "READS": " && ".join(reads),
+        "WRITES": " && ".join(writes),
+    }
+
+
+def description(plan: Plan, ins: Sequence[str], outs: Sequence[str]) -> str:
+    """Ports and rhythm, as lines of a comment."""
+    lines = [
+        f" * {x}: {port.size} numbers" for x, port in zip([*ins, *outs], (*plan.inputs, *plan.outputs), strict=True)
+    ]
+    for n, port in enumerate(plan.inputs):
+        if port.dtype == "int64":
+            lines[n] = f" * {ins[n]}: {port.size} tokens within {port.low}..{port.high}"
+    if plan.waits:
+        lines.append(f" * The first answer comes with frame {plan.window}, then one every {plan.hop} frames.")
+    return "\n".join(lines)
+
+
+def data(name: str) -> str:
+    """Assembler that takes in the plan's constants, each from a file of its name."""
+    parts = ("weights", "initial", "program", "prepare_program")
+    texts = [f'.balign 64\n.globl {name}_{p}\n.hidden {name}_{p}\n{name}_{p}:\n.incbin "{p}.bin"\n' for p in parts]
+    return ".section .rodata\n" + "".join(texts) + '.balign 64\n.section .note.GNU-stack,"",%progbits\n'

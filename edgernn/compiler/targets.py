@@ -1,0 +1,110 @@
+"""The processors that a model can be built for, by board or by name."""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass, replace
+
+from edgernn.errors import BackendUnavailable
+from edgernn.kernels import library
+from edgernn.kernels.isas import ISAS, REFERENCE, Isa, chosen
+
+HOST = "host"
+
+
+@dataclass(frozen=True)
+class Target:
+    """A kind of machine."""
+
+    name: str
+    what: str  # for people
+    isa: str  # one of ISAS
+    triple: str  # LLVM's name of the system
+    cpu: str  # LLVM's name of the processor; empty: the least that has the instruction set
+    features: str = ""  # in LLVM's form
+    needs: tuple[str, ...] = ()  # what Linux must say that the processor has
+
+    @property
+    def architecture(self) -> str:
+        """x86_64, aarch64, armv7 or riscv64."""
+        return self.triple.split("-")[0]
+
+    @property
+    def kernels(self) -> Isa:
+        """The instruction set."""
+        return ISAS[self.isa]
+
+
+_X86, _ARM64 = "x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"
+_ARM32, _RISCV = "armv7-unknown-linux-gnueabihf", "riscv64-unknown-linux-gnu"
+_AVX2 = ("avx2", "fma")
+_AVX512 = ("avx512f", "avx512bw", "avx512dq", "avx512vl")
+NEEDS = {
+    "avx512vnni": (*_AVX512, "avx512_vnni"),
+    "avxvnni": (*_AVX2, "avx_vnni"),
+    "avx512": _AVX512,
+    "avx2": _AVX2,
+    "sdot": ("asimddp",),
+}
+TARGETS = {
+    target.name: target
+    for target in (
+        Target("x86-64-v3", "PCs from 2013 on: AVX2", "avx2", _X86, "", "", NEEDS["avx2"]),
+        Target("x86-64-v4", "servers from 2017 on: AVX-512", "avx512", _X86, "", "", NEEDS["avx512"]),
+        Target("rpi5", "Raspberry Pi 5: Cortex-A76, dot product", "sdot", _ARM64, "cortex-a76", "", NEEDS["sdot"]),
+        Target("rpi4", "Raspberry Pi 4: Cortex-A72", "neon", _ARM64, "cortex-a72"),
+        Target("rpi3", "Raspberry Pi 3: Cortex-A53", "neon", _ARM64, "cortex-a53"),
+        Target("zero2w", "Raspberry Pi Zero 2 W: Cortex-A53", "neon", _ARM64, "cortex-a53"),
+        Target("rpi2-32", "32-bit Pi OS from the Pi 2 on: ARMv7, NEON", "neon32", _ARM32, "cortex-a7", "+neon"),
+        Target("riscv64", "64-bit RISC-V without vectors", "portable", _RISCV, "generic-rv64", "+m,+a,+f,+d,+c"),
+    )
+}
+
+
+def host() -> Target:
+    """The machine that this runs on, with the kernels that streams use here.
+
+    Raises BackendUnavailable where it is none of these.
+    """
+    machine = platform.machine().lower().replace("amd64", "x86_64")
+    triples = {triple.split("-")[0]: triple for triple in (_X86, _ARM64, _RISCV)} | {"armv7l": _ARM32}
+    if machine not in triples or platform.system() != "Linux":
+        raise BackendUnavailable(
+            f"{platform.system()} on {machine} is no target; name the machine that the model is for: {names()}"
+        )
+    isa, _ = chosen(library.host_features())
+    isa = "portable" if isa == REFERENCE else isa
+    basic = next((t for t in TARGETS.values() if t.triple == triples[machine] and t.isa == isa), None)
+    features = basic.features if basic and isa == "portable" else ISAS[isa].features
+    cpu = basic.cpu if basic and isa == "portable" else ""
+    return Target(HOST, "this machine", isa, triples[machine], cpu, features, NEEDS.get(isa, ()))
+
+
+def names() -> str:
+    """All targets' names, for messages."""
+    return ", ".join((HOST, *TARGETS))
+
+
+def named(name: str) -> Target:
+    """The target of this name. Raises BackendUnavailable, with the known ones, where there is none."""
+    if name == HOST:
+        return host()
+    if name not in TARGETS:
+        raise BackendUnavailable(f"target '{name}' is unknown; there are {names()}, and --cpu with --triple for others")
+    return TARGETS[name]
+
+
+def processor(cpu: str, triple: str) -> Target:
+    """A target by LLVM's names, with the plainest kernels of its architecture.
+
+    Raises BackendUnavailable for an architecture that there are no kernels for, or a processor that it does not have.
+    """
+    like = {"x86_64": "x86-64-v3", "aarch64": "rpi3", "armv7": "rpi2-32", "riscv64": "riscv64"}
+    architecture = triple.split("-")[0]
+    if architecture not in like or "linux" not in triple:
+        known = ", ".join(sorted({target.triple for target in TARGETS.values()}))
+        raise BackendUnavailable(f"--triple {triple}: there are kernels for {known}")
+    basic = TARGETS[like[architecture]]
+    isa = ISAS["portable"] if architecture == "x86_64" else basic.kernels
+    what = f"{cpu}, by LLVM's names"
+    return replace(basic, name=cpu, what=what, isa=isa.name, triple=triple, cpu=cpu, needs=())

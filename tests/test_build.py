@@ -1,0 +1,246 @@
+"""edgernn build: the folder, what is in it, and that what is refused is refused before anything is loaded or left."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from importlib import util
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+from cases import CASES, SIZES, frames, stack
+from commands import GOLDEN, bad, call, good
+from conftest import stream_on
+
+import edgernn
+from edgernn.compiler import bundle, sources, targets
+from edgernn.kernels.isas import REFERENCE
+from edgernn.kernels.panels import CpuBackend
+from edgernn.layers.base import Array
+from edgernn.layers.model import Model, Port
+from edgernn.planner import make_plan
+from edgernn.quantiser import quantise
+
+pytest.importorskip("ziglang", reason="the linker is missing: pip install edgernn[build]")
+MODEL = quantise(SIZES["B"](), "int8")
+X = frames(MODEL, 200)
+
+
+def device(folder: Path) -> ModuleType:
+    """The folder's own edgernn_device.py."""
+    found = util.spec_from_file_location("edgernn_device", folder / "edgernn_device.py")
+    assert found and found.loader
+    module = util.module_from_spec(found)
+    found.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Size B in int8, for this machine."""
+    made = tmp_path_factory.mktemp("built") / "kws"
+    bundle.build(MODEL, "kws", targets.host(), made)
+    return made
+
+
+@pytest.fixture(scope="module")
+def expected() -> Array:
+    made: Array = stream_on(REFERENCE, MODEL).run(X)
+    return made
+
+
+@pytest.fixture
+def copied(folder: Path, tmp_path: Path) -> Iterator[Path]:
+    """A folder that a test may change."""
+    subprocess.run(["cp", "-r", str(folder), str(tmp_path / "copied")], check=True)
+    yield tmp_path / "copied"
+
+
+def test_python_gives_the_bits_of_the_reference(folder: Path, expected: Array) -> None:
+    stream = device(folder).Stream(folder)
+    np.testing.assert_array_equal(stream.run(X), expected)
+    stream.reset()
+    np.testing.assert_array_equal([stream.step(x.tolist()) for x in X], expected)
+    stream.reset()
+    np.testing.assert_array_equal([stream.step(x) for x in X[:50]], expected[:50])
+    np.testing.assert_array_equal(stream.run(X[50:].tolist()), expected[50:])
+
+
+def test_c_gives_the_bits_of_the_reference(copied: Path, expected: Array) -> None:
+    compiler = f"CC={sys.executable} -m ziglang cc -Wall -Wextra -Werror -Wpedantic"
+    subprocess.run(["make", compiler], cwd=copied, check=True, capture_output=True)
+    done = subprocess.run([copied / "main"], input=X.tobytes(), capture_output=True, check=True)
+    np.testing.assert_array_equal(np.frombuffer(done.stdout, np.float32).reshape(expected.shape), expected)
+    X_bad = np.append(X[0], np.float32("nan")).astype(np.float32)[-40:]
+    done = subprocess.run([copied / "main"], input=X_bad.tobytes(), capture_output=True, check=False)
+    assert done.returncode == 1 and b"input 1" in done.stderr and not done.stdout
+
+
+def test_states_go_from_stream_to_device_and_back(folder: Path, expected: Array) -> None:
+    here, there = edgernn.Stream(MODEL), device(folder).Stream(folder)
+    here.run(X[:20])
+    there.load_state(here.save_state())
+    np.testing.assert_array_equal(there.run(X[20:60]), expected[20:60])
+    here.load_state(there.save_state())
+    np.testing.assert_array_equal(here.run(X[60:]), expected[60:])
+
+
+@pytest.mark.parametrize("change", ["cut", "byte", "short", "foreign", "newer", "text"])
+def test_bad_states_say_what_stream_says_and_change_nothing(folder: Path, change: str) -> None:
+    here, there = edgernn.Stream(MODEL), device(folder).Stream(folder)
+    there.run(X[:5])
+    before = blob = there.save_state()
+    altered = {
+        "cut": blob[:-1],
+        "byte": blob[:60] + bytes([blob[60] ^ 1]) + blob[61:],
+        "short": b"edgernnS",
+        "foreign": edgernn.Stream(SIZES["B"]()).save_state(),
+        "newer": blob[:8] + b"\x02" + blob[9:],
+        "text": "state",
+    }[change]
+    with pytest.raises(edgernn.BadInput) as said:
+        here.load_state(altered)
+    with pytest.raises(ValueError) as error:
+        there.load_state(altered)
+    assert str(error.value)[:20] == str(said.value)[:20]
+    assert there.save_state() == before
+
+
+WRONG = {
+    "shape": [0.0] * 39,
+    "nan": [float("nan")] * 40,
+    "infinite": [0.0] * 39 + [float("inf")],
+    "large": [1e300] * 40,
+    "text": ["a"] * 40,
+    "name": {"z": [0.0] * 40},
+    "number": 1.0,
+}
+
+
+@pytest.mark.parametrize("kind", WRONG)
+def test_bad_input_says_what_stream_says_and_changes_nothing(folder: Path, kind: str) -> None:
+    here, there = edgernn.Stream(MODEL), device(folder).Stream(folder)
+    there.run(X[:5])
+    before = there.save_state()
+    with pytest.raises(edgernn.BadInput) as said:
+        here.step(WRONG[kind])
+    with pytest.raises(ValueError) as error:
+        there.step(WRONG[kind])
+    assert type(error.value).__name__ == "BadInput"
+    assert str(error.value)[:25] == str(said.value)[:25]
+    assert there.save_state() == before
+
+
+CHANGES = {
+    "library": ("BadModelFile", "sha256"),
+    "no library": ("BadModelFile", "cannot be read"),
+    "format": ("BadModelFile", "knows 1"),
+    "no manifest": ("BadModelFile", "no folder that edgernn built"),
+    "stamp": ("BadModelFile", "not of version"),
+    "architecture": ("BackendUnavailable", "the library is for"),
+    "needs": ("BackendUnavailable", "this processor has no abacus"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_what_does_not_fit_is_refused_before_it_is_loaded(
+    copied: Path, change: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manifest, library = copied / "manifest.json", copied / "libkws.so"
+    about = json.loads(manifest.read_text())
+    about |= {
+        "format": {"format": 2},
+        "stamp": {"stamp": "edgernn 9"},
+        "architecture": {"architecture": "riscv64"},
+        "needs": {"needs": ["abacus"], "architecture": "x86_64"},
+    }.get(change, {})
+    manifest.write_text(json.dumps(about))
+    if change == "library":
+        library.write_bytes(library.read_bytes()[:-1] + b"?")
+    elif change == "no library":
+        library.unlink()
+    elif change == "no manifest":
+        manifest.unlink()
+    module = device(copied)
+    monkeypatch.setattr(module, "_loaded", lambda *given: pytest.fail("it was loaded"))
+    monkeypatch.setattr(module.os, "uname", lambda: os.uname_result(("Linux", "", "", "", "x86_64")))
+    name, text = CHANGES[change]
+    with pytest.raises(getattr(module, name), match=text) as error:
+        module.Stream(copied)
+    assert "\n" not in str(error.value)
+
+
+def rhythmic() -> Model:
+    """An answer every 3 frames, of windows of 5."""
+    from dataclasses import replace
+
+    model = stack("GRU", 10, 12, 1, [(3, "")])
+    return replace(quantise(model, "int16"), inputs=(Port("x", "x", 2),), window=5, hop=3)
+
+
+@pytest.mark.parametrize("which", ["rhythm", "tokens", "residual"])
+def test_other_models_give_the_bits_of_the_reference(which: str, tmp_path: Path) -> None:
+    """Hops and windows, tokens, several outputs."""
+    model = rhythmic() if which == "rhythm" else quantise(CASES[which](), "int4")
+    bundle.build(model, which, targets.host(), tmp_path / "made")
+    x, reference = frames(model, 30), stream_on(REFERENCE, model)
+    stream = device(tmp_path / "made").Stream(tmp_path / "made")
+    for t in range(7):
+        given = x[t] if model.inputs[0].dtype == "float32" else int(x[t, 0])
+        np.testing.assert_equal(stream.step(given), reference.step(given))
+    assert stream.save_state() == reference.save_state()
+    np.testing.assert_equal(stream.run(x[7:]), reference.run(x[7:]))
+
+
+def test_only_what_a_plan_needs_is_compiled(folder: Path) -> None:
+    kernels = bundle.kernels_of(make_plan(MODEL, CpuBackend(targets.host().kernels)))
+    assert kernels == {"load", "store", "quantise", "affine_i8", "gru"}
+    assert (folder / "libkws.so").stat().st_size < 150_000
+
+
+def test_the_header_has_few_functions_and_the_library_no_variables(folder: Path) -> None:
+    text = (folder / "kws.h").read_text()
+    assert len(re.findall(r"^KWS_API ", text, re.MULTILINE)) <= 10
+    assert "malloc" not in (folder / "main.c").read_text()
+
+
+def test_sha256_begins_as_the_standard_says() -> None:
+    assert sources.prime_bits(64, 3)[:2] == [0x428A2F98, 0x71374491] and sources.prime_bits(64, 3)[-1] == 0xC67178F2
+    assert sources.prime_bits(8, 2)[0] == 0x6A09E667 and sources.prime_bits(8, 2)[-1] == 0x5BE0CD19
+
+
+def test_names_are_made_for_c() -> None:
+    assert sources.identifier("My model-2", "model") == "my_model_2"
+    assert sources.identifier("double", "model") == sources.identifier("2x", "model") == "model"
+    ports = (Port("a b", "v", 1), Port("a-b", "w", 1), Port("*/ evil", "u", 1), Port("m", "t", 1))
+    assert sources.parameters(ports, "input") == ["a_b", "input1", "evil", "input3"]
+
+
+def test_the_command_builds_and_lists(tmp_path: Path) -> None:
+    listed = {row["target"]: row for row in json.loads(good("build", "--list", "--json"))}
+    assert {"host", "rpi5", "rpi4", "rpi3", "zero2w", "rpi2-32", "x86-64-v3", "x86-64-v4", "riscv64"} <= set(listed)
+    made = json.loads(good("build", GOLDEN / "small.edgernn", "--target", "host", "-o", tmp_path / "made", "--json"))
+    assert set(made["files"]) | {"manifest.json"} == {file.name for file in (tmp_path / "made").iterdir()}
+
+
+def test_what_cannot_be_built_says_so_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, made = GOLDEN / "small.edgernn", tmp_path / "made"
+    assert "rpi4" in bad("build", source, "--target", "toaster", "-o", made)
+    assert "x86_64" in bad("build", source, "--cpu", "z80", "--triple", "z80-none", "-o", made)
+    assert call("build", source, "-o", made).exit_code == 2
+    assert "name a folder that is new" in bad("build", source, "--target", "host", "-o", tmp_path.parent)
+    monkeypatch.setattr(bundle, "run_compiler", interrupted)
+    assert "interrupted" in bad("build", source, "--target", "host", "-o", made)
+    monkeypatch.setattr(bundle.linker, "find_spec", lambda name: None)
+    assert "pip install edgernn[build]" in bad("build", source, "--target", "host", "-o", made)
+    assert not list(tmp_path.iterdir())
+
+
+def interrupted(*given: object) -> None:
+    raise KeyboardInterrupt

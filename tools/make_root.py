@@ -1,0 +1,61 @@
+"""A folder with the real Python of another architecture, of Debian's packages, to be run by QEMU.
+
+python tools/make_root.py arm64 FOLDER      or armhf; nothing is installed, and nothing outside FOLDER is written
+
+qemu-aarch64-static -cpu cortex-a72 -L FOLDER FOLDER/usr/bin/python3 -c pass
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+from pathlib import Path
+
+SOURCE = "deb http://deb.debian.org/debian bookworm main\n"  # for tests alone, so that updates are not waited for
+PACKAGES = ("python3-minimal", "libpython3-stdlib")
+
+
+def apt(folder: Path, architecture: str, *arguments: str) -> None:
+    """apt-get with lists, cache and installed packages (none) of its own."""
+    apart = folder / "apt"
+    for name in ("state/lists/partial", "cache/archives/partial"):
+        (apart / name).mkdir(parents=True, exist_ok=True)
+    (apart / "status").touch()
+    (apart / "sources.list").write_text(SOURCE)
+    options = {
+        "APT::Architecture": architecture,
+        "APT::Architectures": architecture,
+        "APT::Install-Recommends": "false",
+        "APT::Sandbox::User": "",
+        "Debug::NoLocking": "true",
+        "Dir::Cache": str(apart / "cache"),
+        "Dir::State": str(apart / "state"),
+        "Dir::Etc::sourcelist": str(apart / "sources.list"),
+        "Dir::Etc::sourceparts": str(apart / "none"),
+        "Dir::State::status": str(apart / "status"),
+    }
+    given = [part for key, value in options.items() for part in ("-o", f"{key}={value}")]
+    subprocess.run(["apt-get", "-q", *given, *arguments], check=True, stdout=subprocess.DEVNULL)
+
+
+def make(folder: Path, architecture: str) -> None:
+    """Download and unpack."""
+    apt(folder, architecture, "update")
+    apt(folder, architecture, "install", "--download-only", "--yes", *PACKAGES)
+    packages = sorted((folder / "apt" / "cache" / "archives").glob("*.deb"))
+    for package in packages:
+        subprocess.run(["dpkg", "-x", str(package), str(folder)], check=True)
+    print(f"{folder}: {len(packages)} packages")
+
+
+def main() -> None:
+    """Make the folder."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("architecture", choices=("arm64", "armhf"))
+    parser.add_argument("folder", type=Path)
+    given = parser.parse_args()
+    make(given.folder.absolute(), given.architecture)
+
+
+if __name__ == "__main__":
+    main()

@@ -45,7 +45,7 @@ def device(folder: Path) -> ModuleType:
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Size B in int8, for this machine."""
     made = tmp_path_factory.mktemp("built") / "kws"
-    bundle.build(MODEL, "kws", targets.host(), made)
+    bundle.build(MODEL, "kws", targets.host(), made, "0.1.0")
     return made
 
 
@@ -188,7 +188,7 @@ def rhythmic() -> Model:
 def test_other_models_give_the_bits_of_the_reference(which: str, tmp_path: Path) -> None:
     """Hops and windows, tokens, several outputs."""
     model = rhythmic() if which == "rhythm" else quantise(CASES[which](), "int4")
-    bundle.build(model, which, targets.host(), tmp_path / "made")
+    bundle.build(model, which, targets.host(), tmp_path / "made", "0.1.0")
     x, reference = frames(model, 30), stream_on(REFERENCE, model)
     stream = device(tmp_path / "made").Stream(tmp_path / "made")
     for t in range(7):
@@ -244,3 +244,10 @@ def test_what_cannot_be_built_says_so_and_leaves_nothing(tmp_path: Path, monkeyp
 
 def interrupted(*given: object) -> None:
     raise KeyboardInterrupt
+
+
+def test_bench_shows_size_and_start(folder: Path) -> None:
+    figures = json.loads(good("bench", folder, "--steps", "100", "--json"))
+    assert figures["library"] == (folder / "libkws.so").stat().st_size
+    assert figures["start_c"]["memory"] < 3e6 and figures["start_python"]["memory"] < 20e6
+    assert "start to the first answer, C" in good("bench", folder, "--steps", "100")

@@ -13,7 +13,7 @@ from onnx_cases import graph, node, weights
 
 import edgernn
 from edgernn.errors import UnsupportedModel
-from edgernn.importer import read
+from edgernn.importer import analyse, read
 from edgernn.stream import Stream
 
 Layer = tuple[str, int, int, int]  # how it is padded, kernel, dilation, groups
@@ -99,6 +99,15 @@ def refused(*nodes: object, **constants: object) -> str:
     with pytest.raises(UnsupportedModel) as caught:
         read(graph([*nodes, *tail], {"x": (1, CHANNELS, "T")}, ["Y"], held).SerializeToString())  # type: ignore[list-item]
     return str(caught.value)
+
+
+@pytest.mark.parametrize(("stride", "noted"), [(1, False), (3, True)])
+def test_padding_that_follows_from_the_length_is_noted(stride: int, noted: bool) -> None:
+    held = {**weights("GRU", CHANNELS, 3), "w": np.ones((CHANNELS, CHANNELS, 4), np.float32)}
+    nodes = [node("Conv", "x w", "c", auto_pad="SAME_UPPER", strides=[stride])]
+    nodes += [node("Transpose", "c", "turned", perm=[2, 0, 1]), node("GRU", "turned W R B", "Y", hidden_size=3)]
+    report = analyse(graph(nodes, {"x": (1, CHANNELS, "T")}, ["Y"], held).SerializeToString())
+    assert report.model is not None and any("a multiple of hop" in note for note in report.notes) == noted
 
 
 def test_the_end_of_a_padded_sequence_is_no_last_step() -> None:

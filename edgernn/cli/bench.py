@@ -45,7 +45,7 @@ def command(model: Path, steps: int, rate: float | None, against: Path | None, a
     import edgernn
     from edgernn.cli import console
 
-    if model.is_dir():
+    if (model / "edgernn_device.py").is_file():
         from edgernn.cli.built import show
 
         show(model, steps, as_json)

@@ -46,7 +46,7 @@ def command(
 
     loaded = edgernn.load(model)
     with console.working(f"building for {target.name}"):
-        manifest = build(loaded, model.stem, target, output)
+        manifest = build(loaded, model.stem, target, output, edgernn.__version__)
     sizes = {file: (output / file).stat().st_size for file in manifest["files"]}
     if as_json:
         console.print_json(manifest | {"bytes": sizes})

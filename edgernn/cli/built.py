@@ -39,8 +39,7 @@ def show(folder: Path, steps: int, as_json: bool) -> None:
 def device(folder: Path) -> Any:
     """The folder's edgernn_device.py as a module, and a stream of it; its errors as ours."""
     found = util.spec_from_file_location("edgernn_device", folder / "edgernn_device.py")
-    if found is None or found.loader is None or not (folder / "edgernn_device.py").is_file():
-        raise EdgernnError(f"{folder} is no folder that edgernn built: it has no edgernn_device.py")
+    assert found is not None and found.loader is not None
     module = util.module_from_spec(found)
     found.loader.exec_module(module)
     try:

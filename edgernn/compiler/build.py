@@ -140,7 +140,7 @@ def compile_library(
     return whole, generator
 
 
-def build(output: str, machine: Machine, kernels: Collection[str] = (), prefix: str = "edgernn") -> None:
+def build(output: str, machine: Machine | None = None, kernels: Collection[str] = (), prefix: str = "edgernn") -> None:
     """Write the object to `output`, printing a line for each step."""
     module, generator = compile_library(lambda name: print(name, flush=True), machine, kernels)
     for name in EXTERNAL:

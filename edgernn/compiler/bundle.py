@@ -11,8 +11,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import edgernn
 from edgernn.compiler import linker, sources
+from edgernn.compiler.sources import Job
 from edgernn.compiler.targets import Target
 from edgernn.errors import BadInput
 from edgernn.kernels.contract import Opcode
@@ -25,23 +25,23 @@ FORMAT = 1
 MANIFEST = "manifest.json"
 
 
-def build(model: Model, name: str, target: Target, output: Path) -> dict[str, Any]:
-    """Build into a new folder (or over one that was built before); the manifest.
+def build(model: Model, name: str, target: Target, output: Path, version: str) -> dict[str, Any]:
+    """Build into a new folder (or over one that was built before); the manifest. version: of edgernn.
 
     Raises BadInput where `output` is something else, BackendUnavailable where compiler or linker is missing or fails.
     """
     linker.check()
     if output.exists() and not (output / MANIFEST).is_file() and not (output.is_dir() and not any(output.iterdir())):
         raise BadInput(f"{output} is there and was not built by edgernn; name a folder that is new")
-    name = sources.identifier(name, "model")
     plan = make_plan(model, CpuBackend(target.kernels))
+    job = Job(model, plan, sources.identifier(name, "model"), target, version)
     output.absolute().parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{output.name}-", dir=output.absolute().parent) as temporary:
         work, made = Path(temporary) / "work", Path(temporary) / "made"
         work.mkdir()
         made.mkdir()
-        compile_kernels(target, kernels_of(plan), name, work)
-        manifest = assemble(model, plan, name, target, work, made)
+        compile_kernels(target, kernels_of(plan), job.name, work)
+        manifest = assemble(job, work, made)
         if output.exists():
             output.rename(Path(temporary) / "old")
         made.rename(output)
@@ -67,9 +67,10 @@ def compile_kernels(target: Target, kernels: Collection[str], name: str, folder:
     run_compiler(isa, folder / "kernels.o", [f"{key}={value}" for key, value in options.items()])
 
 
-def assemble(model: Model, plan: Plan, name: str, target: Target, work: Path, made: Path) -> dict[str, Any]:
+def assemble(job: Job, work: Path, made: Path) -> dict[str, Any]:
     """From kernels.o in `work` to all files in `made`."""
-    values = {**sources.values(model, plan, name, target), "ZIG": linker.zig_target(target, "musl")[1]}
+    name, target, plan = job.name, job.target, job.plan
+    values = {**sources.values(job), "ZIG": linker.zig_target(target, "musl")[1]}
     constants = {
         "weights": plan.weights,
         "initial": plan.initial,
@@ -91,28 +92,29 @@ def assemble(model: Model, plan: Plan, name: str, target: Target, work: Path, ma
     for file in ("main.c", "Makefile"):
         (made / file).write_text(sources.filled(file, values))
     shutil.copyfile(sources.TEMPLATES / "edgernn_device.py", made / "edgernn_device.py")
-    manifest = describe(model, plan, name, target) | {"library": library, "files": hashes(made)}
+    manifest = describe(job) | {"library": library, "files": hashes(made)}
     (made / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n")
     return manifest
 
 
-def describe(model: Model, plan: Plan, name: str, target: Target) -> dict[str, Any]:
+def describe(job: Job) -> dict[str, Any]:
     """What the loader must know, and what a person may want to."""
+    plan, target = job.plan, job.target
     ports = {
         side: [{k: v for k, v in asdict(port).items() if k != "value"} for port in given]
         for side, given in (("inputs", plan.inputs), ("outputs", plan.outputs))
     }
     return {
         "format": FORMAT,
-        "edgernn": edgernn.__version__,
-        "name": name,
+        "edgernn": job.version,
+        "name": job.name,
         "target": target.name,
         "architecture": target.architecture,
         "processor": target.cpu or target.kernels.cpu,
         "instruction_set": target.isa,
         "needs": list(target.needs),
-        "model": model.hash,
-        "stamp": sources.stamp(model, name, target),
+        "model": job.model.hash,
+        "stamp": job.stamp,
         "size": sources.instance_size(plan),
         "state_size": sources.state_size(plan),
         "hop": plan.hop,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-import edgernn
 from edgernn.compiler.targets import Target
 from edgernn.kernels import contract as c
 from edgernn.layers.model import Model, Port
@@ -23,6 +23,22 @@ TAKEN = {  # words of C, and what our own functions call things
 # fmt: on
 CONTROL = ("PROGRAM", "WEIGHTS", "ARENA", "FRAMES", "INPUTS", "ANSWER", "PORTS", "PORT_WORDS")
 PORT = ("ADDRESS", "STRIDE", "SIZE", "TOKENS", "LOW", "HIGH")
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """What is built."""
+
+    model: Model
+    plan: Plan
+    name: str  # of the functions and files
+    target: Target
+    version: str  # of edgernn
+
+    @property
+    def stamp(self) -> str:
+        """What the library says of itself."""
+        return f"edgernn {self.version}, {self.name} {self.model.hash[:16]}, {self.target.name}"
 
 
 def identifier(text: str, otherwise: str) -> str:
@@ -71,17 +87,12 @@ def instance_size(plan: Plan) -> int:
     return -(-(8 * words + plan.arena_bytes + 4 * c.ALIGNMENT) // c.ALIGNMENT) * c.ALIGNMENT
 
 
-def stamp(model: Model, name: str, target: Target) -> str:
-    """What a library says of itself."""
-    return f"edgernn {edgernn.__version__}, {name} {model.hash[:16]}, {target.name}"
-
-
-def values(model: Model, plan: Plan, name: str, target: Target) -> dict[str, str]:
+def values(job: Job) -> dict[str, str]:
     """What the templates leave open."""
+    plan, name = job.plan, job.name
     ins, outs = parameters(plan.inputs, "input"), parameters(plan.outputs, "output")
     outs = [out if out not in ins else f"output{n}" for n, out in enumerate(outs)]
     kinds = ["int64_t" if port.dtype == "int64" else "float" for port in plan.inputs]
-    words = [f"{word} = {getattr(c, word)}" for word in (*CONTROL, *PORT)]
     ports = (*plan.inputs, *plan.outputs)
     slots = [f"{{{slot.offset}, {slot.initial.size}}}" for slot in plan.states] or ["{0, 0}"]
     sizes = dict(zip([*ins, *outs], (port.size for port in ports), strict=True))
@@ -92,10 +103,10 @@ def values(model: Model, plan: Plan, name: str, target: Target) -> dict[str, str
     return {
         "NAME": name,
         "UPPER": name.upper(),
-        "VERSION": edgernn.__version__,
-        "TARGET": f"{target.name} ({target.what})",
-        "STAMP": stamp(model, name, target),
-        "WORDS": ", ".join(words),
+        "VERSION": job.version,
+        "TARGET": f"{job.target.name} ({job.target.what})",
+        "STAMP": job.stamp,
+        "WORDS": ", ".join(f"{word} = {getattr(c, word)}" for word in (*CONTROL, *PORT)),
         "INPUTS": str(len(ins)),
         "OUTPUTS": str(len(outs)),
         "STATES": str(len(plan.initial)),
@@ -104,7 +115,7 @@ def values(model: Model, plan: Plan, name: str, target: Target) -> dict[str, str
         "LONGEST": str(max(plan.hop, plan.window)),
         "PORTS": ", ".join(f"{{{p.size}, {int(p.dtype == 'int64')}, {p.low}, {p.high}}}" for p in ports),
         "SLOTS": ", ".join(slots),
-        "HASH": ", ".join(str(byte) for byte in bytes.fromhex(model.hash)),
+        "HASH": ", ".join(str(byte) for byte in bytes.fromhex(job.model.hash)),
         "ARENA": str(plan.arena_bytes + c.ALIGNMENT),
         "PARAMETERS": ", ".join(declared),
         "ARGUMENTS": ", ".join([*ins, *outs]),

@@ -32,6 +32,7 @@ from edgernn.layers.rhythm import FOREVER, WINDOW, aligned, remembered
 from edgernn.layers.rules import RULES, Value
 from edgernn.layers.take import Take
 
+AGAIN = "export the model again, after checking its training"
 MOVES = (Reshape, Take)  # layers that a sequence may pass while it is ahead by the zeros before its first step
 MOST_NUMBERS = 1 << 24  # in all values of a frame, constants too
 LONGEST = 400  # characters about one node: an attribute may be a long list
@@ -178,7 +179,7 @@ class Build:
             inputs = aligned(self, inputs)
         layer = self._once.of(layer)  # an unrolled graph holds the same weights for every step
         if what := self._once.endless(layer):
-            self.refuse(f"{what} NaN or infinity", "export the model again, after checking its training")
+            self.refuse(f"{what} NaN or infinity", AGAIN)
         named = [self._placed(x) for x in inputs]
         shapes = layer.shapes(*(x.shape for x in named))
         if not all(self.has_room(shape) for shape in shapes):
@@ -222,9 +223,7 @@ class Build:
             self.refuse("computes with the number of steps", f"a stream has no length: export without it, or {WINDOW}")
         values = self._once(np.ascontiguousarray(x.const, np.float32))
         if not np.isfinite(values).all():
-            self.refuse(
-                "reads a constant that holds NaN or infinity", "export the model again, after checking its training"
-            )
+            self.refuse("reads a constant that holds NaN or infinity", AGAIN)
         if id(values) not in self._constants:
             name = self.unique(x.name)
             if not self.has_room(values.shape):
@@ -244,8 +243,7 @@ class Build:
         if self._clock is None:
             self._clock = self.carry(np.zeros(1, np.float32))
             (later,) = self.add(Map("affine", 1.0, 1.0), self._clock)
-            (kept,) = self.add(Map("clip", 0.0, FOREVER), later)
-            self.close(self._clock, kept)
+            self.close(self._clock, self.add(Map("clip", 0.0, FOREVER), later)[0])
         return self._clock
 
     def widen(self, factor: int) -> NoReturn:
@@ -255,7 +253,7 @@ class Build:
     def carry(self, initial: Array) -> Value:
         """A new state; see `layers.rules.Importing`."""
         if not np.isfinite(initial).all():
-            self.refuse("starts from NaN or infinity", "export the model again, after checking its training")
+            self.refuse("starts from NaN or infinity", AGAIN)
         name = self.unique(f"{self.operator.name}.state")
         self.states.append(State(name, "", initial))
         return Value(name, initial.shape)
@@ -287,6 +285,10 @@ class Build:
             self.refuse("picks by a number that is computed at run time", "feed the token itself as an input")
         self.tokens[root] = min(vocabulary, self.tokens.get(root, vocabulary))
         return replace(x, name=root, shape=(self.window,), time=None)
+
+    def note(self, text: str) -> None:
+        """Note it once; see `layers.rules.Importing`."""
+        self.notes += [text] if text not in self.notes else []
 
     def taint(self, x: Value, what: str, remedy: str = "") -> None:
         """x cannot be had, should anybody need it; see `layers.rules.Importing`."""

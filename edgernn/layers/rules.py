@@ -106,6 +106,9 @@ class Importing(Protocol):
     def token(self, x: Value, vocabulary: int) -> Value:
         """The integer that an input port takes, where x is nothing else; refused otherwise."""
 
+    def note(self, text: str) -> None:
+        """Something that stops nothing but should be known."""
+
     def taint(self, x: Value, what: str, remedy: str = "") -> None:
         """Give up on every output that needs x, and on nothing else."""
 

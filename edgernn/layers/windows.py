@@ -15,6 +15,10 @@ from edgernn.layers.base import Array, Shape
 from edgernn.layers.rules import Importing, Value
 
 LARGEST = 1 << 25  # indices
+ROUND = (
+    "auto_pad=SAME_... with a stride over time pads by the length of the sequence: the answers are those of sequences "
+    "whose length is a multiple of hop"
+)
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,8 @@ def window(
         g.refuse(f"kernel {list(kernel)}, strides {list(steps)}, dilations {list(gaps)} for {rank} spatial axes")
     if auto_pad in ("SAME_UPPER", "SAME_LOWER"):
         sizes = full_shape(g, x)[2:]
+        if x.time is not None and x.time > 1 and steps[x.time - 2] > 1 and not isinstance(x.length, int):
+            g.note(ROUND)
         sides = [_same(*numbers, auto_pad) for numbers in zip(sizes, kernel, steps, gaps, strict=True)]
     elif auto_pad in ("NOTSET", "VALID"):
         flat = list(pads or ()) if auto_pad == "NOTSET" else []

@@ -1,0 +1,127 @@
+"""The small networks on log-mels that `train_kws.py` and `train_vad_gru.py` train: layers, export, and how they learn.
+
+In: features (T, B, BANDS) with labels. Out: modules and ONNX files. Imports torch.
+"""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+BANDS = 40
+State = Tensor
+
+
+class Gru(nn.Module):
+    """One GRU and a linear layer: an answer for every frame."""
+
+    hop = 1
+
+    def __init__(self, hidden: int, outputs: int) -> None:
+        """Lay out the layers."""
+        super().__init__()
+        self.gru = nn.GRU(BANDS, hidden)
+        self.head = nn.Linear(hidden, outputs)
+
+    def score(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """Frames (T, B, BANDS) to scores (T, B, outputs), from and to a state (1, B, hidden)."""
+        h, state = self.gru(x, state)
+        return self.head(h), state
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Frames (T, 1, BANDS) to scores (T, 1, outputs)."""
+        return self.score(x, x.new_zeros(1, x.shape[1], self.gru.hidden_size))[0]
+
+
+class Crnn(nn.Module):
+    """A causal convolution over time that answers every `hop` frames, a GRU, a linear layer."""
+
+    def __init__(self, channels: int, kernel: int, hop: int, hidden: int, outputs: int) -> None:
+        """Lay out the layers."""
+        super().__init__()
+        self.hop = hop
+        self.conv = nn.Conv1d(BANDS, channels, kernel, stride=hop)
+        self.gru = nn.GRU(channels, hidden)
+        self.head = nn.Linear(hidden, outputs)
+
+    def score(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """Frames (T, B, BANDS) to scores (T / hop, B, outputs), from and to a state; the past before x counts as 0."""
+        past = self.conv.kernel_size[0] - self.hop
+        z = torch.relu(self.conv(nn.functional.pad(x.permute(1, 2, 0), (past, 0))))  # (B, channels, T / hop)
+        h, state = self.gru(z.permute(2, 0, 1), state)
+        return self.head(h), state
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Frames (T, 1, BANDS) to scores (T / hop, 1, outputs)."""
+        return self.score(x, x.new_zeros(1, x.shape[1], self.gru.hidden_size))[0]
+
+
+@dataclass(frozen=True)
+class Course:
+    """How long and how hard to train."""
+
+    epochs: int
+    batch: int = 64
+    peak_rate: float = 6e-3
+    chunk: int = 500  # frames between two steps; the state passes on
+
+
+def varied(x: Tensor, floor: float) -> Tensor:
+    """Scenes (T, B, BANDS) with another gain, tone and vocal tract each, some bands and moments missing."""
+    count = x.shape[1]
+    place = torch.arange(BANDS) * (1 + 0.07 * torch.randn(count, 1).clamp(-2, 2)) + 0.5 * torch.randn(count, 1)
+    place = place.clamp(0, BANDS - 1.001)  # (B, BANDS): between which bands of x each new band is read
+    low = place.long()
+    part = place - low
+    index = low[None].expand(len(x), -1, -1)
+    x = x.gather(2, index) * (1 - part) + x.gather(2, index + 1) * part
+    tone = nn.functional.interpolate(torch.randn(count, 1, 5) * 1.0, BANDS, mode="linear", align_corners=True)[:, 0]
+    x = x + tone + 1.5 * torch.randn(count, 1)
+    starts = torch.randint(0, BANDS, (count, 1))
+    bands = torch.arange(BANDS)
+    missing = (bands >= starts) & (bands < starts + torch.randint(0, 7, (count, 1)))
+    x = torch.where(missing, x.mean(dim=(0, 2), keepdim=True)[0], x)
+    return x.clamp(min=floor)
+
+
+def fit(model: nn.Module, x: Tensor, loss: Callable[[Tensor, Tensor], Tensor], course: Course, floor: float) -> None:
+    """Train on scenes `x` (T, scenes, BANDS); loss(scores, scene numbers and frames) says how wrong the scores are.
+
+    Half of the scenes start in the state that another one ended in, so that the model stays right in long streams.
+    """
+    batches = x.shape[1] // course.batch
+    chunks = -(-len(x) // course.chunk)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=course.peak_rate, weight_decay=1e-2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, course.peak_rate, total_steps=course.epochs * batches * chunks, pct_start=0.15
+    )
+    state = torch.zeros(1, course.batch, model.gru.hidden_size)
+    for epoch in range(course.epochs):
+        losses = []
+        for scenes in torch.randperm(x.shape[1])[: batches * course.batch].split(course.batch):
+            state = state * (torch.rand(1, course.batch, 1) < 0.5)
+            z = varied(x[:, scenes].float(), floor)
+            for first in range(0, len(x), course.chunk):
+                scores, state = model.score(z[first : first + course.chunk], state.detach())
+                error = loss(scores, (scenes, slice(first, first + course.chunk)))
+                optimiser.zero_grad()
+                error.backward()
+                nn.utils.clip_grad_norm_(model.parameters(), 1)
+                optimiser.step()
+                schedule.step()
+                losses.append(error.item())
+        print(f"epoch {epoch}: loss {sum(losses) / len(losses):.4f}", flush=True)
+
+
+def export(model: nn.Module, path: Path) -> None:
+    """Write the ONNX file, with a free number of frames."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            model.eval(), (torch.zeros(12, 1, BANDS),), str(path), dynamo=False, opset_version=17,
+            input_names=["x"], output_names=["y"], dynamic_axes={"x": {0: "time"}, "y": {0: "time"}},
+        )  # fmt: skip

@@ -10,12 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from vad_sound import RATE, Sound, resample
+from vad_sound import RATE, Sound, resample, words
 
-ACCENTS = "en-us en-gb en-gb-scotland en-gb-x-rp en-gb-x-gbclan en-gb-x-gbcwmd en-029 en-us-nyc en-us".split()
+ACCENTS = words(
+    """
+    en-us en-gb en-gb-scotland en-gb-x-rp en-gb-x-gbclan en-gb-x-gbcwmd en-029 en-us-nyc en-us
+    """
+)
 OWN = "own"  # the voice variant that is written anew for every voice of our own
 WORD, END_OF_LIST = 1, 0  # espeak_EVENT_TYPE in speak_lib.h
-RATE_, PITCH, RANGE, WORD_GAP = 1, 3, 4, 7  # espeak_PARAMETER
+SPEED, PITCH, RANGE, WORD_GAP = 1, 3, 4, 7  # espeak_PARAMETER
 SYNCHRONOUS, UTF8 = 2, 1
 HOP = 160  # samples: the step in which word ends are looked for
 
@@ -115,9 +119,15 @@ class Espeak:
             self._own.write_text(own_voice(rng))
         voice = f"{rng.choice(ACCENTS)}+{variant}"
         self.library.espeak_SetVoiceByName(voice.encode())
-        settings = {RATE_: rng.integers(100, 260), PITCH: rng.integers(5, 95), RANGE: rng.integers(10, 100)}
+        settings = {SPEED: rng.integers(100, 260), PITCH: rng.integers(5, 95), RANGE: rng.integers(10, 100)}
         for parameter, value in {**settings, WORD_GAP: rng.choice([0, 0, 0, 1, 3, 10])}.items():
             self.library.espeak_SetParameter(parameter, int(value), 0)
+
+    def plain_voice(self) -> None:
+        """Choose American English as espeak-ng says it by itself, with pauses between words."""
+        self.library.espeak_SetVoiceByName(b"en-us")
+        for parameter, value in {SPEED: 150, PITCH: 50, RANGE: 50, WORD_GAP: 10}.items():
+            self.library.espeak_SetParameter(parameter, value, 0)
 
     def speak(self, words: Sequence[str]) -> Utterance:
         """Say `words`, each a plain word that may end in a comma."""

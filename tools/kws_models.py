@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 BANDS = 40
 State = Tensor
+Loss = Callable[[Tensor, tuple[Tensor, slice]], Tensor]
 
 
 class Gru(nn.Module):
@@ -64,22 +65,22 @@ class Course:
     """How long and how hard to train."""
 
     epochs: int
-    batch: int = 64
-    peak_rate: float = 6e-3
-    chunk: int = 500  # frames between two steps; the state passes on
+    batch: int = 48
+    peak_rate: float = 5e-3
+    chunk: int = 250  # frames between two steps; the state passes on
 
 
 def varied(x: Tensor, floor: float) -> Tensor:
     """Scenes (T, B, BANDS) with another gain, tone and vocal tract each, some bands and moments missing."""
     count = x.shape[1]
-    place = torch.arange(BANDS) * (1 + 0.07 * torch.randn(count, 1).clamp(-2, 2)) + 0.5 * torch.randn(count, 1)
+    place = torch.arange(BANDS) * (1 + 0.05 * torch.randn(count, 1).clamp(-2, 2)) + 0.4 * torch.randn(count, 1)
     place = place.clamp(0, BANDS - 1.001)  # (B, BANDS): between which bands of x each new band is read
     low = place.long()
     part = place - low
     index = low[None].expand(len(x), -1, -1)
     x = x.gather(2, index) * (1 - part) + x.gather(2, index + 1) * part
-    tone = nn.functional.interpolate(torch.randn(count, 1, 5) * 1.0, BANDS, mode="linear", align_corners=True)[:, 0]
-    x = x + tone + 1.5 * torch.randn(count, 1)
+    tone = nn.functional.interpolate(0.6 * torch.randn(count, 1, 5), BANDS, mode="linear", align_corners=True)[:, 0]
+    x = x + tone + 1.0 * torch.randn(count, 1)
     starts = torch.randint(0, BANDS, (count, 1))
     bands = torch.arange(BANDS)
     missing = (bands >= starts) & (bands < starts + torch.randint(0, 7, (count, 1)))
@@ -87,8 +88,8 @@ def varied(x: Tensor, floor: float) -> Tensor:
     return x.clamp(min=floor)
 
 
-def fit(model: nn.Module, x: Tensor, loss: Callable[[Tensor, Tensor], Tensor], course: Course, floor: float) -> None:
-    """Train on scenes `x` (T, scenes, BANDS); loss(scores, scene numbers and frames) says how wrong the scores are.
+def fit(model: nn.Module, x: Tensor, loss: Loss, course: Course, floor: float) -> None:
+    """Train on scenes `x` (T, scenes, BANDS); loss(scores, (scenes, frames)) says how wrong the scores are.
 
     Half of the scenes start in the state that another one ended in, so that the model stays right in long streams.
     """

@@ -14,33 +14,35 @@ import vad_sound as vs
 from espeak import Espeak, Utterance
 from numpy.typing import NDArray
 
-DIGITS = "zero one two three four five six seven eight nine".split()
+DIGITS = vs.words("zero one two three four five six seven eight nine")
 LABELS = [*DIGITS, "unknown", "silence"]
 UNKNOWN, SILENCE = 10, 11
-HOMOPHONES = set("to too won for fore ate".split())  # neither learnt as digits nor as other words
+HOMOPHONES = {"to", "too", "won", "for", "fore", "ate"}  # neither learnt as digits nor as other words
 FRAME, HOP = 400, 160  # samples: of the front end whose frames are labelled
 SECONDS = 10
 
-NEAR_WORDS = """
-    hero xerox zeal zip narrow arrow ear euro sierra cheerio near mirror row
-    on once wonder run fun sun wand want swan woman when win wind went want once warn worn was what wall ton done none
-    do tooth who true new chew tune tool through you shoe tour toe tea tall day do due into today tuesday twenty twelve
-    tree free the thread theory street thee see sheep agree thirty thirteen thirsty degree sweet she tea key
-    floor fork force far fall fur more door pour form fort forty fourteen fourth fourths foe phone full forward before
-    fine fife hive dive life live fire file find fight strive fifteen fifty fifth alive arrive drive by buy
-    sick sticks fix sit mix sixth sixty sixteen stick kicks sex sex seeks socks success thick system is this
-    heaven eleven seventy seventeen seventh ever even several cousin oven seldom second savage sudden send them
-    late wait hate eat day eighth eighty eighteen gate great date state weight aid age ace at it a add hey stay make
-    mine line fine nice night nineteen ninety ninth sign wine time dine none noun niner knife mind kind now know in
-    ten hundred thousand million yes no up down left right stop go
-""".split()
+NEAR_WORDS = vs.words(
+    """
+    hero xerox zeal zip narrow arrow ear euro sierra cheerio near mirror row on once wonder run fun sun wand want
+    swan woman when win wind went want once warn worn was what wall ton done none do tooth who true new chew tune
+    tool through you shoe tour toe tea tall day do due into today tuesday twenty twelve tree free the thread
+    theory street thee see sheep agree thirty thirteen thirsty degree sweet she tea key floor fork force far fall
+    fur more door pour form fort forty fourteen fourth fourths foe phone full forward before fine fife hive dive
+    life live fire file find fight strive fifteen fifty fifth alive arrive drive by buy sick sticks fix sit mix
+    sixth sixty sixteen stick kicks sex sex seeks socks success thick system is this heaven eleven seventy
+    seventeen seventh ever even several cousin oven seldom second savage sudden send them late wait hate eat day
+    eighth eighty eighteen gate great date state weight aid age ace at it a add hey stay make mine line fine nice
+    night nineteen ninety ninth sign wine time dine none noun niner knife mind kind now know in ten hundred
+    thousand million yes no up down left right stop go
+    """
+)
 CARRIERS = """
     please say # now | the number is # | press # | channel # please | i want # of them | give me # more | number #
     turn on lamp # | room # | it was # then | say # again | maybe # | # please | # it is | dial # | take # steps
     set timer # minutes | play song # | # and # | # or # | from # until # | # # | # # # | # # # # | # # # # #
     # times # is # | # plus # | no, # | yes, # | okay, # | about # hours ago
 """.replace("\n", "|").split("|")
-BOOKS = ["computers", "definitions", "people", "cookie", "work", "politics"]  # of fortunes; tests read others
+BOOKS = vs.words("computers definitions people cookie work politics")  # of fortunes; tests read others
 
 
 def sentences(books: Sequence[str]) -> list[list[str]]:

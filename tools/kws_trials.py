@@ -6,9 +6,11 @@ In: clips of `kws_voices`. Out: streams at 16 kHz with what is to be found where
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 import vad_sound as vs
+from numpy.typing import NDArray
 
 LEAD, TAIL = 0.8, 0.9  # seconds around a clip; an answer counts until the end of its tail
 SNRS = [40, 30, 25, 20, 15, 10, 7, 5]  # dB, of active speech to noise
@@ -29,25 +31,26 @@ class Condition:
 
 
 @dataclass(frozen=True)
-class Trial:
-    """What is said between two times (seconds) of a stream."""
-
-    label: str
-    start: float
-    stop: float
-
-
-@dataclass(frozen=True)
 class Stream:
-    """Sound in pieces, to be fed one after the other, and the trials in it."""
+    """One long sound, and what is said in it between which seconds."""
 
-    pieces: tuple[vs.Sound, ...]
-    trials: tuple[Trial, ...]
+    KEYS: ClassVar = ("sound", "labels", "starts", "stops")
 
-    @property
-    def seconds(self) -> float:
-        """How long it is."""
-        return sum(map(len, self.pieces)) / vs.RATE
+    sound: NDArray[np.int16]
+    labels: NDArray[np.str_]  # (trials,)
+    starts: NDArray[np.float64]
+    stops: NDArray[np.float64]
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """What it is made of, by name."""
+        return {key: getattr(self, key) for key in self.KEYS}
+
+
+def joined(pieces: Sequence[vs.Sound], labels: Sequence[str]) -> Stream:
+    """The pieces one after the other; where there are labels, one for each."""
+    sound = np.concatenate([np.round(piece * 32768).clip(-32768, 32767).astype(np.int16) for piece in pieces])
+    stops = np.cumsum([len(piece) for piece in pieces])[: len(labels)] / vs.RATE
+    return Stream(sound, np.array(labels, str), np.append(0, stops)[: len(labels)], stops)
 
 
 def conditions(cache: Path, count: int) -> list[Condition]:
@@ -80,18 +83,17 @@ def apply(rng: np.random.Generator, condition: Condition, clean: vs.Sound) -> vs
 
 
 def trials(clips: Iterable[tuple[str, vs.Sound]], under: Sequence[Condition]) -> Stream:
-    """Every clip under every condition; only (label, clip) pairs, so that a clip of a word to be rejected is one too."""
+    """Every clip, given with its label, under every condition."""
     rng = np.random.default_rng(12)
-    pieces, found, at = [], [], 0
+    pieces, labels = [], []
     for label, clip in clips:
         clip = clip * 10 ** (-vs.speech_level(clip) / 20)
-        clean = np.concatenate([np.zeros(int(LEAD * vs.RATE)), clip, np.zeros(int(TAIL * vs.RATE))])
-        clean = np.append(clean, np.zeros(-len(clean) % 1600))
+        lead = np.zeros(int(LEAD * vs.RATE) - len(clip) % 1600)  # whole tenths of a second
+        clean = np.concatenate([lead, clip, np.zeros(int(TAIL * vs.RATE))])
         for condition in under:
             pieces.append(apply(rng, condition, clean))
-            found.append(Trial(label, at / vs.RATE, (at + len(clean)) / vs.RATE))
-            at += len(clean)
-    return Stream(tuple(pieces), tuple(found))
+            labels.append(label)
+    return joined(pieces, labels)
 
 
 def reading(clips: Iterable[vs.Sound], under: Sequence[Condition]) -> Stream:
@@ -103,4 +105,4 @@ def reading(clips: Iterable[vs.Sound], under: Sequence[Condition]) -> Stream:
         clean = vs.lay_out(rng, clips[k : k + 20], (0.1, 0.8))
         clean = clean[: len(clean) // 1600 * 1600]
         pieces.append(apply(rng, under[k // 20 % len(under)], clean))
-    return Stream(tuple(pieces), ())
+    return joined(pieces, [])

@@ -6,7 +6,7 @@ May import: errors, layers, NumPy; soundfile where it is used.
 
 from __future__ import annotations
 
+from edgernn.pipelines.frames import read_frames
 from edgernn.pipelines.ports import Frames
-from edgernn.pipelines.sources import read_frames
 
 __all__ = ["Frames", "read_frames"]

@@ -44,6 +44,7 @@ ROOMS: dict[str, tuple[int, set[str]]] = {
 # Methods of Model that open a door upwards, imported when they are called.
 DOORS = {
     ("edgernn.layers.model", "edgernn.modelfile"),
+    ("edgernn.layers.model", "edgernn.pipelines"),
     ("edgernn.layers.model", "edgernn.stream"),
 }
 

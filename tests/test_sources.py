@@ -190,7 +190,9 @@ def test_late_rows_are_used_and_counted() -> None:
     found, tally = timed(5, 5.1, 5.2, 5.15, 5.3, 5.4)
     assert found == [(6, 0)] and (tally.lost, tally.late) == (0, 1)
     found, tally = timed(3600, 3600.1, 0, 0.1, 0.2)  # a clock that is set back
-    assert found == [(5, 0)] and (tally.lost, tally.late) == (0, 1)
+    assert found == [(5, 0)] and (tally.lost, tally.late, tally.jumps) == (0, 0, 1)
+    found, tally = timed(0, 0.1, 1.7e9, 1.7e9 + 0.1, 1.7e9 + 0.4)  # one that is set at last
+    assert found == [(4, 0), (1, 0.2)] and (tally.lost, tally.late, tally.jumps) == (2, 0, 1)
 
 
 @given(st.lists(st.integers(0, 40), max_size=30), st.booleans())

@@ -15,8 +15,8 @@ The policy, for every source:
 - **Lines that hold no row** (a missing field, text, a number that is not finite) are refused and counted; a gap of one
   row stands for each.
 - **Times.** Rows are used in the order of their arrival. Where they bear times, these tell what is missing between
-  rows; a row of an earlier time than the last is counted as late and used all the same, so that a clock that is set
-  back loses nothing.
+  rows. A row of an earlier time is counted as late, a clock that was set (back by over a second, ahead by months) as a
+  jump; either row is used all the same, without a gap.
 - **Another rate** is resampled as it comes, sound of several channels is mixed to one, and both are said.
 
 Each event is said when it happens; where they come thick, the next line says how many went before.

@@ -16,7 +16,7 @@ from edgernn.pipelines.sources.tally import Tally
 from edgernn.pipelines.text import Parser
 
 LONGEST = 1 << 20  # bytes of a line
-SET_BACK = 1.0  # seconds: what is late by more tells that the clock was set back
+SET_BACK, SET_AHEAD = 1.0, 1e7  # seconds: a step of more tells that the clock was set
 SLACK = 0.75  # of a row: what is later than expected by more tells that a row is missing
 
 
@@ -170,7 +170,7 @@ class RowClock:
     """What is missing between rows, by the rows that were refused and by the times that the rows bear.
 
     Several rows may bear the same time (a clock that counts in seconds): they are taken to follow at the rate. A row
-    whose time is before that of the last one is late, which is counted; it is used in the order of its arrival.
+    that is late is counted and used in the order of its arrival; so is one whose clock was set.
     """
 
     def __init__(self, rate: float, where: str, tally: Tally):
@@ -184,19 +184,24 @@ class RowClock:
         """A row is used that bears this time: work out `gap`."""
         rows, self.missing = self.missing, 0
         if when is not None and self._last is not None:
-            if when < self._last:
-                self._back(self._last - when)
+            step = when - self._last
+            if not -SET_BACK <= step <= SET_AHEAD:
+                self._tally.count(
+                    "jumps", 1, f"{self._where}: its clock was set from {self._last:.3f} to {when:.3f}"
+                )
+                self._last = None
+            elif step < 0:
+                self._tally.count("late", 1, f"{self._where}: a row of {-step:.3g} s before one that came earlier")
             else:
-                late = math.ceil((when - self._last) * self._rate - self._rows - SLACK)  # rows
-                if late > rows:
-                    self._tally.count("lost", late - rows, f"{self._where}: {late} rows are missing by their time")
-                    rows = late
+                rows = self._by_time(step, rows)
         self.gap = rows / self._rate
         if when is not None and (self._last is None or when > self._last):
             self._last, self._rows = when, 0
         self._rows += 1
 
-    def _back(self, seconds: float) -> None:
-        self._tally.count("late", 1, f"{self._where}: a row of {seconds:.3g} s before the one that came before it")
-        if seconds > SET_BACK:
-            self._last = None
+    def _by_time(self, step: float, refused: int) -> int:
+        """How many rows are missing, of which so many were refused."""
+        rows = math.ceil(step * self._rate - self._rows - SLACK)
+        if rows > refused:
+            self._tally.count("lost", rows - refused, f"{self._where}: {rows} rows are missing by their time")
+        return max(rows, refused)

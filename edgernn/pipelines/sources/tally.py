@@ -24,6 +24,7 @@ class Tally:
         self.lost = 0  # samples or rows that were dropped, or that are missing by the source's own clock
         self.refused = 0  # lines that hold no row
         self.late = 0  # rows whose time is before that of an earlier one; they are used all the same
+        self.jumps = 0  # times that the source's clock was set, back or far ahead
         self.breaks = 0  # times that the source went away
         self.away = 0.0  # seconds for which it was away
         self._say, self._lock = say, Lock()
@@ -47,10 +48,16 @@ class Tally:
 
     def counts(self) -> dict[str, float]:
         """Every count by its name."""
-        return {name: getattr(self, name) for name in ("lost", "refused", "late", "breaks", "away")}
+        return {name: getattr(self, name) for name in ("lost", "refused", "late", "jumps", "breaks", "away")}
 
     def __str__(self) -> str:
-        parts = [f"{self.lost:,} samples lost", f"{self.refused:,} lines refused", f"{self.late:,} rows late"]
-        breaks = f"{self.breaks} time{'s' if self.breaks > 1 else ''} away, {self.away:.1f} s in all"
-        told = [part for part in parts if not part.startswith("0 ")] + [breaks] * bool(self.breaks)
+        counts = [
+            (self.lost, "samples lost"),
+            (self.refused, "lines refused"),
+            (self.late, "rows late"),
+            (self.jumps, "times the clock was set"),
+        ]
+        told = [f"{count:,} {what}" for count, what in counts if count]
+        if self.breaks or self.away:
+            told.append(f"{self.breaks} times away, {self.away:.1f} s without data")
         return ", ".join(told) or "nothing lost"

@@ -32,7 +32,7 @@ class Decider:
 
     def __init__(self, deciding: Deciding, seconds_per_answer: float, delay: float = 0.0):
         d = self.deciding = deciding
-        self._seconds, self._delay = seconds_per_answer, delay
+        self.seconds, self._delay = seconds_per_answer, delay
         least, refractory = (math.ceil(t / seconds_per_answer - 1e-6) for t in (d.minimum_duration, d.refractory))
         timing = Timing(max(1, least), max(0, refractory), d.report == "end")
         self._tracks = [
@@ -128,7 +128,7 @@ class Decider:
         return np.sort(scores, axis=1)[:, -top, None]
 
     def _timed(self, found: Found) -> Decision:
-        first, end = (self._origin + k * self._seconds - self._delay for k in (found.first, found.end))
+        first, end = (self._origin + k * self.seconds - self._delay for k in (found.first, found.end))
         return Decision(found.label, found.score, round(max(0.0, first), 6), round(max(0.0, end), 6))
 
     def state(self) -> list[Array]:

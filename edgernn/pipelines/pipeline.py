@@ -29,23 +29,23 @@ class Pipeline:
         front = model.frontend
         if front is None:
             raise BadInput('the model has no front end: convert it with --features (kind "raw" for bare samples)')
-        self.model, self.rate = model, front.rate
+        self.model, self.frontend, self.rate = model, front, front.rate
         self._extractor, self._stream = Extractor(front), model.stream()
         self._anomaly = model.deciding is not None and model.deciding.kind == "anomaly"
         self._decider = self.decider(model.deciding) if model.deciding else None
-        self._nothing = np.empty((0, front.channels)) if front.kind == "imu" else np.empty(0)
+        self.nothing = np.empty((0, front.channels) if front.kind == "imu" else 0)  # no samples, in the right shape
         self.reset()
 
     def decider(self, deciding: Deciding) -> Decider:
         """A new decider on this model's answers, which need not be the model's own (see `judged`)."""
-        model, front = self.model, self._extractor.frontend
+        model, front = self.model, self.frontend
         first = front.first + (model.window - model.hop + self._anomaly) * front.seconds
         return Decider(deciding, model.hop * front.seconds, -first)
 
     @property
     def lag(self) -> float:
         """Seconds from the end of what an answer stands for to the sample that brings the answer."""
-        front = self._extractor.frontend
+        front = self.frontend
         return (front.span - front.hop_length) / 2 / front.rate + self.model.delay * front.seconds
 
     def reset(self) -> None:
@@ -58,7 +58,7 @@ class Pipeline:
         self._origin = origin
         self._early = self.model.delay // self.model.hop  # answers still to come that belong to nothing
         self._forecast = np.empty((0, self.model.outputs[0].size), np.float32)
-        self._last = self._nothing if self._nothing.ndim > 1 else np.zeros(1)  # what a short gap is filled with
+        self._last = self.nothing if self.nothing.ndim > 1 else np.zeros(1)  # what a short gap is filled with
         self._extractor.reset()
         self._stream.reset()
 
@@ -115,7 +115,7 @@ class Pipeline:
     def finish(self) -> list[Decision]:
         """The decisions that the end of the stream leads to. Then the pipeline is as new."""
         decider = self._deciding()
-        found = decider.feed(self.judged(self._nothing, end=True)) + decider.finish()
+        found = decider.feed(self.judged(self.nothing, end=True)) + decider.finish()
         self.reset()
         return found
 
@@ -158,7 +158,7 @@ class Pipeline:
         (origin, early), forecast, last, *parts = vectors
         self._origin, self._early = float(origin), int(early)
         self._forecast = forecast.astype(np.float32).reshape(-1, self.model.outputs[0].size)
-        self._last = last.reshape(-1, *self._nothing.shape[1:])
+        self._last = last.reshape(-1, *self.nothing.shape[1:])
         self._extractor.set_state(parts[:4])
         if self._decider:
             self._decider.set_state(parts[4:])
@@ -170,8 +170,7 @@ class Pipeline:
         return self._decider
 
     def _extracted(self, samples: Any, end: bool) -> Array:
-        front = self._extractor.frontend
-        frames = self._extractor.feed(samples)
+        front, frames = self.frontend, self._extractor.feed(samples)
         if front.kind == "imu" and np.size(samples):
             self._last = np.array(samples, np.float64).reshape(-1, front.channels)[-1:]
         return np.concatenate((frames, self._extractor.finish())) if end else frames

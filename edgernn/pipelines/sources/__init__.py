@@ -39,7 +39,7 @@ from edgernn.pipelines.sources.sockets import tcp, udp
 from edgernn.pipelines.sources.source import Block, Feed, Source
 from edgernn.pipelines.sources.tally import LOG, Say, Tally
 
-__all__ = ["GRAMMAR", "Block", "Source", "open_source"]
+__all__ = ["Block", "Source", "open_source"]
 
 Kind = Callable[[str, Wanted, Tally], AbstractContextManager[Feed]]
 
@@ -56,15 +56,6 @@ FILES: dict[str, Kind] = {
     ".csv": text_file,
     ".jsonl": text_file,
 }
-GRAMMAR = """\
-mic, mic:2, mic:USB           the default microphone, that of a number, that whose name holds a word
-sound.wav                     a sound file: wav, flac, ogg, mp3, aiff
-table.csv, rows.jsonl, x.npy  rows of numbers
--                             standard input
-udp://127.0.0.1:5005          the packets that arrive at an address of this machine
-tcp://HOST:PORT               what a server sends
-mqtt://HOST/TOPIC             messages of a topic; mqtt://USER:PASSWORD@HOST:PORT/TOPIC
-serial:/dev/ttyUSB0?baud=N    a serial line (115200 baud unless another is given)"""
 BLOCK, AHEAD = 0.01, 0.5  # seconds of a block: live, and of what can be read ahead
 
 
@@ -78,7 +69,11 @@ def open_source(
     realtime: bool = False,
     say: Say = LOG.warning,
 ) -> Source:
-    """The source of this name (see GRAMMAR), as blocks of `rate` samples or rows a second with so many `channels`.
+    """The source of this name, as blocks of `rate` samples or rows a second with so many `channels`.
+
+    mic, mic:NUMBER or mic:NAME; a file of sound (wav, flac, ogg, mp3, aiff) or of rows (csv, jsonl, npy); - (standard
+    input); udp://HOST:PORT (of this machine); tcp://HOST:PORT (of a server); mqtt://[USER:PASSWORD@]HOST[:PORT]/TOPIC;
+    serial:DEVICE[?baud=N].
 
     What comes as bytes (-, udp, tcp, mqtt, serial) is lines of CSV or JSON, or sound where `pcm` says how it is
     written: RATE[,CHANNELS[,int16 or float32]]. `follow` waits for more at the end of a table, `realtime` gives a file
@@ -108,4 +103,7 @@ def _kind(text: str) -> Kind:
         return standard_input
     if (suffix := Path(text).suffix.lower()) in FILES:
         return FILES[suffix]
-    raise BadInput(f"{text}: no such source; one of these expected:\n{GRAMMAR}")
+    raise BadInput(
+        f"{text}: no such source; mic[:DEVICE], a file ({', '.join(FILES)}), -, udp://HOST:PORT, tcp://HOST:PORT, "
+        "mqtt://HOST/TOPIC or serial:DEVICE expected"
+    )

@@ -14,7 +14,8 @@ from edgernn.pipelines.rows import Rows, differenced
 from edgernn.pipelines.running import Running
 from edgernn.pipelines.spectrum import Spectrum
 
-BLOCK = 256  # frames computed at a time, which bounds the memory that a whole file takes
+BLOCK = 32  # frames computed at a time: what a whole file takes stays in the cache
+LARGEST = float(np.finfo(np.float32).max)
 MIRRORS = {"symmetric": "symmetric", "reflect": "reflect", "zeros": "constant"}  # edges -> np.pad's mode
 
 
@@ -63,7 +64,8 @@ class Extractor:
         """
         given, held = self._checked(samples), self._held
         rows, last = differenced(given, held.last) if self.frontend.differences else (given, held.last)
-        held = held._replace(rest=np.concatenate((held.rest, rows)), received=held.received + len(given), last=last)
+        rest = np.concatenate((held.rest, rows))
+        held = Held(rest, held.start, held.frame, held.received + len(given), held.begun, last, held.running)
         if not held.begun:
             if held.received < self._needed:
                 self._held = held
@@ -131,26 +133,24 @@ class Extractor:
         """The frames that are complete, and what is held after them."""
         f, hop = self.frontend, self.frontend.hop_length
         first = held.frame * hop - held.start  # in rest
-        count = max(0, 1 + (len(held.rest) - first - f.span) // hop) if len(held.rest) >= first + f.span else 0
-        blocks = []
-        for at in range(0, count, BLOCK):
-            step = np.arange(at, min(at + BLOCK, count))
-            blocks.append(self._make(_cut(held.rest, first + int(step[0]) * hop, len(step), hop, f.span)))
-        made = np.concatenate(blocks) if blocks else np.empty((0, f.size))
+        count = max(0, 1 + (len(held.rest) - first - f.span) // hop)
+        blocks = [
+            self._make(_cut(held.rest, first + at * hop, min(BLOCK, count - at), hop, f.span))
+            for at in range(0, count, BLOCK)
+        ]
+        made = blocks[0] if len(blocks) == 1 else np.concatenate((np.empty((0, f.size)), *blocks))
         if f.mean or f.std:
             made = (made - self._mean) / self._std
         running = held.running
         if self._running:
             made, running = self._running.follow(made, running)
-        with np.errstate(over="ignore"):
-            narrow = made.astype(np.float32)
-        if not np.isfinite(narrow).all():
+        if count and not np.maximum.reduce(np.abs(made), axis=None) <= LARGEST:
             raise BadInput("samples that are too large: their features are beyond float32")
         frame = held.frame + count
         drop = min(max(0, frame * hop - held.start - 1), len(held.rest))  # one sample more is kept, to mirror it
-        return narrow, held._replace(
-            rest=held.rest[drop:].copy(), start=held.start + drop, frame=frame, running=running
-        )
+        rest = held.rest[drop:].copy()
+        after = Held(rest, held.start + drop, frame, held.received, held.begun, held.last, running)
+        return made.astype(np.float32), after
 
 
 def _cut(rest: Array, first: int, count: int, hop: int, span: int) -> Array:

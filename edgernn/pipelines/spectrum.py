@@ -22,25 +22,20 @@ class Spectrum:
     def __init__(self, frontend: FrontEnd):
         f = self.frontend = frontend
         pad = (f.span - f.frame_length) // 2
-        window = np.pad(window_of(f), (pad, f.span - f.frame_length - pad))
-        self._window = window  # (span,)
+        window = f.scale * np.pad(window_of(f), (pad, f.span - f.frame_length - pad))
+        self._now, self._before = window.copy(), f.preemphasis * window[1:]  # of a sample and of the one before it
+        self._now[0] *= 1 - f.preemphasis
         self._bins, self._weights, self._starts = mel_bank(f)
         self._dct = dct(f) if f.kind == "mfcc" else None  # (cepstra, bands)
 
     def __call__(self, frames: Array) -> Array:
         """(k, span) -> (k, size), float64. `frames` is left as it is."""
         f = self.frontend
-        x = frames * f.scale if f.scale != 1 else frames
-        if f.remove_dc_offset:
-            x = x - np.add.reduce(x, axis=1, keepdims=True) / f.span
-        energy = log_energy(x) if f.use_energy and f.raw_energy else None
+        x = frames - np.add.reduce(frames, axis=1, keepdims=True) / f.span if f.remove_dc_offset else frames
+        y = x * self._now
         if f.preemphasis:
-            before = np.concatenate((x[:, :1], x[:, :-1]), axis=1)
-            x = x - f.preemphasis * before
-        x = x * self._window
-        if f.use_energy and not f.raw_energy:
-            energy = log_energy(x)
-        spectrum = np.fft.rfft(x, f.n_fft)
+            y[:, 1:] -= x[:, :-1] * self._before
+        spectrum = np.fft.rfft(y, f.n_fft)
         power = spectrum.real**2 + spectrum.imag**2
         if f.power == 1:
             power = np.sqrt(power)
@@ -50,7 +45,9 @@ class Spectrum:
         made = self._logarithm(made)
         if self._dct is not None:
             made = np.add.reduce(made[:, None, :] * self._dct, axis=2)
-        return made if energy is None and not f.htk_compat else self._as_kaldi(made, energy)
+        if not f.use_energy:
+            return self._as_kaldi(made, None) if f.htk_compat else made
+        return self._as_kaldi(made, log_energy(x * f.scale if f.raw_energy else y))
 
     def _logarithm(self, sums: Array) -> Array:
         f = self.frontend
@@ -134,8 +131,6 @@ def mel_bank(f: FrontEnd) -> tuple[Array, Array, Array]:
             )
         if f.norm == "slaney":
             weight = weight * (2 / (hertz_of(f, right) - hertz_of(f, left)))
-        if kaldi and f.htk_compat and band == 0 and corners[0] != 0:
-            weight[0] = 0.0  # as HTK has it
         bins.append(chosen)
         weights.append(weight)
     starts = np.cumsum([0, *(len(part) for part in bins[:-1])])

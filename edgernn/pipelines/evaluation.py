@@ -70,14 +70,16 @@ class Evaluation:
             made.add(one.recording, decided(decider, one.judged), one.seconds, lag)
         return made
 
-    def curve(self, heard: list[Heard]) -> Iterable[Point]:
-        """Errors over thresholds, from low to high; the ratio of release to threshold stays."""
-        for threshold in self._thresholds(heard):
-            found = self.outcome(heard, at(self.deciding, threshold))
-            yield Point(threshold, found.false_accepts_an_hour, found.false_rejects / max(1, found.stretches))
+    def point(self, heard: list[Heard], threshold: float) -> Point:
+        """What comes of one threshold for all labels; the ratio of release to threshold stays."""
+        return _point(threshold, self.outcome(heard, at(self.deciding, threshold)))
 
-    def _thresholds(self, heard: list[Heard]) -> list[float]:
-        """As many above as below what scores often are: by how rare scores are, of anomalies around the threshold."""
+    def own_point(self, outcome: Outcome) -> Point:
+        """The outcome of the model's own settings as a point of the curve."""
+        return _point(self.deciding.threshold[0], outcome)
+
+    def thresholds(self, heard: list[Heard]) -> list[float]:
+        """POINTS thresholds for a curve: by how rare scores above them are; of anomalies, around the model's own."""
         d = self.deciding
         if d.kind == "anomaly":
             return [float(x) for x in np.geomspace(d.threshold[0] / 8, d.threshold[0] * 8, POINTS)]
@@ -85,6 +87,10 @@ class Evaluation:
         scores = activated(d.activation, np.concatenate([one.judged for one in heard]).astype(np.float64))[:, counted]
         rare = np.geomspace(0.5, 1 / max(2, scores.size), POINTS)
         return sorted({float(x) for x in np.quantile(scores, 1 - rare)})
+
+
+def _point(threshold: float, found: Outcome) -> Point:
+    return Point(threshold, found.false_accepts_an_hour, found.false_rejects / max(1, found.stretches))
 
 
 def decided(decider: Decider, judged: Array) -> list[Decision]:

@@ -79,7 +79,7 @@ def front_ends(draw: st.DrawFn) -> FrontEnd:
     return FrontEnd.from_settings(given)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(front_ends(), st.integers(0, 700), st.integers(0, 2**32 - 1))
 def test_however_the_samples_are_cut_the_frames_are_the_same_bits(front: FrontEnd, count: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -149,6 +149,7 @@ def test_bad_samples_leave_the_state_as_it_was() -> None:
     bad = {
         "all numbers must be finite": np.array([0, np.nan], np.float32),
         "is inf": np.array([np.inf]),
+        r"sample 0 of 1 is 1e\+39": np.array([1e39]),
         r"\(n,\) of one channel": np.zeros((4, 2)),
         "real numbers expected": np.array(["1"]),
     }

@@ -46,7 +46,8 @@ def progress(items: Sequence[Item], what: str) -> Iterator[Item]:
     from rich.console import Console
     from rich.progress import Progress
 
-    start, bar = time.monotonic(), Progress(console=Console(stderr=True), transient=True)
+    console = Console(stderr=True)
+    start, bar = time.monotonic(), Progress(console=console, transient=True, disable=not console.is_terminal)
     task = bar.add_task(what, total=len(items))
     try:
         for item in items:

@@ -79,14 +79,20 @@ class Evaluation:
         return _point(self.deciding.threshold[0], outcome)
 
     def thresholds(self, heard: list[Heard]) -> list[float]:
-        """POINTS thresholds for a curve: by how rare scores above them are; of anomalies, around the model's own."""
+        """Thresholds for a curve: evenly over all scores, and by how rare scores above them are.
+
+        The scores of anomalies follow from the threshold: there they are from an eighth to eight times the model's own.
+        """
         d = self.deciding
         if d.kind == "anomaly":
             return [float(x) for x in np.geomspace(d.threshold[0] / 8, d.threshold[0] * 8, POINTS)]
         counted = [i for i, label in enumerate(d.labels) if label not in d.ignored]
         scores = activated(d.activation, np.concatenate([one.judged for one in heard]).astype(np.float64))[:, counted]
-        rare = np.geomspace(0.5, 1 / max(2, scores.size), POINTS)
-        return sorted({float(x) for x in np.quantile(scores, 1 - rare)})
+        if not scores.size:
+            return []  # not one answer
+        even = np.linspace(scores.min(), scores.max(), POINTS // 2)
+        rare = np.quantile(scores, 1 - np.geomspace(0.5, 1 / max(2, scores.size), POINTS // 2))
+        return sorted({float(x) for x in (*even, *rare)})
 
 
 def _point(threshold: float, found: Outcome) -> Point:

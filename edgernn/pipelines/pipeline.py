@@ -14,6 +14,7 @@ from edgernn.pipelines import saved
 from edgernn.pipelines.decide import Decider, Decision
 from edgernn.pipelines.features import Extractor
 
+LARGEST = 1e100  # beyond any number of a state
 BRIDGED = 0.1  # seconds: a gap so long is filled, after a longer one the stream begins anew
 
 
@@ -153,8 +154,8 @@ class Pipeline:
             raise BadInput("the saved state does not fit this model; save it again") from None
 
     def _set_state(self, vectors: list[Array], stream: bytes) -> None:
-        if not all(np.isfinite(vector).all() for vector in vectors):
-            raise ValueError("numbers that are not finite")
+        if not all((np.abs(vector) < LARGEST).all() for vector in vectors):
+            raise ValueError("numbers that no pipeline comes to")
         (origin, early), forecast, last, *parts = vectors
         self._origin, self._early = float(origin), int(early)
         self._forecast = forecast.astype(np.float32).reshape(-1, self.model.outputs[0].size)

@@ -339,7 +339,7 @@ def wait_for(what: Callable[[], bool]) -> None:
 
 NO_SOURCE = {
     "x.png": "no such source",
-    "nothing": "udp://127.0.0.1:5005",
+    "nothing": "udp://HOST:PORT",
     "udp://127.0.0.1": "udp://HOST:PORT expected",
     "tcp://host:port": "tcp://HOST:PORT expected",
     "tcp://host:1?x=2": "tcp://HOST:PORT expected",

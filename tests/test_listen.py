@@ -27,7 +27,7 @@ from edgernn.cli.tables import tables
 from edgernn.cli.watching import bar, curve
 from edgernn.pipelines.listening import listen
 from edgernn.pipelines.sound import read_sound
-from edgernn.pipelines.sources import Block
+from edgernn.pipelines.sources import Block, open_source
 
 SPEECH = Path(edgernn.__file__).parent / "demo" / "speech.wav"
 FOLDER = Path(__file__).parents[1] / "models" / "vad-raw"
@@ -88,6 +88,11 @@ def test_at_its_own_speed(model: Path, tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
     assert len(good("listen", model, SPEECH, "--realtime").splitlines()) == 2
     assert now[0] == pytest.approx(140288 / 16000)
+    (tmp_path / "x.csv").write_text("time,x\n0,1\n0.1,2\n0.4,3\n")
+    now[0] = 0.0
+    with open_source(str(tmp_path / "x.csv"), 10, realtime=True, say=lambda text: None) as source:
+        told = [(block.time, block.gap, float(block.samples[0]), now[0]) for block in source]
+    assert [number for row in told for number in row] == pytest.approx([0, 0, 1, 0.1, 0.1, 0, 2, 0.2, 0.4, 0.2, 3, 0.5])
 
 
 def test_a_terminal(model: Path) -> None:

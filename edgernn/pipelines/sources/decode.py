@@ -57,7 +57,6 @@ class Wanted:
     channels: int
     pcm: Pcm | None
     follow: bool
-    block: float  # seconds of a piece of what can be read ahead
 
     @property
     def port(self) -> Port:

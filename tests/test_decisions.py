@@ -195,6 +195,8 @@ REFUSED: dict[str, dict[str, Any]] = {
     "has no setting 'top_k': write top": {"labels": LABELS, "top_k": 2},
     "kind is 'regression': one of labels, anomaly": {"labels": LABELS, "kind": "regression"},
     "labels: one or more texts, each once": {"labels": ["a", "a"]},
+    "labels is \\[\\]: a text": {"labels": ["a", []], "threshold": {"a": 1}},
+    "ignored is 3: a list": {"labels": ["a"], "ignored": 3, "threshold": {"a": 1}},
     "labels is 'a': a list": {"labels": "a"},
     "ignored: 'x' is none of the labels a, b, c": {"labels": LABELS, "ignored": ["x"]},
     "threshold: 2 numbers for 3 labels": {"labels": LABELS, "threshold": [1, 2]},

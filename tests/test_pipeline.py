@@ -309,6 +309,9 @@ HOSTILE: dict[str, tuple[str, str, Any]] = {  # message -> table, setting, value
     "labels is .*: a list of at most": ("decisions", "labels", ["x"] * 5000),
     "threshold: 2 numbers": ("decisions", "threshold", [0.5, 0.5]),
     "release of 'a'": ("decisions", "release", [9.0, 0.1, 0.1]),
+    "smoothing over 2.59e\\+07 numbers: at most": ("decisions", "smoothing", 86400.0),
+    r"preset is \[\]": ("features", "preset", []),
+    "'features' is not whole:": ("features", "preset", "kaldi"),
     "altered": ("decisions", "refractory", 2.0),
 }
 

@@ -16,6 +16,8 @@ from edgernn.pipelines.tracks import Decision, Found, Timing, Track
 
 __all__ = ["Decider", "Decision"]
 
+BLOCK = 1 << 16  # numbers that are averaged at a time
+
 
 class Decider:
     """Turns answers into decisions; however the answers are cut, the decisions are the same.
@@ -116,7 +118,9 @@ class Decider:
         joined = np.concatenate((self._recent, posteriors))
         self._recent = joined[len(posteriors) :]
         windows = np.lib.stride_tricks.sliding_window_view(joined, self._length, axis=0)  # (k, labels, S)
-        sums = np.add.reduce(np.ascontiguousarray(windows), axis=2)
+        rows = max(1, BLOCK // (self._length * joined.shape[1]))
+        blocks = (np.ascontiguousarray(windows[at : at + rows]) for at in range(0, len(windows), rows))
+        sums = np.concatenate([np.add.reduce(block, axis=2) for block in blocks])
         kept = np.minimum(self._count + 1 + np.arange(len(posteriors)), self._length)
         return np.asarray(sums / kept[:, None])
 

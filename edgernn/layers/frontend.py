@@ -56,10 +56,11 @@ class FrontEnd:
     - "reflect", "zeros": the same around sample t * hop_length; what lies outside is mirrored, the sample at the edge
       once, or zero (librosa's center = true with that pad_mode).
 
-    A frame x of sound becomes a spectrum in these steps; use_energy, raw_energy, energy_floor and htk_compat are Kaldi's:
+    A frame x of sound becomes a spectrum in these steps (use_energy, raw_energy, energy_floor and htk_compat are as in
+    Kaldi):
 
     1. x * scale, minus its mean (remove_dc_offset).
-    2. x[i] - preemphasis * x[i - 1], with x[0] for x[-1]; times the window, a Hann one to the power of 0.85 for "povey".
+    2. x[i] - preemphasis * x[i - 1], with x[0] for x[-1]; times the window ("povey": a Hann one to the power of 0.85).
     3. P = |rfft(x, n_fft)| ** power.
     4. S: sums of P over `bands` triangles from low_freq to high_freq Hz (0 or less: so much below half the rate). They
        are triangles on Kaldi's mel scale (mel = "kaldi"), or in Hz with their corners on Slaney's or HTK's ("slaney",

@@ -7,7 +7,7 @@ May import: errors, layers, stream, NumPy; soundfile and soxr where they are use
 
 from __future__ import annotations
 
+from edgernn.pipelines.frames import read_frames
 from edgernn.pipelines.ports import Frames
-from edgernn.pipelines.sources import read_frames
 
 __all__ = ["Frames", "read_frames"]

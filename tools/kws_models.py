@@ -64,28 +64,25 @@ class Crnn(nn.Module):
 class Course:
     """How long and how hard to train."""
 
-    epochs: int
+    epochs: tuple[int, ...]  # of each cycle, in which the learning rate rises to its peak and falls to nothing
     batch: int = 48
     peak_rate: float = 5e-3
     chunk: int = 250  # frames between two steps; the state passes on
 
 
 def varied(x: Tensor, floor: float) -> Tensor:
-    """Scenes (T, B, BANDS) with another gain, tone and vocal tract each, some bands and moments missing."""
-    count = x.shape[1]
-    place = torch.arange(BANDS) * (1 + 0.05 * torch.randn(count, 1).clamp(-2, 2)) + 0.4 * torch.randn(count, 1)
-    place = place.clamp(0, BANDS - 1.001)  # (B, BANDS): between which bands of x each new band is read
-    low = place.long()
-    part = place - low
-    index = low[None].expand(len(x), -1, -1)
-    x = x.gather(2, index) * (1 - part) + x.gather(2, index + 1) * part
-    tone = nn.functional.interpolate(0.6 * torch.randn(count, 1, 5), BANDS, mode="linear", align_corners=True)[:, 0]
-    x = x + tone + 1.0 * torch.randn(count, 1)
-    starts = torch.randint(0, BANDS, (count, 1))
-    bands = torch.arange(BANDS)
-    missing = (bands >= starts) & (bands < starts + torch.randint(0, 7, (count, 1)))
-    x = torch.where(missing, x.mean(dim=(0, 2), keepdim=True)[0], x)
-    return x.clamp(min=floor)
+    """Scenes (T, B, BANDS) with another vocal tract, gain and tone each, some bands missing, a third band-limited."""
+    count, bands = x.shape[1], torch.arange(BANDS)
+    place = bands * (1 + 0.05 * torch.randn(count, 1).clamp(-2, 2)) + 0.4 * torch.randn(count, 1)
+    place = place.clamp(0, BANDS - 1)[:, None]  # (B, 1, BANDS): where in x each band is read
+    mixing = (1 - (place - bands[:, None]).abs()).clamp(min=0)  # (B, BANDS, BANDS)
+    tone = nn.functional.interpolate(0.6 * torch.randn(count, 1, 5), BANDS, mode="linear", align_corners=True)
+    offset = tone + torch.randn(count, 1, 1)  # (B, 1, BANDS)
+    first, width = torch.randint(0, BANDS, (count, 1, 1)), torch.randint(0, 7, (count, 1, 1))
+    there = ~((bands >= first) & (bands < first + width))
+    top = torch.randint(26, 36, (count, 1, 1)) + BANDS * (torch.rand(count, 1, 1) < 0.65)
+    offset = offset * there - 2.0 * (bands >= top)
+    return torch.baddbmm(offset, x.transpose(0, 1), mixing * there).transpose(0, 1).clamp(min=floor)
 
 
 def fit(model: nn.Module, x: Tensor, loss: Loss, course: Course, floor: float) -> None:
@@ -93,28 +90,26 @@ def fit(model: nn.Module, x: Tensor, loss: Loss, course: Course, floor: float) -
 
     Half of the scenes start in the state that another one ended in, so that the model stays right in long streams.
     """
-    batches = x.shape[1] // course.batch
-    chunks = -(-len(x) // course.chunk)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=course.peak_rate, weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, course.peak_rate, total_steps=course.epochs * batches * chunks, pct_start=0.15
-    )
     state = torch.zeros(1, course.batch, model.gru.hidden_size)
-    for epoch in range(course.epochs):
-        losses = []
-        for scenes in torch.randperm(x.shape[1])[: batches * course.batch].split(course.batch):
-            state = state * (torch.rand(1, course.batch, 1) < 0.5)
-            z = varied(x[:, scenes].float(), floor)
-            for first in range(0, len(x), course.chunk):
-                scores, state = model.score(z[first : first + course.chunk], state.detach())
-                error = loss(scores, (scenes, slice(first, first + course.chunk)))
-                optimiser.zero_grad()
-                error.backward()
-                nn.utils.clip_grad_norm_(model.parameters(), 1)
-                optimiser.step()
-                schedule.step()
-                losses.append(error.item())
-        print(f"epoch {epoch}: loss {sum(losses) / len(losses):.4f}", flush=True)
+    for epochs in course.epochs:
+        steps = epochs * (x.shape[1] // course.batch) * -(-len(x) // course.chunk)
+        optimiser = torch.optim.AdamW(model.parameters(), lr=course.peak_rate, weight_decay=1e-2)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, course.peak_rate, total_steps=steps, pct_start=0.15)
+        for epoch in range(epochs):
+            losses = []
+            for scenes in torch.randperm(x.shape[1]).split(course.batch)[: x.shape[1] // course.batch]:
+                state = state * (torch.rand(1, course.batch, 1) < 0.5)
+                z = varied(x[:, scenes].float(), floor)
+                for first in range(0, len(x), course.chunk):
+                    scores, state = model.score(z[first : first + course.chunk], state.detach())
+                    error = loss(scores, (scenes, slice(first, first + course.chunk)))
+                    optimiser.zero_grad()
+                    error.backward()
+                    nn.utils.clip_grad_norm_(model.parameters(), 1)
+                    optimiser.step()
+                    schedule.step()
+                    losses.append(error.item())
+            print(f"epoch {epoch}: loss {sum(losses) / len(losses):.4f}", flush=True)
 
 
 def export(model: nn.Module, path: Path) -> None:

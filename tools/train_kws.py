@@ -31,8 +31,8 @@ ROOT = Path(__file__).resolve().parent.parent
 CACHE = Path.home() / ".cache" / "edgernn-tools"
 SCENES = 3600
 MODELS = {  # name -> its layers and how long it trains
-    "gru": (lambda: Gru(64, 12), Course(epochs=18, batch=96, peak_rate=6e-3)),
-    "crnn": (lambda: Crnn(32, 5, 2, 48, 12), Course(epochs=10)),
+    "gru": (lambda: Gru(64, 12), Course(epochs=(12, 12), batch=96, peak_rate=6e-3)),
+    "crnn": (lambda: Crnn(28, 6, 3, 44, 12), Course(epochs=(16,), batch=96, peak_rate=8e-3, chunk=252)),
 }
 DIGIT_WEIGHT = 3.0  # of frames that ask for a digit
 
@@ -83,15 +83,20 @@ def counting() -> NDArray[np.float32]:
     return vs.mix(clean, vs.colour(rng, len(clean)), 25, -25).astype(np.float32)
 
 
+def write_example(front: FrontEnd, folder: Path) -> None:
+    """Write io.npz: the frames of a voice that counts (T, bands) and ONNX Runtime's answers (T / hop, n_out)."""
+    frames = Extractor(front).feed(counting())
+    (answers,) = onnxruntime.InferenceSession(folder / "model.onnx").run(None, {"x": frames[:, None]})
+    np.savez_compressed(folder / "io.npz", x=frames, y=answers[:, 0])
+
+
 def train(model: nn.Module, x: Tensor, lesson: Loss, course: Course, folder: Path) -> None:
     """Train on scenes, then write model.onnx and io.npz into `folder`."""
     start = time.monotonic()
     front = front_end(folder)
     fit(model, x, lesson, course, (math.log(front.log_floor) - front.mean[0]) / front.std[0])
     export(model, folder / "model.onnx")
-    frames = Extractor(front).feed(counting())  # (T, bands)
-    (answers,) = onnxruntime.InferenceSession(folder / "model.onnx").run(None, {"x": frames[:, None]})
-    np.savez_compressed(folder / "io.npz", x=frames, y=answers[:, 0])
+    write_example(front, folder)
     parameters = sum(weight.numel() for weight in model.parameters())
     print(f"{parameters} parameters, trained in {time.monotonic() - start:.0f} s")
 

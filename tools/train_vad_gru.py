@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from train_kws import ROOT, front_end, load_scenes, train
 
 FOLDER = ROOT / "models" / "vad-gru"
-HIDDEN, COURSE = 32, Course(epochs=6)
+HIDDEN, COURSE = 32, Course(epochs=(6,))
 
 
 def main() -> None:

@@ -138,5 +138,6 @@ def export(model: nn.Module, path: Path) -> None:
         warnings.simplefilter("ignore")
         torch.onnx.export(
             nn.Sequential(model, Probability()).eval(), (torch.zeros(12, 1, BANDS),), str(path),
-            dynamo=False, opset_version=17, input_names=["x"], output_names=["y"], dynamic_axes={"x": {0: "time"}, "y": {0: "time"}},
+            dynamo=False, opset_version=17,
+            input_names=["x"], output_names=["y"], dynamic_axes={"x": {0: "time"}, "y": {0: "time"}},
         )  # fmt: skip

@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parent.parent
 CACHE = Path.home() / ".cache" / "edgernn-tools"
 SCENES = 3600
 MODELS = {  # name -> its layers and how long it trains
-    "gru": (lambda: Gru(64, 12), Course(epochs=(12, 12, 9), batch=96, peak_rate=6e-3)),
+    "gru": (lambda: Gru(64, 12), Course(epochs=(12, 12), batch=96, peak_rate=6e-3)),
     "crnn": (lambda: Crnn(28, 6, 3, 44, 12), Course(epochs=(16, 24), batch=96, peak_rate=8e-3, chunk=252)),
 }
 DIGIT_WEIGHT = 3.0  # of frames that ask for a digit

@@ -37,7 +37,7 @@ ROOMS: dict[str, tuple[int, set[str]]] = {
     "edgernn.kernels.cpu": (2, {"llvmlite", "numba", "numpy"}),
     "edgernn.kernels.library": (3, {"numpy"}),
     "edgernn.kernels.jit": (2, {"llvmlite", "numpy"}),
-    "edgernn.kernels.processor": (2, {"llvmlite"}),
+    "edgernn.kernels.processor": (1, {"llvmlite"}),
     "edgernn.kernels.contract": (1, {"numpy"}),
     "edgernn.layers": (1, {"numpy"}),
     "edgernn.errors": (0, set()),

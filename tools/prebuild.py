@@ -1,4 +1,6 @@
-"""Makes the kernel libraries that come with the package: python tools/prebuild.py
+"""Makes the kernel libraries that come with the package.
+
+    python tools/prebuild.py
 
 One for each instruction set of the targets of `edgernn build`, into edgernn/kernels/prebuilt, with manifest.json. What
 is of the present sources already is left alone; the same sources give the same bytes. It needs the extra `build`, takes
@@ -18,11 +20,11 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
-from edgernn.compiler import linker  # noqa: E402
-from edgernn.compiler.targets import TARGETS, Target  # noqa: E402
-from edgernn.kernels import prebuilt  # noqa: E402
-from edgernn.kernels.jit import run_compiler  # noqa: E402
-from edgernn.kernels.sources import sources  # noqa: E402
+from edgernn.compiler import linker
+from edgernn.compiler.targets import TARGETS, Target
+from edgernn.kernels import prebuilt
+from edgernn.kernels.jit import run_compiler
+from edgernn.kernels.sources import sources
 
 
 def libraries() -> dict[str, list[Target]]:

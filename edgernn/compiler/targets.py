@@ -6,8 +6,8 @@ import sys
 from dataclasses import dataclass, replace
 
 from edgernn.errors import BackendUnavailable
-from edgernn.kernels import processor
 from edgernn.kernels.isas import ISAS, REFERENCE, Isa, chosen
+from edgernn.kernels.processor import architecture, features
 
 HOST = "host"
 
@@ -64,18 +64,18 @@ def host() -> Target:
 
     Raises BackendUnavailable where it is none of these.
     """
-    machine = processor.architecture()
+    machine = architecture()
     triples = {triple.split("-")[0]: triple for triple in (_X86, _ARM64, _RISCV)} | {"armv7l": _ARM32}
     if machine not in triples or sys.platform != "linux":
         raise BackendUnavailable(
             f"{sys.platform} on {machine} is no target; name the machine that the model is for: {names()}"
         )
-    isa, _ = chosen(processor.features())
+    isa, _ = chosen(features())
     isa = "portable" if isa == REFERENCE else isa
     basic = next((t for t in TARGETS.values() if t.triple == triples[machine] and t.isa == isa), None)
-    features = basic.features if basic and isa == "portable" else ISAS[isa].features
+    extra = basic.features if basic and isa == "portable" else ISAS[isa].features
     cpu = basic.cpu if basic and isa == "portable" else ""
-    return Target(HOST, "this machine", isa, triples[machine], cpu, features)
+    return Target(HOST, "this machine", isa, triples[machine], cpu, extra)
 
 
 def names() -> str:

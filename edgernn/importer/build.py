@@ -29,8 +29,7 @@ from edgernn.layers.model import Node, State
 from edgernn.layers.pointwise import Map
 from edgernn.layers.reshape import Reshape
 from edgernn.layers.rhythm import FOREVER, WINDOW, aligned, remembered
-from edgernn.layers.operators import RULES
-from edgernn.layers.rules import Value
+from edgernn.layers.rules import RULES, Value
 from edgernn.layers.take import Take
 
 AGAIN = "export the model again, after checking its training"

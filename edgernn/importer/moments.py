@@ -22,8 +22,7 @@ from edgernn.importer.steps import Now
 from edgernn.layers.axes import surely
 from edgernn.layers.recurrent import OTHER_AXIS
 from edgernn.layers.rhythm import CUT_OFF, PAD_FRONT, WINDOW, at_end, delayed, settled, steps_of
-from edgernn.layers.operators import RULES
-from edgernn.layers.rules import Value
+from edgernn.layers.rules import RULES, Value
 
 if TYPE_CHECKING:
     from edgernn.importer.build import Build

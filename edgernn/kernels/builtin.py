@@ -34,7 +34,7 @@ def usable() -> bool:
     expected = id(np.ndarray), array.__array_interface__["data"][0], 2, id(np.dtype(np.float32))
     if fields != expected or half[entries.FLAGS] & entries.PLAIN != entries.PLAIN:
         return False
-    return at(int(word[entries.DIMENSIONS]), 2, np.intp).tolist() == [2, 3]
+    return bool((at(int(word[entries.DIMENSIONS]), 2, np.intp) == (2, 3)).all())
 
 
 class _MethodDef(ctypes.Structure):

@@ -15,9 +15,9 @@ AnyLibrary = Any  # a Library, or a reference.ReferenceLibrary, which is the sam
 
 
 def load(backend: str = "auto") -> AnyLibrary:
-    """The kernels for this machine: `native` came with edgernn, `jit` are compiled here first if need be, `auto`: the
-    former where there are some.
+    """The kernels for this machine.
 
+    backend: `native` are those that came with edgernn, `jit` are compiled here, once; `auto`: the first that there are.
     Raises BackendUnavailable when there are none, or EDGERNN_ISA names what this machine does not have.
     """
     if backend not in BACKENDS:

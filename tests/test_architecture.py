@@ -191,7 +191,7 @@ def test_the_changelog_knows_this_version() -> None:
     assert version and f"## {version[1]}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
-HEAVY = ("matplotlib", "numba", "onnx", "onnxruntime", "soundfile")
+HEAVY = ("llvmlite", "matplotlib", "numba", "onnx", "onnxruntime", "soundfile")
 GOLDEN = ROOT / "tests" / "golden" / "small.edgernn"
 QUICK = {
     "import edgernn": "import edgernn",

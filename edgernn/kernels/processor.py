@@ -36,7 +36,7 @@ def features() -> frozenset[str]:
         value = ctypes.CDLL(None).getauxval
         value.restype, value.argtypes = ctypes.c_ulong, [ctypes.c_ulong]
         return frozenset(name for name, bit in BITS[architecture()].items() if value(HWCAP) & bit)
-    return frozenset(_line("flags").split())
+    return frozenset(_line("flags").split() if architecture() == "x86_64" else ())
 
 
 def name() -> str:

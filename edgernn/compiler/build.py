@@ -20,6 +20,7 @@ from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target
 
 from edgernn.compiler.scalars import scalar_floats
+from edgernn.kernels import entries
 from edgernn.kernels.contract import Opcode
 from edgernn.kernels.cpu import walk  # noqa: F401  (registers every function)
 from edgernn.kernels.cpu.functions import FUNCTIONS, KERNELS, symbol
@@ -140,9 +141,18 @@ def compile_library(
     return whole, generator
 
 
-def build(output: str, machine: Machine | None = None, kernels: Collection[str] = (), prefix: str = "edgernn") -> None:
-    """Write the object to `output`, printing a line for each step."""
+def build(
+    output: str,
+    machine: Machine | None = None,
+    kernels: Collection[str] = (),
+    prefix: str = "edgernn",
+    with_entries: bool = False,
+) -> None:
+    """Write the object to `output`, with_entries: those that Python calls; prints a line for each step."""
     module, generator = compile_library(lambda name: print(name, flush=True), machine, kernels)
+    if with_entries:
+        text = entries.text(4 if generator.triple.startswith("arm") else 8)
+        module.link_in(llvm.parse_assembly(f'target triple = "{generator.triple}"\n{text}'))
     for name in EXTERNAL:
         module.get_function(symbol(name)).name = f"{prefix}_{name}"
     Path(output).write_bytes(generator.emit_object(module))

@@ -16,7 +16,7 @@ from edgernn.compiler.sources import Job
 from edgernn.compiler.targets import Target
 from edgernn.errors import BadInput
 from edgernn.kernels.contract import Opcode
-from edgernn.kernels.library import run_compiler
+from edgernn.kernels.jit import run_compiler
 from edgernn.kernels.panels import CpuBackend
 from edgernn.layers.model import Model
 from edgernn.planner import Plan, make_plan

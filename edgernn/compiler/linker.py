@@ -11,7 +11,7 @@ from pathlib import Path
 
 from edgernn.compiler.targets import Target
 from edgernn.errors import BackendUnavailable
-from edgernn.kernels.library import cache_folder
+from edgernn.kernels.jit import cache_folder, is_there
 
 PACKAGE = "ziglang"
 # nothing of a C library is needed, so that one file does for every Linux
@@ -19,9 +19,10 @@ C_FLAGS = ("-Os", "-fPIC", "-ffreestanding", "-fno-builtin", "-fno-sanitize=all"
 
 
 def check() -> None:
-    """Raises BackendUnavailable, with the remedy, where there is no linker."""
-    if find_spec(PACKAGE) is None:
-        raise BackendUnavailable("there is no linker for other machines here: run `pip install edgernn[build]`")
+    """Raises BackendUnavailable, with the remedy, where there is no linker or no compiler."""
+    if find_spec(PACKAGE) is None or not is_there():
+        missing = "linker" if is_there() else "compiler"
+        raise BackendUnavailable(f"there is no {missing} for other machines here: run `pip install edgernn[build]`")
 
 
 def zig_target(target: Target, libc: str = "") -> list[str]:

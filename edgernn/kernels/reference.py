@@ -44,7 +44,7 @@ class ReferenceBackend:
 
 
 class ReferenceLibrary:
-    """What `library.Library` is, in NumPy."""
+    """What `native.Library` is, in NumPy."""
 
     backend = ReferenceBackend()
 

@@ -177,11 +177,11 @@ class Model:
 
         modelfile.save(self, path)
 
-    def stream(self, device: str = "cpu") -> Stream:
-        """A running instance with the initial state. Raises BackendUnavailable when `device` is not there."""
+    def stream(self, device: str = "cpu", backend: str = "auto") -> Stream:
+        """A running instance with the initial state. Raises BackendUnavailable when device or backend is not there."""
         from edgernn.stream import Stream
 
-        return Stream(self, device)
+        return Stream(self, device, backend)
 
     def summary(self) -> str:
         """Layers, shapes, parameters, bytes and MACs a frame, hop and delay, as text."""

@@ -31,7 +31,6 @@ above 0.
 from __future__ import annotations
 
 import os
-import secrets
 from pathlib import Path
 
 from edgernn.errors import BadModelFile
@@ -68,7 +67,7 @@ def save(model: Model, path: str | Path) -> None:
 
 def write_whole(path: Path, data: bytes) -> None:
     """Write a file under a temporary name beside `path`, then rename it."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
     try:
         with temporary.open("xb") as file:
             file.write(data)

@@ -26,8 +26,7 @@ from edgernn.kernels.contract import (
     TOKENS,
     WEIGHTS,
 )
-from edgernn.kernels.library import Library
-from edgernn.kernels.reference import ReferenceLibrary
+from edgernn.kernels.library import AnyLibrary
 from edgernn.layers.base import Array
 from edgernn.planner import Plan
 from edgernn.stream.frames import Frames, as_frames, as_output, bad_value
@@ -49,7 +48,7 @@ def _apart(array: Array, outputs: Sequence[Array]) -> Array:
 class Runner:
     """Runs frames through a plan in an arena of its own."""
 
-    def __init__(self, plan: Plan, library: Library | ReferenceLibrary):
+    def __init__(self, plan: Plan, library: AnyLibrary):
         self.plan = plan
         self.library = library
         raw = np.zeros(plan.arena_bytes + 2 * ALIGNMENT, np.uint8)

@@ -31,12 +31,15 @@ class Stream:
 
     A Stream is used by one thread at a time. Several streams of one model share its weights and run side by side:
     `run` releases the interpreter's lock.
+
+    `backend`: `native` runs the kernels that came with edgernn, `jit` has Numba compile them on this machine, `auto`
+    takes the first of these that there is; the answers are the same bits. Raises BackendUnavailable.
     """
 
-    def __init__(self, model: Model, device: str = "cpu"):
+    def __init__(self, model: Model, device: str = "cpu", backend: str = "auto"):
         if device != "cpu":
             raise BackendUnavailable(f"device '{device}' is not available; use device='cpu'")
-        loaded = library.load()
+        loaded = library.load(backend)
         self._attach(model, Runner(plan_for(model, loaded.backend), loaded))
 
     def _attach(self, model: Model, runner: Runner) -> None:

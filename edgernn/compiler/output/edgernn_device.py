@@ -28,7 +28,8 @@ MACHINES = {
     "armv7": (("armv7l", "armv8l", "aarch64"), 4),
     "riscv64": (("riscv64",), 8),
 }
-HWCAP, DOT_PRODUCT = 16, 1 << 20  # getauxval: AT_HWCAP; HWCAP_ASIMDDP of arm64
+# getauxval: AT_HWCAP; HWCAP_ASIMDDP of arm64, HWCAP_NEON of 32-bit ARM
+HWCAP, BITS = 16, {"aarch64": {"asimddp": 1 << 20}, "armv7": {"neon": 1 << 12}}
 REFUSED = {
     -1: "these {} bytes are not a saved state of edgernn",
     -2: "the saved state has a newer format: build the model again with a newer edgernn",
@@ -172,10 +173,10 @@ def _check_machine(about: dict[str, Any]) -> None:
 
 def _features(architecture: str, wanted: list[str]) -> set[str]:
     """Which of these the processor has; all of them where nobody can tell."""
-    if architecture == "aarch64":
+    if architecture in BITS:
         value = ctypes.CDLL(None).getauxval
         value.restype, value.argtypes = ctypes.c_ulong, [ctypes.c_ulong]
-        return {"asimddp"} if value(HWCAP) & DOT_PRODUCT else set()
+        return {name for name, bit in BITS[architecture].items() if value(HWCAP) & bit}
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:  # noqa: PTH123
             return next(set(line.split()) for line in file if line.startswith("flags"))

@@ -31,6 +31,8 @@ class Library:
         self._owner = owner
         entry = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 4)
         self._run, self._prepare = entry(address("edgernn_run")), entry(address("edgernn_prepare"))
+        # pool(control, begin, end, tile), see contract; without the interpreter's lock
+        self.pool: Callable[[int, int, int, int], int] = entry(address("edgernn_pool"))
         self._lock = allocate_lock()
         self._step = builtin.method(b"step", address("edgernn_step"))
         self._frames = builtin.method(b"run", address("edgernn_frames"))

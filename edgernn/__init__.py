@@ -13,13 +13,13 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from edgernn.errors import BackendUnavailable, BadInput, BadModelFile, EdgernnError, UnsupportedModel
+from edgernn.errors import BackendUnavailable, BadInput, BadModelFile, EdgernnError, RefusedStreams, UnsupportedModel
 
 if TYPE_CHECKING:
     from edgernn.conversion import convert
     from edgernn.layers.model import Model
     from edgernn.modelfile import load
-    from edgernn.stream import Stream
+    from edgernn.stream import Pool, Stream
 
 __version__ = "0.1.0"
 
@@ -29,6 +29,8 @@ __all__ = [
     "BadModelFile",
     "EdgernnError",
     "Model",
+    "Pool",
+    "RefusedStreams",
     "Stream",
     "UnsupportedModel",
     "__version__",
@@ -38,6 +40,7 @@ __all__ = [
 
 _HOMES = {
     "Model": "edgernn.layers.model",
+    "Pool": "edgernn.stream",
     "Stream": "edgernn.stream",
     "convert": "edgernn.conversion",
     "load": "edgernn.modelfile",

@@ -5,8 +5,9 @@ In: nothing. Out: exception classes. May import: the standard library only.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
 class EdgernnError(Exception):
@@ -42,6 +43,19 @@ class BadModelFile(EdgernnError):
 
 class BadInput(EdgernnError, ValueError):
     """Input of the wrong shape or dtype, or not finite. The stream's state is as before the call."""
+
+
+class RefusedStreams(BadInput):
+    """Streams of a pool whose frames hold a bad number: they are as before the call, the others have taken theirs.
+
+    reasons: stream -> why. answers: what the call gives, without those streams' answers.
+    """
+
+    def __init__(self, reasons: Mapping[int, str], answers: Any):
+        self.reasons, self.answers = dict(reasons), answers
+        count = f"{len(reasons)} stream{'s' if len(reasons) != 1 else ''}"
+        lines = "".join(f"\n  - stream {stream}: {why}" for stream, why in self.reasons.items())
+        super().__init__(f"{count} of the pool refused (the others went on, see the error's `answers`):{lines}")
 
 
 class BackendUnavailable(EdgernnError):

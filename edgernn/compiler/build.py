@@ -21,11 +21,11 @@ from numba.core.registry import cpu_target
 
 from edgernn.compiler.scalars import scalar_floats
 from edgernn.kernels.contract import Opcode
-from edgernn.kernels.cpu import walk  # noqa: F401  (registers every function)
+from edgernn.kernels.cpu import pool  # noqa: F401  (registers every function)
 from edgernn.kernels.cpu.functions import FUNCTIONS, KERNELS, symbol
 from edgernn.kernels.cpu.isa import ISA
 
-EXTERNAL = ("run", "prepare")
+EXTERNAL = ("run", "prepare", "pool")
 INSTRUCTIONS = {code.name.lower() for code in Opcode if code > Opcode.STOP}
 
 

@@ -162,7 +162,9 @@ class Library:
         # run(control, frames, *arrays): all ports' arrays (NumPy's own class, laid out as the block says) -> status;
         # -1 while another thread runs in the same block
         self.run: Callable[..., int] = builtin.make(self._call, None, self)
-        self.prepare = _entry(address("edgernn_prepare"))
+        prepare, pool = (_entry(address(f"edgernn_{name}")) for name in ("prepare", "pool"))
+        self.prepare: Callable[[int, int], int] = lambda program, control: prepare(program, control, 0, 0)
+        self.pool = pool  # pool(control, begin, end, tile), see contract; without the interpreter's lock
 
     def fast(self, control: Any, slow: tuple[Callable[..., Any], Callable[..., Any]]) -> tuple[Callable[..., Any], ...]:
         """The fast `step` and `run` of a stream with one port in and one out; `slow` are those for all other cases.
@@ -172,11 +174,10 @@ class Library:
         return builtin.make(self._step, control, (self, slow)), builtin.make(self._frames, control, (self, slow))
 
 
-def _entry(address: int) -> Callable[[int, int], None]:
+def _entry(address: int) -> Callable[[int, int, int, int], int]:
     import ctypes
 
-    function = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 4)(address)
-    return lambda program, control: function(program, control, 0, 0)
+    return ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 4)(address)
 
 
 def _target_machine() -> Any:

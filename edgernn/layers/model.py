@@ -20,7 +20,7 @@ from edgernn.layers.base import Array, Layer, QuantisedMatrix, Shape, volume
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from edgernn.stream import Stream
+    from edgernn.stream import Pool, Stream
 
 
 @dataclass(frozen=True)
@@ -182,6 +182,15 @@ class Model:
         from edgernn.stream import Stream
 
         return Stream(self, device)
+
+    def pool(self, n: int, device: str = "cpu", threads: int = 1) -> Pool:
+        """n streams that are stepped together, on so many threads.
+
+        Raises BadInput where n streams don't fit into memory, BackendUnavailable when `device` is not there.
+        """
+        from edgernn.stream import Pool
+
+        return Pool(self, n, device, threads)
 
     def summary(self) -> str:
         """Layers, shapes, parameters, bytes and MACs a frame, hop and delay, as text."""

@@ -1,0 +1,103 @@
+"""The streams of a pool on the CPU: what each carries lies side by side; working memory there is for a tile of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from edgernn.kernels.contract import (
+    ADDRESS,
+    ALIGNMENT,
+    ARENA,
+    CARRIED,
+    FRAMES,
+    POOL,
+    PORT_WORDS,
+    PORTS,
+    SLOT,
+    SLOT_HEADER,
+    STATES,
+    STREAMS,
+)
+from edgernn.kernels.library import Library
+from edgernn.kernels.reference import ReferenceLibrary
+from edgernn.layers.base import Array
+from edgernn.planner import Plan
+from edgernn.planner.lower import aligned
+from edgernn.stream.runner import address, control_block, put_states, slots
+
+TILE = 32  # streams that meet each panel of weights in turn
+TOGETHER = 4  # of them that share a load: threads get a multiple of it
+
+
+def slot_bytes(plan: Plan) -> int:
+    """Of a stream's working memory: an odd number of lines, so that slots don't meet in one set of a cache."""
+    lines = (SLOT_HEADER + plan.arena_bytes + ALIGNMENT) // ALIGNMENT
+    return (lines | 1) * ALIGNMENT
+
+
+def tile_bytes(plan: Plan) -> int:
+    """Working memory of one thread."""
+    return TILE * (slot_bytes(plan) + 8)
+
+
+class Tiles:
+    """n streams of a plan, run by some threads."""
+
+    def __init__(self, plan: Plan, library: Library | ReferenceLibrary, n: int, threads: int):
+        self.plan, self.library = plan, library
+        self._carried = aligned(n * plan.carried_bytes).reshape(n, plan.carried_bytes)
+        self._tiles = [aligned(tile_bytes(plan)) for _ in range(threads)]
+        self._controls = [control_block(plan) for _ in range(threads)]
+        for control, tile in zip(self._controls, self._tiles, strict=True):
+            control[ARENA], control[SLOT] = address(tile), slot_bytes(plan)
+            control[STATES], control[CARRIED], control[POOL] = address(self._carried), plan.carried_bytes, n
+        self._others = ThreadPoolExecutor(threads - 1, "edgernn") if threads > 1 else None
+        self.set_states(0, plan.initial)
+        self._initial = self._carried[0].copy()
+        self._carried[1:] = self._initial
+
+    def reset(self, stream: int) -> None:
+        """The stream starts anew."""
+        self._carried[stream] = self._initial
+
+    def states(self, stream: int) -> Array:
+        """All states of a stream, (n,) float32, in the model's order."""
+        return np.concatenate([np.empty(0, np.float32), *slots(self.plan, self._carried[stream])])
+
+    def set_states(self, stream: int, values: Array) -> None:
+        """Replace them. Raises BadInput for a state that no stream can be in, and changes nothing."""
+        put_states(self.plan, self._carried[stream], values)
+        control = control_block(self.plan)
+        control[ARENA] = address(self._carried[stream])
+        self.library.prepare(address(self.plan.prepare), address(control))
+
+    def waits(self, streams: Array) -> Array:
+        """For each of these streams, how many frames are still to come before its next answer, itself included."""
+        if not self.plan.waits:
+            return np.ones(len(streams), np.int64)
+        at = self.plan.states[-1].offset
+        return self._carried[streams, at : at + 4].view(np.float32)[:, 0].astype(np.int64)
+
+    def run(self, streams: Array, frames: int, inputs: Sequence[Array], outputs: Sequence[Array]) -> Array:
+        """Run these streams, (k,) int64, each through its frames: (frames, n, size) in, (answers, n, size) out.
+
+        Gives the streams that were refused for a bad number in their frames; these are as before.
+        """
+        places = np.ascontiguousarray(streams)
+        for control in self._controls:
+            control[STREAMS], control[FRAMES] = address(places), frames
+            for number, array in enumerate((*inputs, *outputs)):
+                control[PORTS + number * PORT_WORDS + ADDRESS] = address(array)
+        share = -(-len(places) // (TOGETHER * len(self._controls))) * TOGETHER
+        calls = [
+            (address(control), min(n * share, len(places)), min((n + 1) * share, len(places)), TILE)
+            for n, control in enumerate(self._controls)
+        ]
+        others = [self._others.submit(self.library.pool, *call) for call in calls[1:]] if self._others else []
+        self.library.pool(*calls[0])
+        for other in others:
+            other.result()
+        return -1 - places[places < 0]

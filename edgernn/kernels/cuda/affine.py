@@ -1,7 +1,7 @@
 """y = W x + b in every format. A thread takes one row at a time; of int8 a block, where there are enough.
 
-Weights lie [block][word of columns][row in the block] (panels.CudaBackend). Products of integers are exact: sums of 32 bits
-are carried into 64 before they could overflow, become float32 once, and are then scaled, as in the reference.
+Weights lie [block][word of columns][row in the block] (panels.CudaBackend). Products of integers are exact: sums of 32
+bits are carried into 64 before they could overflow, become float32 once, and are then scaled, as in the reference.
 """
 
 from __future__ import annotations

@@ -91,7 +91,7 @@ class Arenas:
         )
 
     def set_states(self, values: Array, which: Array) -> None:
-        """values (m, k) float32, or (1, k) for all: the states of the streams `which` (m,), and what follows from them."""
+        """values (m, k) float32, or (1, k) for all: states of the streams `which` (m,), and what follows from them."""
         chosen, sent = self._sent(which.astype(np.int64)), self._sent(values.astype(np.float32))
         numbers = self.plan.initial.size
         where = self.floats, self.first, self.arena, self.lanes, self.places
@@ -120,23 +120,30 @@ class Arenas:
         Gives the answers of each output port, (most answers, count, size) float32, how many each stream gave, and for
         each stream 0 or 1 + frame * ports + port of its first bad number: that stream is then as before.
         """
-        plan, frames = self.plan, len(inputs[0])
-        brought = [np.asarray(x, np.int32 if p.dtype == "int64" else np.float32) for x, p in zip(inputs, plan.inputs)]
-        words = np.concatenate([np.ascontiguousarray(x).reshape(-1).view(np.int32) for x in brought])
-        most = frames if not plan.waits else 1 + max(frames - 1, 0) // plan.hop
+        parts = [x.astype(np.int32) if x.dtype == np.int64 else x.astype(np.float32).view(np.int32) for x in inputs]
+        words = np.concatenate([part.reshape(-1) for part in parts])
+        answers, given, bad = self.launch(self._sent(words), len(inputs[0]), active)
+        flat, most = answers.copy_to_host(stream=self.stream), self._most(len(inputs[0]))
+        sizes = [most * self.count * port.size for port in self.plan.outputs]
+        split = np.split(flat[: sum(sizes)], np.cumsum(sizes)[:-1])
+        shaped = [p.reshape(most, self.count, port.size) for p, port in zip(split, self.plan.outputs, strict=True)]
+        return shaped, given, bad
+
+    def launch(self, inputs: Any, frames: int, active: Array) -> tuple[Any, Array, Array]:
+        """The same for inputs that are on the GPU, all ports' words one after the other; the answers stay there too."""
+        plan, most = self.plan, self._most(frames)
         sizes = [frames * self.count * p.size for p in plan.inputs], [most * self.count * p.size for p in plan.outputs]
-        ports = self._sent(self._ports(*sizes))
-        sent, answers = self._sent(words), cuda.device_array(max(sum(sizes[1]), 1), np.float32)
-        marks = np.where(active, NONE, 0).astype(np.int32)
-        bad, given = self._sent(marks), self._sent(np.zeros(self.count, np.int32))
-        self._launch(check, frames * self.count, ports, len(plan.inputs), sent, self.count, frames, bad)
-        self._walk(self.program, frames, ports, sent, answers, bad, given)
-        flat = answers.copy_to_host(stream=self.stream)
+        ports, answers = self._sent(self._ports(*sizes)), cuda.device_array(max(sum(sizes[1]), 1), np.float32)
+        bad, given = self._sent(np.where(active, NONE, 0).astype(np.int32)), self._sent(np.zeros(self.count, np.int32))
+        self._launch(check, frames * self.count, ports, len(plan.inputs), inputs, self.count, frames, bad)
+        self._walk(self.program, frames, ports, inputs, answers, bad, given)
         counted, found = given.copy_to_host(stream=self.stream), bad.copy_to_host(stream=self.stream)
         self.stream.synchronize()
-        parts = np.split(flat[: sum(sizes[1])], np.cumsum(sizes[1])[:-1])
-        shaped = [part.reshape(most, self.count, p.size) for part, p in zip(parts, plan.outputs, strict=True)]
-        return shaped, counted, np.where(active & (found != NONE), found, 0)
+        return answers, counted, np.where(active & (found != NONE), found, 0)
+
+    def _most(self, frames: int) -> int:
+        """Answers that a stream can give in so many frames."""
+        return frames if not self.plan.waits else -(-frames // self.plan.hop)
 
     def _ports(self, inputs: Sequence[int], outputs: Sequence[int]) -> Array:
         starts = [sum(sizes[:n]) for sizes in (inputs, outputs) for n in range(len(sizes))]

@@ -1,7 +1,7 @@
 """Between the caller's frames and the arenas: loading, pushing and storing; tables; and the check of what comes in.
 
-Frames lie [frame][stream][number], a port after the other; tokens are int32 there. An arena holds a token as an int32 in
-the first of its words.
+Frames lie [frame][stream][number], a port after the other; tokens are int32 there. An arena holds a token as an int32
+in the first of its words.
 """
 
 from __future__ import annotations

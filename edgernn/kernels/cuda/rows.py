@@ -7,7 +7,21 @@ from __future__ import annotations
 
 from edgernn.kernels.contract import FORMS, GROUP, QUANTISED_HEADER, REDUCES
 from edgernn.kernels.cuda.maths import INFINITY, MAGIC, ONE, ZERO, absolute, exp, log
-from edgernn.kernels.cuda.primitives import arg, as_int, device, f32, high, i32, low, mul, number, place, root, source, step
+from edgernn.kernels.cuda.primitives import (
+    arg,
+    as_int,
+    device,
+    f32,
+    high,
+    i32,
+    low,
+    mul,
+    number,
+    place,
+    root,
+    source,
+    step,
+)
 
 (SUM, MEAN, MAX, MIN, PROD, SUM_SQUARE, SUM_ABS) = range(len(REDUCES))
 MAX_ABS = len(REDUCES)

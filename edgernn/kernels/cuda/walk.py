@@ -134,8 +134,9 @@ def passed(t, c, live, frame, answer):
 
 @cuda.jit
 def run(program, ints, floats, fitting, weights, arena, lanes, streams, frames, ports, xs, inputs, answers, bad, given):
-    """All frames. fitting: words of the weights that go to shared memory; weights, arena: words of each; bad[stream]:
-    NONE where the stream runs; given[stream]: how many answers it gave.
+    """All frames of the streams whose bad[stream] is NONE; given[stream] becomes how many answers they gave.
+
+    fitting: words of the weights that go to shared memory, all or none; weights, arena: words of each.
     """
     panels = ints
     if fitting > 0:

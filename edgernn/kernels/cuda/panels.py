@@ -1,8 +1,8 @@
 """Weights in the order in which the GPU's kernels read them.
 
 Rows stand in blocks of ROWS, padded with zeros; of each block the words of 32 bits, column after column:
-[block][col][row]. A word holds one float32, four int8, two int16, eight int4 plus 8 (the low halves of its bytes are the
-first four columns, the high halves the next four), or one factor of an int4 group.
+[block][col][row]. A word holds one float32, four int8, two int16, eight int4 plus 8 (the low halves of its bytes are
+the first four columns, the high halves the next four), or one factor of an int4 group.
 """
 
 from __future__ import annotations

@@ -21,7 +21,6 @@ from edgernn.layers.base import Array
 from edgernn.layers.model import Model
 from edgernn.quantiser import quantise
 
-
 LARGEST = (3000, 30000)  # parameters: the simulator is slow
 
 

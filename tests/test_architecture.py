@@ -35,6 +35,7 @@ ROOMS: dict[str, tuple[int, set[str]]] = {
     "edgernn.modelfile": (2, {"numpy", "safetensors"}),
     "edgernn.kernels": (2, {"numpy"}),
     "edgernn.kernels.cpu": (2, {"llvmlite", "numba", "numpy"}),
+    "edgernn.kernels.cuda": (2, {"llvmlite", "numba", "numpy"}),
     "edgernn.kernels.library": (3, {"numpy"}),
     "edgernn.kernels.jit": (2, {"llvmlite", "numpy"}),
     "edgernn.kernels.processor": (1, {"llvmlite"}),

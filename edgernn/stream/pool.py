@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import threading
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from edgernn.stream.state import pack_state, unpack_state
 from edgernn.stream.stream import plan_for
 from edgernn.stream.tiles import Tiles, tile_bytes
 
+if TYPE_CHECKING:
+    from edgernn.stream.gpu import OnGpu
+
 Which = Any  # streams: a mask (n,) of booleans, numbers (k,), or None for all
 
 
@@ -31,14 +34,9 @@ class Pool:
     """
 
     def __init__(self, model: Model, n: int, device: str = "cpu", threads: int = 1):
-        if device != "cpu":
-            raise BackendUnavailable(f"device '{device}' is not available; use device='cpu'")
         n, threads = _at_least_one(n, "streams"), _at_least_one(threads, "threads")
-        loaded = library.load()
-        self.model, self.plan = model, plan_for(model, loaded.backend)
-        check_room(n, self.plan.carried_bytes, threads * tile_bytes(self.plan))
-        self._streams = Tiles(self.plan, loaded, n, threads)
-        self._n = n
+        self._streams = _on(device, model, n, threads)
+        self.model, self.plan, self._n = model, self._streams.plan, n
         self._lock = threading.Lock()
         self.answered: Array = np.zeros(n, np.int64)  # how many answers each stream gave in the last call
 
@@ -118,7 +116,22 @@ class Pool:
         return given.astype(np.int64)
 
     def _advance(self, X: Frames, lead: tuple[int | None, ...], active: Which, out: Any) -> Answers:
+        if hasattr(X, "__cuda_array_interface__"):
+            return self._alone(lambda: self._advanced_there(X, len(lead) + 1, active, out))
         return self._alone(lambda: self._advanced(as_frames(X, self.plan.inputs, lead), None in lead, active, out))
+
+    def _advanced_there(self, X: Any, axes: int, active: Which, out: Any) -> Answers:
+        """Frames that are on the GPU: so are the answers."""
+        if isinstance(self._streams, Tiles) or out is not None:
+            raise BadInput("an array on the GPU is for a pool with device='cuda', and comes without out")
+        streams = self._numbers(active)
+        answers, refused = self._streams.run_there(streams, X, axes)
+        self.answered = np.zeros(self._n, np.int64)
+        self.answered[streams] = len(answers) if axes == 3 else 1
+        self.answered[refused] = 0
+        if len(refused):
+            raise RefusedStreams({int(n): "a number that is not finite" for n in refused}, answers)
+        return answers
 
     def _advanced(self, inputs: list[Array], several: bool, active: Which, out: Any) -> Answers:
         plan, streams, frames = self.plan, self._numbers(active), len(inputs[0])
@@ -142,6 +155,21 @@ class Pool:
     def _reason(self, stream: int, inputs: Sequence[Array]) -> str:
         found = (bad_value(port, array[:, stream]) for port, array in zip(self.plan.inputs, inputs, strict=True))
         return next(text for text in found if text is not None)
+
+
+def _on(device: str, model: Model, n: int, threads: int) -> Tiles | OnGpu:
+    if device == "cuda" and threads == 1:
+        from edgernn.stream.gpu import OnGpu
+
+        return OnGpu(model, n)
+    if device == "cuda":
+        raise BadInput(f"{threads} threads: they are for device='cpu'; a GPU shares the work by itself")
+    if device != "cpu":
+        raise BackendUnavailable(f"there is no device '{device}'; there are 'cpu' and 'cuda'")
+    loaded = library.load()
+    plan = plan_for(model, loaded.backend)
+    check_room(n, plan.carried_bytes, threads * tile_bytes(plan))
+    return Tiles(plan, loaded, n, threads)
 
 
 def _at_least_one(given: Any, what: str) -> int:

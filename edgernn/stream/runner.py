@@ -62,13 +62,18 @@ def slots(plan: Plan, arena: Array) -> list[Array]:
     return [arena[s.offset : s.offset + s.initial.nbytes].view(np.float32) for s in plan.states]
 
 
+def check_states(plan: Plan, values: Array) -> None:
+    """Raises BadInput for a state, (n,) float32, that no stream can be in."""
+    if plan.waits and values[-1] not in range(1, 1 + max(plan.hop, plan.window)):
+        raise BadInput(f"the state waits for {values[-1]} frames, which no stream of this model can do")
+
+
 def put_states(plan: Plan, arena: Array, values: Array) -> None:
     """Write all states, (n,) float32, without what follows from them.
 
     Raises BadInput for a state that no stream can be in.
     """
-    if plan.waits and values[-1] not in range(1, 1 + max(plan.hop, plan.window)):
-        raise BadInput(f"the state waits for {values[-1]} frames, which no stream of this model can do")
+    check_states(plan, values)
     at = 0
     for slot in slots(plan, arena):
         slot[:] = values[at : at + len(slot)]

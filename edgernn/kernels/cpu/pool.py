@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from llvmlite import ir
 from numba.extending import intrinsic
 
 from edgernn.kernels.contract import (

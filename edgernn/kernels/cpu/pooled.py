@@ -46,7 +46,12 @@ def _pooled(name, dots, put, sizes, header, side):
             for _ in range(blocks >> 2):
                 for n in range(slots, slots + 8 * (streams & -4), 32):
                     a0, a1, a2, a3 = load_1n(n), load_1n(n + 8), load_1n(n + 16), load_1n(n + 24)
-                    x0, x1, x2, x3 = x_of(a, a0, weights), x_of(a, a1, weights), x_of(a, a2, weights), x_of(a, a3, weights)
+                    x0, x1, x2, x3 = (
+                        x_of(a, a0, weights),
+                        x_of(a, a1, weights),
+                        x_of(a, a2, weights),
+                        x_of(a, a3, weights),
+                    )
                     for r in range(0, 4 * BYTES, 2 * BYTES):
                         s = two(w + r, steps, x0 + p, x1 + p, x2 + p, x3 + p)
                         i, j = at + r, at + r + BYTES
@@ -71,7 +76,12 @@ def _pooled(name, dots, put, sizes, header, side):
             for _ in range(blocks & 3):
                 for n in range(slots, slots + 8 * (streams & -4), 32):
                     a0, a1, a2, a3 = load_1n(n), load_1n(n + 8), load_1n(n + 16), load_1n(n + 24)
-                    x0, x1, x2, x3 = x_of(a, a0, weights), x_of(a, a1, weights), x_of(a, a2, weights), x_of(a, a3, weights)
+                    x0, x1, x2, x3 = (
+                        x_of(a, a0, weights),
+                        x_of(a, a1, weights),
+                        x_of(a, a2, weights),
+                        x_of(a, a3, weights),
+                    )
                     s = one(w, steps, x0 + p, x1 + p, x2 + p, x3 + p)
                     put(s[0], a0 + q, at, x0, a, weights)
                     put(s[1], a1 + q, at, x1, a, weights)

@@ -66,6 +66,29 @@ def functions() -> Iterator[str]:
         yield from _compared(operation, net.model(y=(added, len(x))), x)
 
 
+def streams() -> Iterator[str]:
+    """One stream alone: steps and runs, a hop and a window, saved, copied and refused like any other."""
+    for hop, window in RHYTHMS:
+        model, x = quantise(model_of(hop, window)), frames_of(False)
+        stream, single = model.stream(device="cuda"), model.stream()
+        if not same(stream.run(x[:9]), single.run(x[:9])) or stream.save_state() != single.save_state():
+            yield f"hop {hop}, window {window}: a run"
+        twin, broken = stream.fork(), x[9:].copy()
+        broken[3, 1] = np.inf
+        try:
+            stream.run(broken)
+            yield "an infinity was taken"
+        except edgernn.BadInput as error:
+            if "frame 3, element 1 is inf" not in str(error):
+                yield str(error)
+        for frame in x[9:15]:
+            answer, expected, also = stream.step(frame), single.step(frame), twin.step(frame)
+            if (answer is None) != (expected is None) or (answer is not None and not same(answer, expected)):
+                yield f"hop {hop}, window {window}: a step"
+            if answer is not None and not same(also, answer):
+                yield f"hop {hop}, window {window}: a step of the copy"
+
+
 def rows() -> Iterator[str]:
     """Softmax of rows, whose sums have an order."""
     for size in (1, 15, 16, 17, 50):
@@ -143,7 +166,14 @@ def main() -> None:
     """Run the function that the command line names."""
     warnings.simplefilter("ignore")  # integers that wrap, as they are meant to
     name, *arguments = sys.argv[1:]
-    checks = {"cases": cases, "functions": functions, "rows": rows, "pools": pools, "states": states}
+    checks = {
+        "cases": cases,
+        "functions": functions,
+        "rows": rows,
+        "streams": streams,
+        "pools": pools,
+        "states": states,
+    }
     for line in checks[name](*arguments):
         print(line)
 

@@ -19,7 +19,7 @@ from edgernn.layers.base import FORMATS
 
 HERE = Path(__file__).parent
 TARGETS = {"sm_75": (7, 5), "sm_87": (8, 7), "sm_90": (9, 0)}  # Turing, Jetson Orin, Hopper
-CHECKS = [*(f"cases {name}" for name in ("none", *FORMATS)), "functions", "rows", "pools", "states"]
+CHECKS = [*(f"cases {name}" for name in ("none", *FORMATS)), "functions", "rows", "streams", "pools", "states"]
 MISSING = 'the compiler for GPUs is missing: pip install "edgernn[cuda]"'
 
 

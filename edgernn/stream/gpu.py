@@ -1,30 +1,27 @@
-"""The streams of a pool on a GPU, behind the same methods as tiles.Tiles."""
+"""Streams on a GPU: a pool's, behind the methods of tiles.Tiles, and one alone, behind those of runner.Runner."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from edgernn.errors import BadInput
 from edgernn.kernels.cuda import library
-from edgernn.kernels.cuda.panels import CudaBackend
 from edgernn.layers.base import Array
-from edgernn.layers.model import Model
 from edgernn.planner import Plan
-from edgernn.stream.runner import check_states
-from edgernn.stream.stream import plan_for
+from edgernn.stream.frames import Frames, as_frames, as_output, bad_value
+from edgernn.stream.runner import Answers, as_answers, check_states, wanted
 
 
 class OnGpu:
-    """n streams of a model; their states stay on the GPU, and a call is one launch, however many frames it has."""
+    """n streams of a plan; their states stay on the GPU, and a call is one launch, however many frames it has."""
 
-    def __init__(self, model: Model, n: int):
-        device = library.load()
-        self.plan: Plan = plan_for(model, CudaBackend())
-        self._arenas = device.Arenas(self.plan, n)
-        self._waits = np.full(n, self.plan.window, np.int64)
+    def __init__(self, plan: Plan, n: int):
+        self.plan = plan
+        self._arenas = library.load().Arenas(plan, n)
+        self._waits = np.full(n, plan.window, np.int64)
 
     def reset(self, stream: int) -> None:
         """The stream starts anew."""
@@ -65,12 +62,10 @@ class OnGpu:
 
         Raises BadInput where the array is not so, or the model has several ports, a hop or a window.
         """
-        from numba import cuda
-
         (port, *more), (answer, *others), n = self.plan.inputs, self.plan.outputs, len(self._waits)
         if more or others or port.dtype != "float32" or self.plan.waits:
             raise BadInput("arrays on the GPU are for models with one input and one output of numbers, each frame")
-        given = cuda.as_cuda_array(X)
+        given = self._arenas.seen(X)
         expected = f"float32, C-contiguous, ({'T, ' * (axes == 3)}{n}, {port.size})"
         shape = given.shape[-2:] == (n, port.size) and given.ndim == axes
         if given.dtype != np.float32 or not shape or not given.is_c_contiguous():
@@ -89,3 +84,49 @@ class OnGpu:
         if self.plan.waits and frames:
             left = self._waits[streams] - frames
             self._waits[streams] = np.where(left > 0, left, self.plan.hop + left % -self.plan.hop)
+
+
+class GpuRunner:
+    """Runs frames through a plan in the GPU's memory, for one stream."""
+
+    def __init__(self, plan: Plan):
+        self.plan = plan
+        self._one = OnGpu(plan, 1)
+
+    def twin(self) -> GpuRunner:
+        """Another in the same state."""
+        twin = GpuRunner(self.plan)
+        twin.set_states(self.states())
+        return twin
+
+    def states(self) -> Array:
+        """All states, (n,) float32, in the model's order."""
+        return self._one.states(0)
+
+    def set_states(self, values: Array) -> None:
+        """Replace all states. Raises BadInput for a state that no stream can be in."""
+        self._one.set_states(0, values)
+
+    def _frames(self, given: Frames, out: Any, several: bool) -> Answers:
+        plan, only = self.plan, np.zeros(1, np.int64)
+        inputs = as_frames(given, plan.inputs, (None,) if several else ())
+        due = plan.answers(len(inputs[0]), int(self._one.waits(only)[0]))
+        named, lead = wanted(plan, out), (due,) if several else ()
+        outputs = [as_output(named.get(port.name), port, (*lead, port.size)) for port in plan.outputs]
+        places = [y.reshape(-1, 1, port.size) for y, port in zip(outputs, plan.outputs, strict=True)]
+        if len(self._one.run(only, len(inputs[0]), [x[:, None] for x in inputs], places)):
+            found = (bad_value(port, x) for port, x in zip(plan.inputs, inputs, strict=True))
+            raise BadInput(next(text for text in found if text is not None))
+        return as_answers(plan, outputs) if several or due else None
+
+    def step(self, x: Frames, out: Any = None) -> Answers:
+        """One frame, as Stream.step."""
+        return self._frames(x, out, several=False)
+
+    def run(self, X: Frames, out: Any = None) -> Answers:
+        """Many frames, as Stream.run: one launch."""
+        return self._frames(X, out, several=True)
+
+    def fast(self) -> tuple[Callable[..., Any], ...]:
+        """`step` and `run`: there are no faster ways to start a GPU."""
+        return self.step, self.run

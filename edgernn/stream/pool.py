@@ -11,6 +11,7 @@ import numpy as np
 
 from edgernn.errors import BackendUnavailable, BadInput, RefusedStreams
 from edgernn.kernels import library
+from edgernn.kernels.cuda.panels import CudaBackend
 from edgernn.layers.base import Array
 from edgernn.layers.model import Model
 from edgernn.stream.frames import Frames, as_frames, as_output, bad_value
@@ -161,7 +162,7 @@ def _on(device: str, model: Model, n: int, threads: int) -> Tiles | OnGpu:
     if device == "cuda" and threads == 1:
         from edgernn.stream.gpu import OnGpu
 
-        return OnGpu(model, n)
+        return OnGpu(plan_for(model, CudaBackend()), n)
     if device == "cuda":
         raise BadInput(f"{threads} threads: they are for device='cpu'; a GPU shares the work by itself")
     if device != "cpu":

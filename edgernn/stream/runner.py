@@ -109,6 +109,12 @@ class Runner:
         self.control[ARENA] = address(self.arena)
         self.set_states(plan.initial)
 
+    def twin(self) -> Runner:
+        """Another in the same state."""
+        twin = Runner(self.plan, self.library)
+        twin.set_states(self.states())
+        return twin
+
     def states(self) -> Array:
         """All states, (n,) float32, in the model's order."""
         return np.concatenate([np.empty(0, np.float32), *slots(self.plan, self.arena)])

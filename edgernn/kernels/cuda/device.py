@@ -129,6 +129,11 @@ class Arenas:
         shaped = [p.reshape(most, self.count, port.size) for p, port in zip(split, self.plan.outputs, strict=True)]
         return shaped, given, bad
 
+    @staticmethod
+    def seen(array: Any) -> Any:
+        """An array that another package keeps on the GPU (CUDA array interface), without a copy."""
+        return cuda.as_cuda_array(array)
+
     def launch(self, inputs: Any, frames: int, active: Array) -> tuple[Any, Array, Array]:
         """The same for inputs that are on the GPU, all ports' words one after the other; the answers stay there too."""
         plan, most = self.plan, self._most(frames)

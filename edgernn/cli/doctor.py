@@ -18,6 +18,10 @@ PARTS = {
     "onnx": "convert",
     "onnxruntime": "convert",
     "soundfile": "audio",
+    "soxr": "audio",
+    "sounddevice": "audio",
+    "paho-mqtt": "sensors",
+    "pyserial": "sensors",
     "matplotlib": "plot",
     "ziglang": "build",
 }
@@ -25,7 +29,8 @@ PURPOSE = {
     "": "running at all",
     "jit": "compiling kernels here, where none came with edgernn",
     "convert": "converting ONNX files",
-    "audio": "sound that is not 16-bit PCM",
+    "audio": "microphones, sound that is not 16-bit PCM, sound of another rate",
+    "sensors": "MQTT topics and serial lines",
     "plot": "drawings",
     "build": "building for other machines",
 }

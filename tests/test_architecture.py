@@ -26,6 +26,7 @@ ROOMS: dict[str, tuple[int, set[str]]] = {
     "edgernn.cli": (7, {"click", "matplotlib", "numpy", "rich"}),
     "edgernn": (6, set()),
     "edgernn.pipelines": (5, {"numpy", "paho", "serial", "sounddevice", "soundfile", "soxr"}),
+    "edgernn.serving": (6, {"numpy", "prometheus_client", "starlette", "uvicorn"}),
     "edgernn.conversion": (5, {"numpy", "onnxruntime"}),
     "edgernn.compiler": (5, {"llvmlite", "numba", "numpy"}),
     "edgernn.stream": (4, {"numpy"}),

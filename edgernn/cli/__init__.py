@@ -13,7 +13,7 @@ import click
 
 import edgernn
 
-COMMANDS = ("demo", "convert", "inspect", "verify", "run", "eval", "listen", "bench", "build", "doctor")
+COMMANDS = ("demo", "convert", "inspect", "verify", "run", "eval", "listen", "bench", "build", "serve", "doctor")
 
 
 class Commands(click.Group):

@@ -194,7 +194,20 @@ def test_the_changelog_knows_this_version() -> None:
     assert version and f"## {version[1]}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
-HEAVY = ("llvmlite", "matplotlib", "numba", "onnx", "onnxruntime", "paho", "serial", "sounddevice", "soundfile", "soxr")
+HEAVY = (
+    "llvmlite",
+    "matplotlib",
+    "numba",
+    "onnx",
+    "onnxruntime",
+    "paho",
+    "serial",
+    "sounddevice",
+    "soundfile",
+    "soxr",
+    "starlette",
+    "uvicorn",
+)
 GOLDEN = ROOT / "tests" / "golden" / "small.edgernn"
 QUICK = {
     "import edgernn": "import edgernn",

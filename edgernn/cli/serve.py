@@ -13,7 +13,7 @@ TOKEN = "EDGERNN_TOKEN"
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen at.")
-@click.option("--port", default=8765, show_default=True, type=click.IntRange(0, 65535))
+@click.option("--port", default=8765, show_default=True, type=click.IntRange(0, 65535), help="Port to listen at.")
 @click.option("--streams", default=256, show_default=True, type=click.IntRange(1), help="Connections at a time.")
 @click.option("--threads", default=1, show_default=True, type=click.IntRange(1), help="Threads that compute.")
 @click.option(

@@ -36,6 +36,7 @@ AGAIN = "export the model again, after checking its training"
 MOVES = (Reshape, Take)  # layers that a sequence may pass while it is ahead by the zeros before its first step
 MOST_NUMBERS = 1 << 24  # in all values of a frame, constants too
 LONGEST = 400  # characters about one node: an attribute may be a long list
+STILL = Value("", ())  # the rhythm of what has no time
 ADVISED = 16  # problems for which a walk over all nodes looks for advice
 
 
@@ -177,10 +178,10 @@ class Build:
         """Add a node; see `layers.rules.Importing`."""
         if time is not None and not isinstance(layer, MOVES):
             inputs = aligned(self, inputs)
-        layer = self._once.of(layer)  # an unrolled graph holds the same weights for every step
-        if what := self._once.endless(layer):
-            self.refuse(f"{what} NaN or infinity", AGAIN)
-        named = [self._placed(x) for x in inputs]
+        layer, endless = self._once.of(layer)  # an unrolled graph holds the same weights for every step
+        if endless:
+            self.refuse(f"{endless} NaN or infinity", AGAIN)
+        named = [x if x.const is None else self._placed(x) for x in inputs]
         shapes = layer.shapes(*(x.shape for x in named))
         if not all(self.has_room(shape) for shape in shapes):
             self.refuse(f"makes {[*map(list, shapes)]}: too many numbers a frame", "use a smaller window or layers")
@@ -190,12 +191,11 @@ class Build:
         if isinstance(layer, Reshape) and named[0].name in self.roots:
             self.roots[names[0]] = self.roots[named[0].name]
         self.moments.follow([x.name for x in named], names)
-        final = any(x.final for x in inputs)
-        made = tuple(Value(name, shape, time, None, dtype, final) for name, shape in zip(names, shapes, strict=True))
-        if time is None:
-            return made
-        rhythm = self._rhythm(inputs)
-        return tuple(value.like(rhythm) for value in made)
+        final = any([x.final for x in inputs])
+        like = STILL if time is None else self._rhythm(inputs)
+        rhythm = like.delay, like.length, like.past, like.ahead
+        ends = zip(names, shapes, strict=True)
+        return tuple([Value(name, shape, time, None, dtype, final, *rhythm) for name, shape in ends])
 
     def _rhythm(self, inputs: Sequence[Value]) -> Value:
         """The rhythm of what is made of these, which are aligned: a step sees what any of them sees."""

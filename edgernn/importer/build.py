@@ -23,6 +23,7 @@ from edgernn.importer.subgraph import branched
 from edgernn.importer.token import token_of
 from edgernn.importer.trace import Start
 from edgernn.importer.unrolled import finish, rolled
+from edgernn.importer.work import MOST_PROBLEMS
 from edgernn.layers.base import Array, Layer, Shape, volume
 from edgernn.layers.constant import Constant
 from edgernn.layers.model import Node, State
@@ -76,8 +77,8 @@ class Build:
         self.notes: list[str] = []
         self._timed = not window and any(axis is not None for axis in times.values())
         self._restarts, self._free, self.whole = restarts, free, window > 0  # whole: it sees a whole sequence
-        self._folder = graph.folder
-        self._once = Once()
+        self._folder, self._work, self._once = graph.folder, graph.work, Once()
+        self._work.done += len(graph.inputs)
         self._constants: dict[int, str] = {}  # which array of `_once` -> the value that it is
         self._numbers = 0
         self._clock: Value | None = None
@@ -89,20 +90,18 @@ class Build:
             self.values[name] = Value(name, array.shape, None, array, array.dtype)
         for given in graph.inputs:
             time, zero = times.get(given.name), given.name in zeroed
-            self.values[given.name] = entered(self, given, time, self._sizes(given), zero)
+            sizes = tuple(self._free if isinstance(n, str) else n for n in given.dims or ())
+            self.values[given.name] = entered(self, given, time, sizes, zero)
         for operator in graph.operators:
             self.visit(operator)
         finish(self, [value.name for name in graph.outputs if (value := self.values[name]) is not None])
 
-    def _sizes(self, given: Input) -> Shape:
-        """The shape of an input where free dimensions have been given a size."""
-        return tuple(self._free if isinstance(n, str) else n for n in given.dims or ())
-
     def visit(self, operator: Operator) -> None:
         """Import one node; what it makes stays unknown where that fails."""
         self.operator = operator
+        self._work.done += 1
         outputs: Sequence[Value | None] = ()
-        if all(self.values[name] is not None for name in operator.reads):
+        if len(self.problems) < MOST_PROBLEMS and all(self.values[name] is not None for name in operator.reads):
             try:
                 outputs = self._outputs(operator, [self.values[name] if name else None for name in operator.inputs])
             except Refused as refused:
@@ -187,6 +186,7 @@ class Build:
             self.refuse(f"makes {[*map(list, shapes)]}: too many numbers a frame", "use a smaller window or layers")
         base = next(filter(None, self.operator.outputs), self.operator.name)
         names = tuple(self.unique(base) for _ in shapes)
+        self._work.make(len(self.nodes), self.operator)
         self.nodes.append(Node(names[0], layer, tuple(x.name for x in named), names))
         if isinstance(layer, Reshape) and named[0].name in self.roots:
             self.roots[names[0]] = self.roots[named[0].name]

@@ -2,7 +2,7 @@
 
 In: an ONNX file, maybe samples. Out: a Model with its figures in `origin`; parity against ONNX Runtime.
 formats: the model in other number formats, which search finds and observe has samples for; certificate: its drift.
-May import: errors, layers, importer, quantiser, stream, NumPy; onnxruntime where it is used.
+May import: errors, layers, importer, modelfile, quantiser, stream, NumPy; onnxruntime where it is used.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgernn.errors import BackendUnavailable, UnsupportedModel
+from edgernn.errors import BackendUnavailable, Problem, UnsupportedModel
 from edgernn.layers.model import Model
+from edgernn.modelfile import fits
 from edgernn.quantiser import FORMATS
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ def convert(
     settings = {"state": state, "constants": constants, "fix_torch_gru": fix_torch_gru, "window": window, "hop": hop}
     model = imported(source, reference, **settings)
     model = formatted(model, quantize, layers, static, min_snr, calibration)
+    if not fits(model):
+        raise UnsupportedModel([_too_many_layers(model)])
     return model if calibration is None else with_parity(model, parity(model, source, calibration))
 
 
@@ -108,7 +111,15 @@ def analyse(source: str | Path, **settings: Any) -> Report:
         from edgernn import importer
     except ModuleNotFoundError as error:
         raise BackendUnavailable(f"reading ONNX files needs the package {error.name}: {GET}") from None
-    return importer.analyse(source, **settings)
+    report = importer.analyse(source, **settings)
+    if report.model is None or fits(report.model):
+        return report
+    return replace(report, model=None, problems=(_too_many_layers(report.model),))
+
+
+def _too_many_layers(model: Model) -> Problem:
+    what = f"becomes {len(model.nodes):,} layers, more than a model file can describe"
+    return Problem("graph", "", what, "export a smaller model, or its recurrent layers as one node each")
 
 
 def analyse_again(source: str | Path, model: Model) -> Report:

@@ -39,6 +39,8 @@ from edgernn.layers.model import Model
 from edgernn.modelfile.container import pack, unpack
 from edgernn.modelfile.description import decode, encode
 
+CERTAIN = 5000  # nodes and values that they name: so many fit whatever they are
+
 
 def validate(data: bytes) -> Model:
     """The model in these bytes. Raises BadModelFile, naming the check that failed, and then nothing was loaded."""
@@ -54,6 +56,17 @@ def load(path: str | Path) -> Model:
         return validate(path.read_bytes())
     except BadModelFile as error:
         raise BadModelFile(f"{path}: {error}") from None
+
+
+def fits(model: Model) -> bool:
+    """Whether the description of a model has few enough parts for `validate` to read."""
+    if sum(1 + len(node.inputs) + len(node.outputs) for node in model.nodes) < CERTAIN:
+        return True
+    try:
+        unpack(pack(*encode(model)))
+    except BadModelFile:
+        return False
+    return True
 
 
 def save(model: Model, path: str | Path) -> None:

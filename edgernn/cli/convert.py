@@ -13,6 +13,7 @@ import click
 from edgernn.cli.console import as_json
 from edgernn.cli.formats import formats, shown
 from edgernn.cli.settings import settings
+from edgernn.errors import plain
 
 if TYPE_CHECKING:
     from edgernn.layers.model import Model
@@ -80,7 +81,7 @@ def command(
         console.out().print(shown(model.origin["auto"]))
     lines = [f"{output}: {model.parameters:,} weights, {console.size(size)}.", verdict]
     lines += [reference_sentence(model.origin["reference"])] if reference else []
-    click.echo(console.plain("\n".join(lines)))
+    click.echo(plain("\n".join(lines)))
 
 
 def quantised(model: Model, calibrate: Path | None, given: dict[str, Any]) -> Model:

@@ -12,7 +12,7 @@ from edgernn.errors import Problem
 from edgernn.importer.binding import apply
 from edgernn.importer.dims import Uneven
 from edgernn.importer.given import entered
-from edgernn.importer.graph import Graph, Input, Operator
+from edgernn.importer.graph import Graph, Operator
 from edgernn.importer.known import known
 from edgernn.importer.loop import check_inside, looped
 from edgernn.importer.moments import Moments, picked
@@ -146,7 +146,7 @@ class Build:
             return looped(self, operator, inputs)
         if operator.kind == "If":
             return branched(self, operator, inputs)
-        if all(x is None or (x.const is not None and x.time is None) for x in inputs):
+        if any(inputs) and all(x is None or (x.const is not None and x.time is None) for x in inputs):
             made = self._folder.fold(operator, [None if x is None else x.const for x in inputs])
             if made is not None:
                 return [self.constant(y) if name else None for name, y in zip(operator.outputs, made, strict=False)]
@@ -191,7 +191,7 @@ class Build:
         if isinstance(layer, Reshape) and named[0].name in self.roots:
             self.roots[names[0]] = self.roots[named[0].name]
         self.moments.follow([x.name for x in named], names)
-        final = any([x.final for x in inputs])
+        final = any(x.final for x in inputs)
         like = STILL if time is None else self._rhythm(inputs)
         rhythm = like.delay, like.length, like.past, like.ahead
         ends = zip(names, shapes, strict=True)

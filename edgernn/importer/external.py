@@ -108,4 +108,4 @@ def _opened(folder: Path, name: str, location: str) -> BinaryIO:
     if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
         os.close(inner)
         raise BadModelFile(f"'{location}', the weights of '{name}', is not a plain file of its own: refused")
-    return open(inner, "rb")
+    return os.fdopen(inner, "rb")

@@ -10,8 +10,10 @@ from edgernn.errors import Problem, UnsupportedModel
 if TYPE_CHECKING:
     from edgernn.importer.graph import Operator
 
-WALKED = 30_000  # inputs and operators looked at, and layers made, in all readings of a graph; the last one may go past it
-MOST_LAYERS = 40_000  # in one walk
+WALKED = (
+    30_000  # inputs and operators looked at, and layers made, in all readings of a graph; the last one may go past it
+)
+MOST_LAYERS = 30_000  # in one walk
 MOST_PROBLEMS = 1000  # after which a walk stops
 
 

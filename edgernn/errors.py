@@ -55,7 +55,7 @@ class BadModelFile(EdgernnError):
 
 
 class BadInput(EdgernnError, ValueError):
-    """Input of the wrong shape or dtype, or not finite. The stream's state is as before the call."""
+    """Input of the wrong shape or dtype, or not finite, or a setting that does not fit. A stream's state is kept."""
 
 
 class BackendUnavailable(EdgernnError):

@@ -43,7 +43,7 @@ def command(model: Path, source: str, as_json: bool) -> None:
         sys.stdout.writelines(f"{line}\n" for line in (json_lines if as_json else csv_lines)(loaded, answers))
         sys.stdout.flush()
     if not count:
-        say(f"{source} holds not one frame")
+        raise edgernn.BadInput(f"{source} holds not one frame")
     elif count < loaded.window:
         say(f"{source} holds {count} frames; the first answer comes after {loaded.window}")
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgernn.errors import BackendUnavailable, Problem, UnsupportedModel
+from edgernn.errors import BackendUnavailable, BadInput, Problem, UnsupportedModel
 from edgernn.layers.model import Model
 from edgernn.modelfile import fits
 from edgernn.quantiser import FORMATS
@@ -50,14 +50,18 @@ def convert(
     the figures are kept in `origin["parity"]`. How far a quantised model drifts from the float one is in
     `origin["drift"]` (see `certificate`). All other arguments are those of `imported`.
 
-    Raises what `imported` raises, ValueError for an unknown format, BadInput for calibration, static, min_snr or layers
-    that do not fit, and BackendUnavailable where a package is missing.
+    Raises what `imported` raises, BadInput for an unknown format and for calibration, static, min_snr or layers that do
+    not fit, or where min_snr is not reached, BackendUnavailable where a package is missing, and TypeError for an
+    argument of a type that it can never have.
     """
     from edgernn.conversion.formats import formatted
     from edgernn.conversion.parity import parity, with_parity
 
     if quantize not in (*FORMATS, "auto"):
-        raise ValueError(f"quantize='{quantize}': one of {', '.join(FORMATS)}, auto expected")
+        raise BadInput(f"quantize={quantize!r}: one of {', '.join(FORMATS)}, auto expected")
+    for name, given in (("layers", layers), ("state", state), ("constants", constants)):
+        if given is not None and not (isinstance(given, Mapping) and all(isinstance(key, str) for key in given)):
+            raise TypeError(f"{name}={given!r}: a mapping by name expected")
     settings = {"state": state, "constants": constants, "fix_torch_gru": fix_torch_gru, "window": window, "hop": hop}
     model = imported(source, reference, **settings)
     model = formatted(model, quantize, layers, static, min_snr, calibration)

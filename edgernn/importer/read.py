@@ -53,9 +53,9 @@ def _brief(error: Exception) -> str:
 
 def _bytes(path: Path) -> bytes:
     """The content of a file that may be an ONNX model. It is looked at once it is open: nothing can take its place."""
-    if path.is_dir():
-        raise BadModelFile(f"'{path}' is a folder; give the .onnx file itself")
     try:
+        if path.is_dir():
+            raise BadModelFile(f"'{path}' is a folder; give the .onnx file itself")
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
             found = os.fstat(file.fileno())
             if not stat.S_ISREG(found.st_mode):  # reading a pipe or a device may never end

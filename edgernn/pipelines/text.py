@@ -53,17 +53,20 @@ def _read_file(path: Path, ports: Sequence[Port], chunk: int, rows: Callable[...
 def _csv_rows(lines: Iterator[str], ports: Sequence[Port], where: str) -> Iterator[Row]:
     port = single(ports, "CSV")
     reader = csv.reader(lines)
-    header = True
+    header, frames = "", 0
     try:
         for fields in reader:
             if any(field.strip() for field in fields):
-                numbers = [_number(field) for field in fields]
-                if not (header and all(number is None for number in numbers)):
-                    place = f"{where}, line {reader.line_num}"
-                    yield {port.name: _csv_frame(port, fields, numbers, place)}
-                header = False
+                numbers, place = [_number(field) for field in fields], f"{where}, line {reader.line_num}"
+                if not header and not frames and all(number is None for number in numbers):
+                    header = place
+                    continue
+                yield {port.name: _csv_frame(port, fields, numbers, place)}
+                frames += 1
     except csv.Error as error:
         raise BadInput(f"{where}, line {reader.line_num}: {error}") from None
+    if header and not frames:
+        raise BadInput(f"{header} holds no number, and no frame follows: numbers separated by commas expected")
 
 
 def _number(field: str) -> float | None:

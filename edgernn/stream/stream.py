@@ -34,6 +34,8 @@ class Stream:
     """
 
     def __init__(self, model: Model, device: str = "cpu"):
+        if not isinstance(model, Model):
+            raise TypeError(f"a Model expected, as convert and load give it, not {type(model).__name__}")
         if device != "cpu":
             raise BackendUnavailable(f"device '{device}' is not available; use device='cpu'")
         loaded = library.load()

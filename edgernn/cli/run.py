@@ -42,7 +42,7 @@ def command(model: Path, source: str, as_json: bool) -> None:
         count += len(chunk[loaded.inputs[0].name] if isinstance(chunk, dict) else chunk)
         sys.stdout.writelines(f"{line}\n" for line in (json_lines if as_json else csv_lines)(loaded, answers))
         sys.stdout.flush()
-    if not count:
+    if not count and source != "-":  # standard input may well end before it begins
         raise edgernn.BadInput(f"{source} holds not one frame")
     elif count < loaded.window:
         say(f"{source} holds {count} frames; the first answer comes after {loaded.window}")

@@ -87,7 +87,7 @@ class Runner:
         if self.control[BUSY]:
             raise BadInput("another thread runs this stream; its state cannot be set now")
         if self.plan.waits and values[-1] not in range(1, 1 + max(self.plan.hop, self.plan.window)):
-            raise BadInput(f"the state waits for {values[-1]} frames, which no stream of this model can do")
+            raise BadInput(f"the state waits for {values[-1]:g} frames, which no stream of this model can do")
         at = 0
         for slot in self._slots():
             slot[:] = values[at : at + len(slot)]

@@ -7,12 +7,13 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hostile_attacks import cell, escapes, escapes_in_a_weight, of_type, split_in, strides_and_names
 from hostile_cases import made
 from hostile_graphs import unsupported
 from onnx import TensorProto
-from onnx_cases import node, on_gru
+from onnx_cases import Cell, node, on_gru
 
 import edgernn
 from edgernn import conversion, importer
@@ -80,3 +81,17 @@ def test_what_no_model_file_can_describe_is_refused(monkeypatch: pytest.MonkeyPa
         edgernn.convert(tmp_path / "m.onnx")
     (problem,) = conversion.analyse(tmp_path / "m.onnx").problems
     assert "more than a model file can describe" in problem.what
+
+
+@pytest.mark.parametrize("given", [{}, {"clip": 0.5}])
+def test_the_largest_window_over_an_lstm_streams(given: dict[str, Any]) -> None:
+    model = importer.read(Cell("LSTM", given, "BHCP" if given else "B").model().SerializeToString(), window=4096)
+    frames = np.random.default_rng(0).normal(size=(4096, model.inputs[0].size)).astype(np.float32)
+    assert model.stream().run(frames).shape == (1, model.outputs[0].size)
+
+
+def test_more_instructions_than_a_plan_may_have_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgernn.planner.lower.MOST_INSTRUCTIONS", 100)
+    model = importer.read(Cell("LSTM").model().SerializeToString(), window=64)
+    with pytest.raises(UnsupportedModel, match="takes more than 100 instructions a frame -> use a smaller window"):
+        model.stream()

@@ -178,7 +178,10 @@ class Model:
         modelfile.save(self, path)
 
     def stream(self, device: str = "cpu") -> Stream:
-        """A running instance with the initial state. Raises BackendUnavailable when `device` is not there."""
+        """A running instance with the initial state.
+
+        Raises BackendUnavailable when `device` is not there, and UnsupportedModel for more than a plan can hold.
+        """
         from edgernn.stream import Stream
 
         return Stream(self, device)

@@ -108,7 +108,7 @@ def test_bad_states_say_what_stream_says_and_change_nothing(folder: Path, change
         here.load_state(altered)
     with pytest.raises(ValueError) as error:
         there.load_state(altered)
-    assert str(error.value)[:20] == str(said.value)[:20]
+    assert str(error.value) == str(said.value)
     assert there.save_state() == before
 
 
@@ -133,7 +133,7 @@ def test_bad_input_says_what_stream_says_and_changes_nothing(folder: Path, kind:
     with pytest.raises(ValueError) as error:
         there.step(WRONG[kind])
     assert type(error.value).__name__ == "BadInput"
-    assert str(error.value)[:25] == str(said.value)[:25]
+    assert str(error.value) == str(said.value)
     assert there.save_state() == before
 
 

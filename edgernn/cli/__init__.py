@@ -44,7 +44,7 @@ class Commands(click.Group):
 
 
 def _explain(error: BaseException) -> str:
-    from edgernn.cli.console import plain
+    from edgernn.errors import plain
 
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"

@@ -55,8 +55,8 @@ def _run_frames(loaded: Model, source: str, as_json: bool) -> None:
             raise edgernn.BadInput(f"{source}, in the frames from number {count} on: {error}") from None
         count += len(chunk[loaded.inputs[0].name] if isinstance(chunk, dict) else chunk)
         _write(loaded, answers, as_json)
-    if not count:
-        say(f"{source} holds not one frame")
+    if not count and source != "-":  # standard input may well end before it begins
+        raise edgernn.BadInput(f"{source} holds not one frame")
     elif count < loaded.window:
         say(f"{source} holds {count} frames; the first answer comes after {loaded.window}")
 

@@ -9,22 +9,25 @@ from enum import IntEnum
 from typing import Any
 
 import numpy as np
+import onnx
 
 from edgernn.errors import BadInput, Problem, UnsupportedModel
 from edgernn.importer.assemble import assembled, goes_on
 from edgernn.importer.build import Build
 from edgernn.importer.dims import Symbol
 from edgernn.importer.evaluate import folded
-from edgernn.importer.graph import Dim, Graph
+from edgernn.importer.graph import Dim, Graph, Operator
 from edgernn.importer.preset import about_sizes, free_dimensions, otherwise, preset, unsized
 from edgernn.importer.proof import corrected, proved
 from edgernn.importer.read import load
 from edgernn.importer.repair import repair, suspicion
 from edgernn.importer.signals import Wider
 from edgernn.importer.state import Pairing, as_constants, pair, with_states
-from edgernn.importer.time import WALKED, Hypothesis, hypotheses
+from edgernn.importer.subgraph import nodes_in
+from edgernn.importer.time import Hypothesis, hypotheses
 from edgernn.importer.unrolled import UNROLLED
 from edgernn.importer.windowed import NO_STATES, STREAMS, windowed
+from edgernn.importer.work import WALKED
 from edgernn.layers.axes import RATES
 from edgernn.layers.model import Model
 from edgernn.layers.recurrent import OTHER_AXIS, SEVERAL_STEPS
@@ -32,6 +35,7 @@ from edgernn.layers.rhythm import WINDOW
 
 # ONNX's numbers for float16, bfloat16 and integers of 8 and 16 bits
 NARROW = (10, 16, 2, 3, 4, 5)
+RECURRENT = ("RNN", "GRU", "LSTM", "Loop", "Scan")  # operators that may run over several steps
 MANY = 31  # what a free dimension counts to see what runs along it
 MOST_FRAMES = 4096  # in one evaluation
 
@@ -166,7 +170,7 @@ def _tried(graph: Graph, hypothesis: Hypothesis, given: Mapping[str, str]) -> tu
         build = built(graph, hypothesis)
     except Wider as wider:
         what = f"strides over time make one answer of {wider.factor} frames, in a graph of {len(graph.operators)} nodes"
-        remedy = f"use smaller strides: at most {MOST_FRAMES} frames, and {WALKED // 2:,} nodes times strides"
+        remedy = f"use smaller strides: at most {MOST_FRAMES} frames, and fewer in a large graph"
         return _Distance.STRIDES, _failed(hypothesis, [Problem("graph", "", what, remedy)])
     problems = build.problems if build.has_time else [*_along_a_free_dimension(graph, build), *build.problems]
     astray = [] if goes_on(build) else build.in_frame
@@ -202,25 +206,21 @@ def _tried(graph: Graph, hypothesis: Hypothesis, given: Mapping[str, str]) -> tu
 
 
 def built(
-    graph: Graph,
-    hypothesis: Hypothesis,
-    restarts: bool = False,
-    zeroed: Collection[str] = (),
-    hop: int = 1,
-    walks: int = 1,
+    graph: Graph, hypothesis: Hypothesis, restarts: bool = False, zeroed: Collection[str] = (), hop: int = 1
 ) -> Build:
     """The walk under one hypothesis, with as many frames an evaluation as its strides need, at least `hop`.
 
-    Raises Wider where these are more than MOST_FRAMES, or the walk, this one being number `walks`, begins too often.
+    Raises Wider where these are more than MOST_FRAMES, or finding out takes too much work.
     """
-    length = hypothesis.length * hop if isinstance(hypothesis.length, Symbol) else hypothesis.length
-    try:
-        return Build(graph, length, hypothesis.times, restarts, zeroed, hop=hop)
-    except Wider as wider:
-        hop *= wider.factor
-        if hop > MOST_FRAMES or walks * len(graph.operators) > WALKED // 2:
-            raise Wider(hop) from None
-    return built(graph, hypothesis, restarts, zeroed, hop, walks + 1)
+    start = graph.work.done
+    while True:
+        length = hypothesis.length * hop if isinstance(hypothesis.length, Symbol) else hypothesis.length
+        try:
+            return Build(graph, length, hypothesis.times, restarts, zeroed, hop=hop)
+        except Wider as wider:
+            hop *= wider.factor
+            if hop > MOST_FRAMES or graph.work.done - start > WALKED // 2:
+                raise Wider(hop) from None
 
 
 def _how_far(build: Build, graph: Graph, hypothesis: Hypothesis) -> _Distance:
@@ -260,9 +260,16 @@ def _along_a_free_dimension(graph: Graph, step: Build) -> list[Problem]:
     """Why a graph is no step graph: a recurrent layer runs along a dimension that is free, and not the batch."""
     if not any(isinstance(n, str) for given in graph.inputs for n in given.dims or ()):
         return []
-    longer = Build(graph, 1, {}, free=MANY)
+    last = max((n for n, operator in enumerate(graph.operators, 1) if _may_recur(operator)), default=0)
+    longer = Build(replace(graph, operators=graph.operators[:last], outputs=()), 1, {}, free=MANY)
     problems = [problem for problem in (*longer.problems, *longer.in_frame) if problem not in step.in_frame]
     return [problem for problem in problems if problem.what.startswith(SEVERAL_STEPS)]
+
+
+def _may_recur(operator: Operator) -> bool:
+    """Whether the operator, or one in a subgraph of it, is one of RECURRENT."""
+    bodies = [value for value in operator.attributes.values() if isinstance(value, onnx.GraphProto)]
+    return operator.kind in RECURRENT or any(node.op_type in RECURRENT for node in nodes_in(bodies))
 
 
 def _notes(graph: Graph, model: Model, found: Pairing, restarts: bool) -> tuple[str, ...]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-from collections.abc import Callable, Iterable
+import stat
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -50,16 +52,17 @@ def _brief(error: Exception) -> str:
 
 
 def _bytes(path: Path) -> bytes:
-    """The content of a file that may be an ONNX model."""
-    if path.is_dir():
-        raise BadModelFile(f"'{path}' is a folder; give the .onnx file itself")
+    """The content of a file that may be an ONNX model. It is looked at once it is open: nothing can take its place."""
     try:
-        if path.exists() and not path.is_file():  # reading a pipe or a device may never end
-            raise BadModelFile(f"'{path}' is not a plain file; save it to one first")
-        size = path.stat().st_size
-        if size > LARGEST_FILE:
-            raise BadModelFile(f"'{path}' has {size} bytes, more than an ONNX file can hold (2 GB)")
-        return path.read_bytes()
+        if path.is_dir():
+            raise BadModelFile(f"'{path}' is a folder; give the .onnx file itself")
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+            found = os.fstat(file.fileno())
+            if not stat.S_ISREG(found.st_mode):  # reading a pipe or a device may never end
+                raise BadModelFile(f"'{path}' is not a plain file; save it to one first")
+            if found.st_size > LARGEST_FILE:
+                raise BadModelFile(f"'{path}' has {found.st_size} bytes, more than an ONNX file can hold (2 GB)")
+            return file.read(LARGEST_FILE)
     except FileNotFoundError:
         raise BadModelFile(f"there is no file '{path}'") from None
     except (OSError, ValueError) as error:
@@ -180,6 +183,8 @@ def array_of(tensor: onnx.TensorProto) -> Array:
         if len(tensor.string_data) != math.prod(tensor.dims):
             raise BadModelFile(f"the tensor '{tensor.name}' does not hold {list(tensor.dims)} texts")
         return np.zeros(tensor.dims, np.str_)
+    if tensor.data_type not in NUMBERS:
+        raise BadModelFile(f"the tensor '{tensor.name}' holds no real numbers (type {tensor.data_type})")
     dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)
     expected = math.prod(tensor.dims)
     if tensor.raw_data and tensor.data_type in PLAIN and len(tensor.raw_data) != expected * dtype.itemsize:
@@ -197,6 +202,8 @@ def array_of(tensor: onnx.TensorProto) -> Array:
     return array
 
 
+_OTHER = ("UNDEFINED", "STRING", "COMPLEX64", "COMPLEX128")
+NUMBERS = frozenset(onnx.TensorProto.DataType.values()) - {onnx.TensorProto.DataType.Value(name) for name in _OTHER}
 PLAIN = frozenset(
     map(onnx.TensorProto.DataType.Value, ("FLOAT", "DOUBLE", "FLOAT16", "INT8", "INT32", "INT64", "BOOL"))
 )
@@ -208,6 +215,8 @@ def operator_of(node: onnx.NodeProto) -> Operator:
     _check_text(names)
     domain = "" if node.domain in DEFAULT_DOMAINS else node.domain
     name = node.name or next(filter(None, node.output), node.op_type)
+    for attribute in node.attribute:
+        _check_type(name, node, attribute)
     attributes = {attribute.name: _attribute(attribute) for attribute in node.attribute}
     if len(attributes) != len(node.attribute):
         raise BadModelFile(f"node '{name}' has an attribute twice; export the model again")
@@ -217,6 +226,26 @@ def operator_of(node: onnx.NodeProto) -> Operator:
     return Operator(
         name, node.op_type, domain, tuple(node.input), tuple(node.output), attributes, tuple(sorted(captured))
     )
+
+
+def _check_type(name: str, node: onnx.NodeProto, attribute: onnx.AttributeProto) -> None:
+    """Refuse an attribute of another type than that which the operators' specification gives it."""
+    expected = _types(node.op_type).get(attribute.name, attribute.type) if node.domain in DEFAULT_DOMAINS else None
+    if expected is not None and attribute.type != expected:
+        came, needed = (onnx.AttributeProto.AttributeType.Name(kind) for kind in (attribute.type, expected))
+        raise BadModelFile(
+            f"the attribute '{attribute.name}' of node '{name}' is {came}; {needed} expected: export the model again"
+        )
+
+
+@cache
+def _types(kind: str) -> Mapping[str, int]:
+    """The types of an operator's attributes, which are the same in every opset from OLDEST_OPSET on."""
+    if not onnx.defs.has(kind):
+        return {}
+    known = onnx.defs.get_schema(kind).attributes
+    number = onnx.AttributeProto.AttributeType.Value
+    return {name: number(str(held.type).rsplit(".", 1)[-1]) for name, held in known.items()}
 
 
 def _captured(graph: onnx.GraphProto) -> set[str]:

@@ -145,6 +145,8 @@ def _starts(build: Build, graph: Graph, hypothesis: Hypothesis) -> list[Problem]
 
 def _states(graph: Graph) -> list[Problem]:
     """The states of a step graph, by their names."""
+    if not any(follows(given.name, output) for given in graph.inputs for output in graph.outputs):
+        return []
     step = Build(graph, 1, {})
     pairs = {} if step.problems else pair(step, graph, {}).pairs
     return [_state(name, "convert without a window") for name, output in pairs.items() if follows(name, output)]

@@ -224,7 +224,11 @@ class Model:
         modelfile.save(self, path)
 
     def stream(self, device: str = "cpu", backend: str = "auto") -> Stream:
-        """A running instance with the initial state. Raises BackendUnavailable when device or backend is not there."""
+        """A running instance with the initial state.
+
+        Raises BackendUnavailable when device or backend is not there, and UnsupportedModel for more than a plan can
+        hold.
+        """
         from edgernn.stream import Stream
 
         return Stream(self, device, backend)

@@ -32,6 +32,7 @@ above 0.
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -39,6 +40,8 @@ from edgernn.errors import BadModelFile
 from edgernn.layers.model import Model
 from edgernn.modelfile.container import pack, unpack
 from edgernn.modelfile.description import decode, encode
+
+CERTAIN = 5000  # nodes and values that they name: so many fit whatever they are
 
 
 def validate(data: bytes) -> Model:
@@ -57,6 +60,17 @@ def load(path: str | Path) -> Model:
         raise BadModelFile(f"{path}: {error}") from None
 
 
+def fits(model: Model) -> bool:
+    """Whether the description of a model has few enough parts for `validate` to read."""
+    if sum(1 + len(node.inputs) + len(node.outputs) for node in model.nodes) < CERTAIN:
+        return True
+    try:
+        unpack(pack(*encode(model)))
+    except BadModelFile:
+        return False
+    return True
+
+
 def save(model: Model, path: str | Path) -> None:
     """Write the model to a file, whole or not at all: whatever fails, what was at `path` before is still there.
 
@@ -68,7 +82,11 @@ def save(model: Model, path: str | Path) -> None:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file under a temporary name beside `path`, then rename it."""
+    """Write a file under a temporary name beside `path`, then rename it. Raises OSError, about `path` itself."""
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not path.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path.parent))
     temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
     try:
         with temporary.open("xb") as file:

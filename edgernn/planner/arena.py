@@ -7,7 +7,6 @@ overlaps its own (Pisarchyk and Lee 2020, arXiv 2001.03288, section 5.2).
 from __future__ import annotations
 
 from bisect import bisect, insort
-from collections import defaultdict
 from collections.abc import Sequence
 
 from edgernn.planner.lower import Instruction, Place
@@ -32,9 +31,8 @@ class _Placed:
     """
 
     def __init__(self) -> None:
-        self._pieces: dict[tuple[int, int], list[tuple[int, int]]] = defaultdict(list)  # (power, number) -> from, to
+        self._pieces: dict[int, dict[int, list[tuple[int, int]]]] = {}  # power -> number -> from, to
         self._begins: list[tuple[int, int, int]] = []  # first instruction, from, to
-        self._powers = 0
 
     def add(self, low: int, high: int, first: int, last: int) -> None:
         """A buffer at low..high from instruction `first` to `last`."""
@@ -42,17 +40,19 @@ class _Placed:
         power, begin, end = 0, first, last + 1
         while begin < end:
             if begin & 1:
-                self._pieces[power, begin].append((low, high))
+                self._pieces.setdefault(power, {}).setdefault(begin, []).append((low, high))
                 begin += 1
             if end & 1:
                 end -= 1
-                self._pieces[power, end].append((low, high))
+                self._pieces.setdefault(power, {}).setdefault(end, []).append((low, high))
             power, begin, end = power + 1, begin >> 1, end >> 1
-        self._powers = max(self._powers, power)
 
     def during(self, first: int, last: int) -> list[tuple[int, int]]:
         """(from, to) of the buffers whose lifetimes meet first..last."""
-        found = [part for power in range(self._powers) for part in self._pieces.get((power, first >> power), ())]
+        found: list[tuple[int, int]] = []
+        for power, pieces in self._pieces.items():
+            if first >> power in pieces:
+                found += pieces[first >> power]
         inside = self._begins[bisect(self._begins, (first + 1,)) : bisect(self._begins, (last + 1,))]
         return found + [(low, high) for _, low, high in inside]
 

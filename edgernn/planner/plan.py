@@ -131,13 +131,13 @@ def _load(low: Lowering, number: int, port: Port) -> Place:
 
 
 def _encode(code: Sequence[Instruction], offsets: Mapping[int, int]) -> Array:
-    program = np.zeros((len(code) + 1, WORDS), np.int64)
-    for row, instruction in zip(program, code, strict=False):
-        row[0] = instruction.opcode
-        for n, (operand, name) in enumerate(zip(instruction.operands, OPERANDS[instruction.opcode], strict=True)):
-            row[n + 1] = _word(operand, name[0], offsets)
-    program[-1, 0] = Opcode.STOP
-    return program
+    """The program (instructions, WORDS) int64, which ends with STOP."""
+    rows = []
+    for instruction in code:
+        named = zip(instruction.operands, OPERANDS[instruction.opcode], strict=True)
+        words = [int(instruction.opcode), *[_word(operand, name[0], offsets) for operand, name in named]]
+        rows.append(words + [0] * (WORDS - len(words)))
+    return np.array([*rows, [int(Opcode.STOP)] + [0] * (WORDS - 1)], np.int64)
 
 
 def _word(operand: Place | int | float, kind: str, offsets: Mapping[int, int]) -> int:

@@ -70,12 +70,17 @@ def _converted(array: Array, port: Port, wanted: np.dtype[Any]) -> Array:
         elif array.dtype.kind == "u":
             array = np.minimum(array.astype(np.uint64), np.uint64(2**63 - 1))  # beyond any vocabulary
         elif array.dtype.kind != "i":
-            raise BadInput(f"input '{port.name}' takes token numbers, got {array.dtype}")
+            raise BadInput(f"input '{port.name}' takes token numbers, got {_kind(array)}")
         return array.astype(wanted)
     if array.dtype.kind not in "fiu":
-        raise BadInput(f"input '{port.name}' takes float32, got {array.dtype}")
+        raise BadInput(f"input '{port.name}' takes float32, got {_kind(array)}")
     with np.errstate(over="ignore"):
         return array.astype(wanted)
+
+
+def _kind(array: Array) -> str:
+    """What an array holds, for a message."""
+    return "text" if array.dtype.kind in "US" else str(array.dtype)
 
 
 def bad_value(port: Port, frames: Array) -> str | None:

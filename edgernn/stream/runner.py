@@ -65,7 +65,7 @@ def slots(plan: Plan, arena: Array) -> list[Array]:
 def check_states(plan: Plan, values: Array) -> None:
     """Raises BadInput for a state, (n,) float32, that no stream can be in."""
     if plan.waits and values[-1] not in range(1, 1 + max(plan.hop, plan.window)):
-        raise BadInput(f"the state waits for {values[-1]} frames, which no stream of this model can do")
+        raise BadInput(f"the state waits for {values[-1]:g} frames, which no stream of this model can do")
 
 
 def put_states(plan: Plan, arena: Array, values: Array) -> None:

@@ -42,6 +42,8 @@ class Stream:
     """
 
     def __init__(self, model: Model, device: str = "cpu", backend: str = "auto"):
+        if not isinstance(model, Model):
+            raise TypeError(f"a Model expected, as convert and load give it, not {type(model).__name__}")
         self._attach(model, _runner(model, device, backend), device, backend)
 
     def _attach(self, model: Model, runner: Runner | GpuRunner, device: str, backend: str) -> None:

@@ -31,11 +31,11 @@ MACHINES = {
 # getauxval: AT_HWCAP; HWCAP_ASIMDDP of arm64, HWCAP_NEON of 32-bit ARM
 HWCAP, BITS = 16, {"aarch64": {"asimddp": 1 << 20}, "armv7": {"neon": 1 << 12}}
 REFUSED = {
-    -1: "these {} bytes are not a saved state of edgernn",
-    -2: "the saved state has a newer format: build the model again with a newer edgernn",
+    -1: "these {size} bytes are not a saved state of edgernn",
+    -2: "the saved state has format {version}, this edgernn knows 1: take a newer one",
     -3: "the saved state is damaged: its checksum does not fit; save it again",
     -4: "the saved state belongs to another model; load it into a stream of the model that saved it",
-    -5: "the state waits for frames in a way that no stream of this model can",
+    -5: "the state waits for {waits:g} frames, which no stream of this model can do",
 }
 BUSY = "another thread runs this stream; give each thread a stream of its own"
 
@@ -109,7 +109,7 @@ class Stream:
         blob = bytes(blob)
         status = self._alone("load", blob, ctypes.c_size_t(len(blob)), gives=ctypes.c_int)
         if status:
-            raise BadInput(REFUSED[status].format(len(blob)))
+            raise BadInput(_refused(status, blob))
 
     def _frames(self, given: Any, several: bool) -> Any:
         values = _by_port(given, self._inputs)
@@ -133,6 +133,12 @@ class Stream:
         if len(made) == 1:
             return made[0]
         return {port["name"]: answer for port, answer in zip(self._outputs, made, strict=True)}
+
+
+def _refused(status: int, blob: bytes) -> str:
+    """Why the library refused a saved state: the version stands in bytes 8 to 12, what it waits for before the sum."""
+    version, waits = int.from_bytes(blob[8:12], "little"), ctypes.c_float.from_buffer_copy(blob[-36:].ljust(4, b"\0"))
+    return REFUSED[status].format(size=len(blob), version=version, waits=waits.value)
 
 
 def _checked(folder: str) -> dict[str, Any]:
@@ -237,7 +243,8 @@ def _list(given: Any, port: dict[str, Any], several: bool) -> tuple[Any, int]:
         whole = isinstance(value, float) and tokens and value.is_integer()
         if isinstance(value, bool) or not (whole or isinstance(value, int if tokens else (int, float))):
             wanted = "token numbers" if tokens else "float32"
-            raise BadInput(f"input '{port['name']}' takes {wanted}, got {type(value).__name__}")
+            kind = "text" if isinstance(value, (str, bytes)) else type(value).__name__
+            raise BadInput(f"input '{port['name']}' takes {wanted}, got {kind}")
         if tokens:
             flat[n] = max(min(int(value), 2**62), -(2**62))  # beyond any vocabulary
     try:

@@ -135,7 +135,8 @@ def _on_windows(graph: Graph, window: int, hop: int) -> Report:
         return _failed(reading.hypothesis, reading.found)
     axes = tuple((name, axis) for name, axis in reading.hypothesis.times.items() if axis is not None)
     dims = tuple((given.name, given.dims or ()) for given in graph.inputs)
-    notes = (*((STREAMS,) if reading.streams else ()), *_notes(graph, reading.found, Pairing({}), False))
+    streams = (STREAMS,) if reading.streams else ()
+    notes = (*streams, *reading.notes, *_notes(graph, reading.found, Pairing({}), False))
     return Report(reading.found, (), (), reading.hypothesis.text, axes, dims, notes)
 
 

@@ -47,6 +47,7 @@ class Windowed:
     found: Model | list[Problem]
     evidence: Evidence = Evidence.NONE
     streams: bool = False  # whether the graph could do without a window
+    notes: tuple[str, ...] = ()
 
     @property
     def fixed(self) -> bool:
@@ -111,7 +112,7 @@ def _tried(graph: Graph, hypothesis: Hypothesis, window: int, hop: int) -> Windo
     evidence, streams = _along(graph, hypothesis)
     evidence = Evidence.RECURRING if recurs else evidence
     text = f"windows of {steps} frames, {hypothesis.text}"
-    return Windowed(replace(hypothesis, text=text), found, evidence, streams)
+    return Windowed(replace(hypothesis, text=text), found, evidence, streams, tuple(build.notes))
 
 
 def _along(graph: Graph, hypothesis: Hypothesis) -> tuple[Evidence, bool]:

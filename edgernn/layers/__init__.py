@@ -6,7 +6,7 @@ May import: errors; NumPy only.
 
 from __future__ import annotations
 
-from edgernn.layers import combine, deconv, einsum, functions, pieces, pool, stacking, turn
+from edgernn.layers import combine, deconv, einsum, functions, pieces, pool, quantised, stacking, turn
 from edgernn.layers.base import Layer
 from edgernn.layers.constant import Constant
 from edgernn.layers.conv import Conv
@@ -45,7 +45,8 @@ LAYERS: dict[str, type[Layer]] = {
     )
 }
 
-# these hold rules only, for layers of other files: combine, deconv, einsum, functions, pieces, pool, stacking, turn
+# these hold rules only, for layers of other files: combine, deconv, einsum, functions, pieces, pool, quantised,
+# stacking, turn
 __all__ = [
     "GRU",
     "LAYERS",
@@ -70,6 +71,7 @@ __all__ = [
     "functions",
     "pieces",
     "pool",
+    "quantised",
     "stacking",
     "turn",
 ]

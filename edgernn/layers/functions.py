@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgernn.layers.axes import scalar
+from edgernn.layers.combine import combined
 from edgernn.layers.pointwise import LARGEST, Map
 from edgernn.layers.rules import Importing, Value, rule
 
@@ -104,10 +105,13 @@ def clip(
     min_: float | None = None,
     max_: float | None = None,
 ) -> Value:
-    """ONNX Clip; the bounds are attributes before opset 11."""
-    low = scalar(g, min, "min") if min is not None else -LARGEST if min_ is None else min_
-    high = scalar(g, max, "max") if max is not None else LARGEST if max_ is None else max_
-    return mapped(g, input, "clip", np.clip(low, -LARGEST, LARGEST), np.clip(high, -LARGEST, LARGEST))
+    """ONNX Clip; the bounds are attributes before opset 11, and may be computed since."""
+    if all(bound is None or bound.const is not None for bound in (min, max)):
+        low = scalar(g, min, "min") if min is not None else -LARGEST if min_ is None else min_
+        high = scalar(g, max, "max") if max is not None else LARGEST if max_ is None else max_
+        return mapped(g, input, "clip", np.clip(low, -LARGEST, LARGEST), np.clip(high, -LARGEST, LARGEST))
+    above = input if min is None else combined(g, "max", input, min, input.dtype)
+    return above if max is None else combined(g, "min", above, max, input.dtype)
 
 
 @rule("Dropout")

@@ -21,7 +21,7 @@ from edgernn.importer.proof import corrected, proved
 from edgernn.importer.read import load
 from edgernn.importer.repair import repair, suspicion
 from edgernn.importer.signals import Wider
-from edgernn.importer.state import Pairing, as_constants, pair, with_states
+from edgernn.importer.state import Pairing, as_constants, kept, pair, with_states
 from edgernn.importer.time import WALKED, Hypothesis, hypotheses
 from edgernn.importer.unrolled import UNROLLED
 from edgernn.importer.windowed import NO_STATES, STREAMS, windowed
@@ -195,7 +195,8 @@ def _tried(graph: Graph, hypothesis: Hypothesis, given: Mapping[str, str]) -> tu
         far = _Distance.WRONG_AXIS if isinstance(hypothesis.length, int) else _Distance.ASTRAY
         return far if astray else _Distance.NO_RECURRENCE, _failed(hypothesis, astray or model)
     axes = tuple((name, axis) for name, axis in hypothesis.times.items() if axis is not None)
-    notes = (*build.notes, *_notes(graph, model, found, restarts))
+    doubts = [] if given or build.has_time else kept(build, graph, found.pairs)
+    notes = (*build.notes, *_notes(graph, model, found, restarts), *doubts)
     dims = tuple((given.name, given.dims or ()) for given in graph.inputs)
     plain = isinstance(hypothesis.length, int) and build.has_time and not goes_on(build)
     distance = _Distance.BLOCKS if astray else _Distance.CONVOLVED if plain else _Distance.STATES

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any
@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from edgernn.errors import BadInput, Problem, UnsupportedModel
+from edgernn.importer.again import MOST_FRAMES, built
 from edgernn.importer.assemble import assembled, goes_on
 from edgernn.importer.build import Build
-from edgernn.importer.dims import Symbol
 from edgernn.importer.evaluate import folded
 from edgernn.importer.graph import Dim, Graph
 from edgernn.importer.preset import about_sizes, free_dimensions, otherwise, preset, unsized
@@ -33,7 +33,6 @@ from edgernn.layers.rhythm import WINDOW
 # ONNX's numbers for float16, bfloat16 and integers of 8 and 16 bits
 NARROW = (10, 16, 2, 3, 4, 5)
 MANY = 31  # what a free dimension counts to see what runs along it
-MOST_FRAMES = 4096  # in one evaluation
 
 
 @dataclass(frozen=True)
@@ -201,28 +200,6 @@ def _tried(graph: Graph, hypothesis: Hypothesis, given: Mapping[str, str]) -> tu
     plain = isinstance(hypothesis.length, int) and build.has_time and not goes_on(build)
     distance = _Distance.BLOCKS if astray else _Distance.CONVOLVED if plain else _Distance.STATES
     return distance, Report(model, (), tuple(found.pairs.items()), hypothesis.text, axes, dims, notes)
-
-
-def built(
-    graph: Graph,
-    hypothesis: Hypothesis,
-    restarts: bool = False,
-    zeroed: Collection[str] = (),
-    hop: int = 1,
-    walks: int = 1,
-) -> Build:
-    """The walk under one hypothesis, with as many frames an evaluation as its strides need, at least `hop`.
-
-    Raises Wider where these are more than MOST_FRAMES, or the walk, this one being number `walks`, begins too often.
-    """
-    length = hypothesis.length * hop if isinstance(hypothesis.length, Symbol) else hypothesis.length
-    try:
-        return Build(graph, length, hypothesis.times, restarts, zeroed, hop=hop)
-    except Wider as wider:
-        hop *= wider.factor
-        if hop > MOST_FRAMES or walks * len(graph.operators) > WALKED // 2:
-            raise Wider(hop) from None
-    return built(graph, hypothesis, restarts, zeroed, hop, walks + 1)
 
 
 def _how_far(build: Build, graph: Graph, hypothesis: Hypothesis) -> _Distance:

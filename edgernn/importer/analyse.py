@@ -236,12 +236,16 @@ def _failed(hypothesis: Hypothesis, problems: Sequence[Problem]) -> Report:
 
 
 def _along_a_free_dimension(graph: Graph, step: Build) -> list[Problem]:
-    """Why a graph is no step graph: a recurrent layer runs along a dimension that is free, and not the batch."""
-    if not any(isinstance(n, str) for given in graph.inputs for n in given.dims or ()):
-        return []
-    longer = Build(graph, 1, {}, free=MANY)
-    problems = [problem for problem in (*longer.problems, *longer.in_frame) if problem not in step.in_frame]
-    return [problem for problem in problems if problem.what.startswith(SEVERAL_STEPS)]
+    """Why a graph is no step graph: a recurrent layer runs along a dimension that is free, and not the batch.
+
+    Each free dimension is tried by itself, since a graph need not work with more than one in another.
+    """
+    for name in dict.fromkeys(n for given in graph.inputs for n in given.dims or () if isinstance(n, str)):
+        longer = Build(graph, 1, {}, free={name: MANY})
+        problems = [problem for problem in (*longer.problems, *longer.in_frame) if problem not in step.in_frame]
+        if along := [problem for problem in problems if problem.what.startswith(SEVERAL_STEPS)]:
+            return along
+    return []
 
 
 def _notes(graph: Graph, model: Model, found: Pairing, restarts: bool) -> tuple[str, ...]:

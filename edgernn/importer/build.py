@@ -45,7 +45,7 @@ class Build:
     `times` says which axis of each input is time, `length` how long that is, `hop` how many frames of it an evaluation
     takes. With a `window`, it sees so many as one whole sequence, without time. `restarts`: a cell that starts from a
     constant starts anew in every frame. `zeroed`: inputs that are taken as zero. `free`: how long free dimensions are
-    that are not time.
+    that are not time, where that is not 1.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Build:
         times: Mapping[str, int | None],
         restarts: bool = False,
         zeroed: Collection[str] = (),
-        free: int = 1,
+        free: Mapping[str, int] | None = None,
         hop: int = 1,
         window: int = 0,
     ):
@@ -74,7 +74,7 @@ class Build:
         self.in_frame: list[Problem] = []  # cells that run inside a frame, and what is wrong if no other goes on
         self.notes: list[str] = []
         self._timed = not window and any(axis is not None for axis in times.values())
-        self._restarts, self._free, self.whole = restarts, free, window > 0  # whole: it sees a whole sequence
+        self._restarts, self._free, self.whole = restarts, free or {}, window > 0  # whole: it sees a whole sequence
         self._folder = graph.folder
         self._once = Once()
         self._constants: dict[int, str] = {}  # which array of `_once` -> the value that it is
@@ -95,7 +95,7 @@ class Build:
 
     def _sizes(self, given: Input) -> Shape:
         """The shape of an input where free dimensions have been given a size."""
-        return tuple(self._free if isinstance(n, str) else n for n in given.dims or ())
+        return tuple(self._free.get(n, 1) if isinstance(n, str) else n for n in given.dims or ())
 
     def visit(self, operator: Operator) -> None:
         """Import one node; what it makes stays unknown where that fails."""

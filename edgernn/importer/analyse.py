@@ -32,6 +32,7 @@ from edgernn.layers.rhythm import WINDOW
 
 # ONNX's numbers for float16, bfloat16 and integers of 8 and 16 bits
 NARROW = (10, 16, 2, 3, 4, 5)
+GOES_ON = "cells start anew in every call of the graph; in the stream their state goes on from frame to frame"
 MANY = 31  # what a free dimension counts to see what runs along it
 
 
@@ -195,7 +196,8 @@ def _tried(graph: Graph, hypothesis: Hypothesis, given: Mapping[str, str]) -> tu
         return far if astray else _Distance.NO_RECURRENCE, _failed(hypothesis, astray or model)
     axes = tuple((name, axis) for name, axis in hypothesis.times.items() if axis is not None)
     doubts = [] if given or build.has_time else kept(build, graph, found.pairs)
-    notes = (*build.notes, *_notes(graph, model, found, restarts), *doubts)
+    goes_on_here = (GOES_ON,) if build.states and not build.has_time and not restarts else ()
+    notes = (*build.notes, *_notes(graph, model, found, restarts), *goes_on_here, *doubts)
     dims = tuple((given.name, given.dims or ()) for given in graph.inputs)
     plain = isinstance(hypothesis.length, int) and build.has_time and not goes_on(build)
     distance = _Distance.BLOCKS if astray else _Distance.CONVOLVED if plain else _Distance.STATES

@@ -106,12 +106,16 @@ def clip(
     max_: float | None = None,
 ) -> Value:
     """ONNX Clip; the bounds are attributes before opset 11, and may be computed since."""
-    if all(bound is None or bound.const is not None for bound in (min, max)):
-        low = scalar(g, min, "min") if min is not None else -LARGEST if min_ is None else min_
-        high = scalar(g, max, "max") if max is not None else LARGEST if max_ is None else max_
-        return mapped(g, input, "clip", np.clip(low, -LARGEST, LARGEST), np.clip(high, -LARGEST, LARGEST))
-    above = input if min is None else combined(g, "max", input, min, input.dtype)
-    return above if max is None else combined(g, "min", above, max, input.dtype)
+    low = -LARGEST if min_ is None else min_
+    high = LARGEST if max_ is None else max_
+    if min is not None and min.const is None:
+        input = combined(g, "max", input, min, input.dtype)
+    elif min is not None:
+        low = scalar(g, min, "min")
+    if max is not None and max.const is not None:
+        high = scalar(g, max, "max")
+    y = mapped(g, input, "clip", np.clip(low, -LARGEST, LARGEST), np.clip(high, -LARGEST, LARGEST))
+    return y if max is None or max.const is not None else combined(g, "min", y, max, input.dtype)
 
 
 @rule("Dropout")

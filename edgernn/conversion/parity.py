@@ -47,6 +47,7 @@ def beside(
     """
     oracle = Oracle(source, model)
     recordings = [noise(model.inputs, steps)] if frames is None else recordings_of(model, frames)
+    recordings = [oracle.held(recording) for recording in recordings]
     pairs: dict[str, list[tuple[Array, Array]]] = {port.name: [] for port in model.outputs}
     for recording in recordings:
         answers = model.stream().run(recording)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any
@@ -12,9 +12,9 @@ import numpy as np
 import onnx
 
 from edgernn.errors import BadInput, Problem, UnsupportedModel
+from edgernn.importer.again import MOST_FRAMES, built
 from edgernn.importer.assemble import assembled, goes_on
 from edgernn.importer.build import Build
-from edgernn.importer.dims import Symbol
 from edgernn.importer.evaluate import folded
 from edgernn.importer.graph import Dim, Graph, Operator
 from edgernn.importer.preset import about_sizes, free_dimensions, otherwise, preset, unsized
@@ -22,12 +22,11 @@ from edgernn.importer.proof import corrected, proved
 from edgernn.importer.read import load
 from edgernn.importer.repair import repair, suspicion
 from edgernn.importer.signals import Wider
-from edgernn.importer.state import Pairing, as_constants, pair, with_states
+from edgernn.importer.state import Pairing, as_constants, kept, pair, with_states
 from edgernn.importer.subgraph import nodes_in
 from edgernn.importer.time import Hypothesis, hypotheses
 from edgernn.importer.unrolled import UNROLLED
 from edgernn.importer.windowed import NO_STATES, STREAMS, windowed
-from edgernn.importer.work import WALKED
 from edgernn.layers.axes import RATES
 from edgernn.layers.model import Model
 from edgernn.layers.recurrent import OTHER_AXIS, SEVERAL_STEPS
@@ -36,8 +35,8 @@ from edgernn.layers.rhythm import WINDOW
 # ONNX's numbers for float16, bfloat16 and integers of 8 and 16 bits
 NARROW = (10, 16, 2, 3, 4, 5)
 RECURRENT = ("RNN", "GRU", "LSTM", "Loop", "Scan")  # operators that may run over several steps
+GOES_ON = "cells start anew in every call of the graph; in the stream their state goes on from frame to frame"
 MANY = 31  # what a free dimension counts to see what runs along it
-MOST_FRAMES = 4096  # in one evaluation
 
 
 @dataclass(frozen=True)
@@ -139,7 +138,8 @@ def _on_windows(graph: Graph, window: int, hop: int) -> Report:
         return _failed(reading.hypothesis, reading.found)
     axes = tuple((name, axis) for name, axis in reading.hypothesis.times.items() if axis is not None)
     dims = tuple((given.name, given.dims or ()) for given in graph.inputs)
-    notes = (*((STREAMS,) if reading.streams else ()), *_notes(graph, reading.found, Pairing({}), False))
+    streams = (STREAMS,) if reading.streams else ()
+    notes = (*streams, *reading.notes, *_notes(graph, reading.found, Pairing({}), False))
     return Report(reading.found, (), (), reading.hypothesis.text, axes, dims, notes)
 
 
@@ -198,29 +198,13 @@ def _tried(graph: Graph, hypothesis: Hypothesis, given: Mapping[str, str]) -> tu
         far = _Distance.WRONG_AXIS if isinstance(hypothesis.length, int) else _Distance.ASTRAY
         return far if astray else _Distance.NO_RECURRENCE, _failed(hypothesis, astray or model)
     axes = tuple((name, axis) for name, axis in hypothesis.times.items() if axis is not None)
-    notes = (*build.notes, *_notes(graph, model, found, restarts))
+    doubts = [] if given or build.has_time else kept(build, graph, found.pairs)
+    goes_on_here = (GOES_ON,) if build.states and not build.has_time and not restarts else ()
+    notes = (*build.notes, *_notes(graph, model, found, restarts), *goes_on_here, *doubts)
     dims = tuple((given.name, given.dims or ()) for given in graph.inputs)
     plain = isinstance(hypothesis.length, int) and build.has_time and not goes_on(build)
     distance = _Distance.BLOCKS if astray else _Distance.CONVOLVED if plain else _Distance.STATES
     return distance, Report(model, (), tuple(found.pairs.items()), hypothesis.text, axes, dims, notes)
-
-
-def built(
-    graph: Graph, hypothesis: Hypothesis, restarts: bool = False, zeroed: Collection[str] = (), hop: int = 1
-) -> Build:
-    """The walk under one hypothesis, with as many frames an evaluation as its strides need, at least `hop`.
-
-    Raises Wider where these are more than MOST_FRAMES, or finding out takes too much work.
-    """
-    start = graph.work.done
-    while True:
-        length = hypothesis.length * hop if isinstance(hypothesis.length, Symbol) else hypothesis.length
-        try:
-            return Build(graph, length, hypothesis.times, restarts, zeroed, hop=hop)
-        except Wider as wider:
-            hop *= wider.factor
-            if hop > MOST_FRAMES or graph.work.done - start > WALKED // 2:
-                raise Wider(hop) from None
 
 
 def _how_far(build: Build, graph: Graph, hypothesis: Hypothesis) -> _Distance:
@@ -257,13 +241,18 @@ def _failed(hypothesis: Hypothesis, problems: Sequence[Problem]) -> Report:
 
 
 def _along_a_free_dimension(graph: Graph, step: Build) -> list[Problem]:
-    """Why a graph is no step graph: a recurrent layer runs along a dimension that is free, and not the batch."""
-    if not any(isinstance(n, str) for given in graph.inputs for n in given.dims or ()):
-        return []
+    """Why a graph is no step graph: a recurrent layer runs along a dimension that is free, and not the batch.
+
+    Each free dimension is tried by itself, since a graph need not work with more than one in another.
+    """
     last = max((n for n, operator in enumerate(graph.operators, 1) if _may_recur(operator)), default=0)
-    longer = Build(replace(graph, operators=graph.operators[:last], outputs=()), 1, {}, free=MANY)
-    problems = [problem for problem in (*longer.problems, *longer.in_frame) if problem not in step.in_frame]
-    return [problem for problem in problems if problem.what.startswith(SEVERAL_STEPS)]
+    begun = replace(graph, operators=graph.operators[:last], outputs=())
+    for name in dict.fromkeys(n for given in graph.inputs for n in given.dims or () if isinstance(n, str)):
+        longer = Build(begun, 1, {}, free={name: MANY})
+        problems = [problem for problem in (*longer.problems, *longer.in_frame) if problem not in step.in_frame]
+        if along := [problem for problem in problems if problem.what.startswith(SEVERAL_STEPS)]:
+            return along
+    return []
 
 
 def _may_recur(operator: Operator) -> bool:

@@ -47,7 +47,7 @@ class Build:
     `times` says which axis of each input is time, `length` how long that is, `hop` how many frames of it an evaluation
     takes. With a `window`, it sees so many as one whole sequence, without time. `restarts`: a cell that starts from a
     constant starts anew in every frame. `zeroed`: inputs that are taken as zero. `free`: how long free dimensions are
-    that are not time.
+    that are not time, where that is not 1.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Build:
         times: Mapping[str, int | None],
         restarts: bool = False,
         zeroed: Collection[str] = (),
-        free: int = 1,
+        free: Mapping[str, int] | None = None,
         hop: int = 1,
         window: int = 0,
     ):
@@ -76,7 +76,7 @@ class Build:
         self.in_frame: list[Problem] = []  # cells that run inside a frame, and what is wrong if no other goes on
         self.notes: list[str] = []
         self._timed = not window and any(axis is not None for axis in times.values())
-        self._restarts, self._free, self.whole = restarts, free, window > 0  # whole: it sees a whole sequence
+        self._restarts, self._free, self.whole = restarts, free or {}, window > 0  # whole: it sees a whole sequence
         self._folder, self._work, self._once = graph.folder, graph.work, Once()
         self._work.done += len(graph.inputs)
         self._constants: dict[int, str] = {}  # which array of `_once` -> the value that it is
@@ -90,7 +90,7 @@ class Build:
             self.values[name] = Value(name, array.shape, None, array, array.dtype)
         for given in graph.inputs:
             time, zero = times.get(given.name), given.name in zeroed
-            sizes = tuple(self._free if isinstance(n, str) else n for n in given.dims or ())
+            sizes = tuple(self._free.get(n, 1) if isinstance(n, str) else n for n in given.dims or ())
             self.values[given.name] = entered(self, given, time, sizes, zero)
         for operator in graph.operators:
             self.visit(operator)

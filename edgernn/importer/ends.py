@@ -65,6 +65,10 @@ class Ends:
         before, after = self.inputs[name].shape, self.outputs[output].shape
         return [n for n in before if n != 1] == [n for n in after if n != 1]
 
+    def keeps(self, name: str, output: str) -> bool:
+        """Whether the input may hold what the output was one step before, which does not depend on the input then."""
+        return self.fits(name, output) and not self.depends(output, name)
+
     def depends(self, output: str, name: str) -> bool:
         """Whether the output is computed from the input."""
         return bool(self.sources(output) & self.bits[name])

@@ -28,6 +28,7 @@ LARGEST_FILE = 2**31  # bytes: protobuf's own limit
 OLDEST_OPSET = 7
 MOST_PORTS = 1024  # inputs, or outputs, of a graph: states are paired by trying
 DEFAULT_DOMAINS = ("", "ai.onnx")
+ADOPTED = {"DynamicQuantizeLSTM": "com.microsoft"}  # an operator that has a rule, though it is not ONNX's
 
 
 Edit = Callable[[onnx.ModelProto], object]
@@ -96,6 +97,7 @@ def _graph(data: bytes, folder: Path | None, edit: Edit | None) -> Graph:
         raise BadModelFile("the graph has no outputs, or two of the same name; export the model again")
     known = [*constants, *(value.name for value in inputs)]
     operators = ordered([operator_of(node) for node in graph.node], known, outputs)
+    _check_rounding(operators, outputs)
     origin = {
         "producer": f"{model.producer_name} {model.producer_version}".strip(),
         "opset": opset,
@@ -117,6 +119,20 @@ def _check_count(graph: onnx.GraphProto) -> None:
         for value in values:
             if len(value.type.tensor_type.shape.dim) > MOST_AXES:
                 raise BadModelFile(f"'{value.name}' has more than {MOST_AXES} axes; export the model again")
+
+
+def _check_rounding(operators: Iterable[Operator], outputs: Iterable[str]) -> None:
+    """Refuse what is quantised at run time for anything but a product: that alone does without the rounding."""
+    rounded = {o.outputs[0]: o for o in operators if o.kind == "DynamicQuantizeLinear"}
+    read = {name: o.kind for o in operators for name in o.reads if o.kind not in ("MatMulInteger", "ConvInteger")}
+    read.update(dict.fromkeys(outputs, "output"))
+    problems = [
+        Problem(o.name, o.kind, f"is read by something else than a product: {read[name]}", "convert the float model")
+        for name, o in rounded.items()
+        if name in read
+    ]
+    if problems:
+        raise UnsupportedModel(problems)
 
 
 def _check_text(names: Iterable[str]) -> None:
@@ -141,7 +157,7 @@ def _parsed(data: bytes) -> onnx.ModelProto:
 
 def _opset(model: onnx.ModelProto) -> int:
     """The version of the default operator set."""
-    versions = [entry.version for entry in model.opset_import if entry.domain in DEFAULT_DOMAINS]
+    versions = [*{entry.version for entry in model.opset_import if entry.domain in DEFAULT_DOMAINS}]
     newest = onnx.defs.onnx_opset_version()
     if len(versions) != 1:
         raise BadModelFile("the file does not name one version of the ONNX operators; export the model again")
@@ -213,7 +229,8 @@ def operator_of(node: onnx.NodeProto) -> Operator:
     """A node in plain Python."""
     names = [node.op_type, node.domain, node.name, *node.input, *node.output, *(a.name for a in node.attribute)]
     _check_text(names)
-    domain = "" if node.domain in DEFAULT_DOMAINS else node.domain
+    known = node.domain in DEFAULT_DOMAINS or ADOPTED.get(node.op_type) == node.domain
+    domain = "" if known else node.domain
     name = node.name or next(filter(None, node.output), node.op_type)
     for attribute in node.attribute:
         _check_type(name, node, attribute)

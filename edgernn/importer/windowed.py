@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from enum import IntEnum
 
 from edgernn.errors import Problem
+from edgernn.importer.again import built
 from edgernn.importer.assemble import assembled, goes_on
 from edgernn.importer.build import Build
 from edgernn.importer.dims import Symbol
@@ -22,7 +23,7 @@ from edgernn.importer.signals import Wider
 from edgernn.importer.state import follows, pair
 from edgernn.importer.time import Hypothesis, hypotheses
 from edgernn.layers.model import Model
-from edgernn.layers.recurrent import SEVERAL_STEPS
+from edgernn.layers.recurrent import BACKWARDS, SEVERAL_STEPS
 
 BATCHES = ("b", "bs", "n")  # names of a batch, beside those that begin with "batch"
 TIMES = ("t", "time", "frames", "steps", "seq", "sequence", "length", "seq_len", "seq_length", "sequence_length")
@@ -47,6 +48,7 @@ class Windowed:
     found: Model | list[Problem]
     evidence: Evidence = Evidence.NONE
     streams: bool = False  # whether the graph could do without a window
+    notes: tuple[str, ...] = ()
 
     @property
     def fixed(self) -> bool:
@@ -111,7 +113,7 @@ def _tried(graph: Graph, hypothesis: Hypothesis, window: int, hop: int) -> Windo
     evidence, streams = _along(graph, hypothesis)
     evidence = Evidence.RECURRING if recurs else evidence
     text = f"windows of {steps} frames, {hypothesis.text}"
-    return Windowed(replace(hypothesis, text=text), found, evidence, streams)
+    return Windowed(replace(hypothesis, text=text), found, evidence, streams, tuple(build.notes))
 
 
 def _along(graph: Graph, hypothesis: Hypothesis) -> tuple[Evidence, bool]:
@@ -120,9 +122,11 @@ def _along(graph: Graph, hypothesis: Hypothesis) -> tuple[Evidence, bool]:
     names = [dims[name][axis] for name, axis in hypothesis.times.items() if axis is not None]
     meeting = Evidence.NAMED if any(_named(n, "time", TIMES) for n in names) else Evidence.MEETING
     try:
-        build = Build(graph, hypothesis.length, hypothesis.times)
+        build = built(graph, hypothesis)
     except Wider:
         return meeting, False
+    if any(problem.what.startswith(BACKWARDS) for problem in build.problems):
+        return Evidence.RECURRING, False
     if build.problems:
         return meeting, False
     if goes_on(build):

@@ -69,7 +69,10 @@ def test_python_gives_the_bits_of_the_reference(folder: Path, expected: Array) -
     np.testing.assert_array_equal([stream.step(x.tolist()) for x in X], expected)
     stream.reset()
     np.testing.assert_array_equal([stream.step(x) for x in X[:50]], expected[:50])
+    twin = stream.fork()
     np.testing.assert_array_equal(stream.run(X[50:].tolist()), expected[50:])
+    np.testing.assert_array_equal(twin.run(X[50:]), expected[50:])
+    assert len(stream.run([])) == 0
 
 
 def test_c_gives_the_bits_of_the_reference(copied: Path, expected: Array) -> None:
@@ -114,6 +117,7 @@ def test_bad_states_say_what_stream_says_and_change_nothing(folder: Path, change
 
 WRONG = {
     "shape": [0.0] * 39,
+    "long": [0.0] * 41,
     "nan": [float("nan")] * 40,
     "infinite": [0.0] * 39 + [float("inf")],
     "large": [1e300] * 40,

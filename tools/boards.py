@@ -2,7 +2,8 @@
 
     python tools/boards.py [--frames 1000] [--boards rpi5,rpi4]
 
-It needs Debian's qemu-user-static and the extra `build`, and takes three minutes. Prints a line for each board; exit status 1 where an answer differs by a bit.
+It needs Debian's qemu-user-static and the extra `build`, and takes three minutes. Prints a line for each board; exit
+status 1 where an answer differs by a bit.
 """
 
 from __future__ import annotations

@@ -14,8 +14,8 @@ import pytest
 from cases import CASES, SIZES, frames, worst_sums
 from conftest import COMPILED, stream_on
 
+from edgernn.kernels import jit
 from edgernn.kernels.isas import ISAS, REFERENCE
-from edgernn.kernels.library import Library
 from edgernn.layers.base import FORMATS
 from edgernn.quantiser import quantise
 from edgernn.stream import Stream
@@ -58,12 +58,12 @@ def test_what_this_machine_lacks_gives_the_bits_of_the_reference(
 ) -> None:
     """Emulated: its panels, lanes and loops, in instructions that there are here."""
     run(str(Path(__file__).with_name("emulate.py")), isa, str(tmp_path / "kernels.o"))
-    emulated = Library(ISAS[isa], (tmp_path / "kernels.o").read_bytes())
+    emulated = jit.loaded(ISAS[isa], (tmp_path / "kernels.o").read_bytes())
     tried = [(CASES | SIZES)[case]() for case in (*CASES, "A", "B", "G")]
     pairs = [(quantise(model, name), frames(model, 6)) for model, name in product(tried, FORMATS)]
     for model, x in pairs + [worst_sums(cols, name) for cols, name in product((1, 33, 513, 8193), FORMATS)]:
         expected = stream_on(REFERENCE, model).run(x)
         with monkeypatch.context() as patch:
-            patch.setattr("edgernn.kernels.library.load", lambda: emulated)
+            patch.setattr("edgernn.kernels.library.load", lambda backend: emulated)
             stream = Stream(model)
         np.testing.assert_equal(stream.run(x), expected, err_msg=model.summary())

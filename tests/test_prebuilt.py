@@ -27,23 +27,24 @@ from edgernn.quantiser import quantise
 from edgernn.stream import Stream
 
 DEMO = Path(edgernn.__file__).parent / "demo" / "vad.edgernn"
+FOLDER = Path(prebuilt.FOLDER)
 FIT = [name for name in COMPILED if not prebuilt.unfit(name)]
 
 
 def test_they_are_of_these_sources() -> None:
     for name, about in prebuilt.manifest().items():
         assert about["sources"] == sources(), f"{name}: the kernels have changed: run python tools/prebuild.py"
-        assert about["sha256"] == hashlib.sha256((prebuilt.FOLDER / name).read_bytes()).hexdigest(), name
+        assert about["sha256"] == hashlib.sha256((FOLDER / name).read_bytes()).hexdigest(), name
 
 
 def test_there_is_one_for_every_target_and_no_other() -> None:
     served = {target for about in prebuilt.manifest().values() for target in about["targets"]}
     assert served == set(TARGETS)
-    assert {path.name for path in prebuilt.FOLDER.glob("*.so")} == set(prebuilt.manifest())
+    assert {path.name for path in FOLDER.glob("*.so")} == set(prebuilt.manifest())
 
 
 def test_they_name_no_place_and_need_no_library() -> None:
-    for path in prebuilt.FOLDER.glob("*.so"):
+    for path in FOLDER.glob("*.so"):
         content = path.read_bytes()
         assert not [word for word in (b"/work", b"/home", b"/tmp", b"/root", b"libc.so", b"libm.so") if word in content]
         assert len(content) < 200_000
@@ -119,9 +120,9 @@ def test_the_layout_of_objects_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.fixture
 def altered(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A copy of the libraries that a test may change; nothing may be loaded from it."""
-    for path in prebuilt.FOLDER.glob("*.so"):
+    for path in FOLDER.glob("*.so"):
         (tmp_path / path.name).write_bytes(path.read_bytes())
-    monkeypatch.setattr(prebuilt, "FOLDER", tmp_path)
+    monkeypatch.setattr(prebuilt, "FOLDER", str(tmp_path))
     monkeypatch.setattr(ctypes, "CDLL", lambda *given: pytest.fail("it was loaded"))
     return tmp_path
 

@@ -26,6 +26,8 @@ from edgernn.kernels import prebuilt
 from edgernn.kernels.jit import run_compiler
 from edgernn.kernels.sources import sources
 
+FOLDER = Path(prebuilt.FOLDER)
+
 
 def libraries() -> dict[str, list[Target]]:
     """The file of each library, and the targets that it serves."""
@@ -38,7 +40,7 @@ def libraries() -> dict[str, list[Target]]:
 
 def current(name: str) -> bool:
     """Whether the library is there and of the present sources."""
-    about, path = prebuilt.manifest().get(name), prebuilt.FOLDER / name
+    about, path = prebuilt.manifest().get(name), FOLDER / name
     if about is None or about["sources"] != sources() or not path.is_file():
         return False
     return bool(about["sha256"] == hashlib.sha256(path.read_bytes()).hexdigest())
@@ -56,8 +58,8 @@ def make(name: str, target: Target) -> None:
         work = Path(folder)
         run_compiler(isa, work / "kernels.o", ["--entries", *(f"{key}={value}" for key, value in options.items())])
         linker.link(work, ["kernels.o"], name, target)
-        (prebuilt.FOLDER / name).write_bytes((work / name).read_bytes())
-    print(f"{name}: {(prebuilt.FOLDER / name).stat().st_size:,} bytes, {time.monotonic() - begin:.0f} s", flush=True)
+        (FOLDER / name).write_bytes((work / name).read_bytes())
+    print(f"{name}: {(FOLDER / name).stat().st_size:,} bytes, {time.monotonic() - begin:.0f} s", flush=True)
 
 
 def described(name: str, targets: list[Target]) -> dict[str, Any]:
@@ -70,7 +72,7 @@ def described(name: str, targets: list[Target]) -> dict[str, Any]:
         "needs": list(first.needs),
         "targets": [target.name for target in targets],
         "sources": sources(),
-        "sha256": hashlib.sha256((prebuilt.FOLDER / name).read_bytes()).hexdigest(),
+        "sha256": hashlib.sha256((FOLDER / name).read_bytes()).hexdigest(),
     }
 
 
@@ -82,11 +84,11 @@ def main() -> None:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for done in [pool.submit(make, name, targets[0]) for name, targets in stale.items()]:
             done.result()
-    for path in prebuilt.FOLDER.glob("*.so"):
+    for path in FOLDER.glob("*.so"):
         if path.name not in wanted:
             path.unlink()
     manifest = {name: described(name, targets) for name, targets in wanted.items()}
-    prebuilt.MANIFEST.write_text(json.dumps(manifest, indent=1) + "\n")
+    (FOLDER / prebuilt.MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
     print(f"{len(stale)} made, {len(wanted) - len(stale)} were up to date")
 
 

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Protocol
 
-from edgernn.cli.console import plain
+from edgernn.errors import plain
 from edgernn.cli.demo import ASCII, BLOCKS, can_write
 
 if TYPE_CHECKING:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Set
 from dataclasses import dataclass, replace
 
 from edgernn.errors import BackendUnavailable
@@ -106,3 +107,10 @@ def processor(cpu: str, triple: str) -> Target:
     isa = ISAS["portable"] if architecture == "x86_64" else basic.kernels
     what = f"{cpu}, by LLVM's names"
     return replace(basic, name=cpu, what=what, isa=isa.name, triple=triple, cpu=cpu)
+
+
+def best(target: Target, has: Set[str]) -> Target:
+    """The same processor with the best kernels for what it has, by the names of `Isa.needs`."""
+    machine = {"armv7": "armv7l"}.get(target.architecture, target.architecture)
+    isas = (isa for isa in ISAS.values() if isa.machine in ("", machine) and isa.needs <= has)
+    return replace(target, isa=next(isas).name)

@@ -113,7 +113,7 @@ def run_compiler(isa: Isa, output: Path, options: Sequence[str] = ()) -> None:
 
     The compiler sees the modules that are installed, and none of the working directory.
     """
-    known = [str(PACKAGE.parent), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    known = [str(Path(PACKAGE).parent), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     said = output.with_suffix(".said")
     command = [sys.executable, "-P", "-m", "edgernn.compiler", isa.name, str(output), *options]
     with said.open("w") as problems:

@@ -7,7 +7,6 @@ import functools
 import platform
 import struct
 import sys
-from pathlib import Path
 
 # getauxval(3): AT_HWCAP, and its bits in Linux' arch/arm64/include/uapi/asm/hwcap.h and arch/arm/.../hwcap.h
 HWCAP = 16
@@ -47,7 +46,7 @@ def name() -> str:
 def _line(key: str) -> str:
     """What /proc/cpuinfo says of the first processor, empty where it says nothing."""
     try:
-        with Path("/proc/cpuinfo").open(encoding="utf-8", errors="replace") as lines:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as lines:
             return next((line.partition(":")[2].strip() for line in lines if line.partition(":")[0].strip() == key), "")
     except OSError:
         return ""

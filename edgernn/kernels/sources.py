@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import functools
+import glob
 import hashlib
-from pathlib import Path
+import os
 
-PACKAGE = Path(__file__).resolve().parent.parent
+PACKAGE = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
 SOURCES = (
     "compiler/build.py",
     "compiler/scalars.py",
@@ -22,6 +23,7 @@ def sources() -> str:
     """The sha256 of all files that decide what is compiled."""
     digest = hashlib.sha256()
     for pattern in SOURCES:
-        for path in sorted(PACKAGE.glob(pattern)):
-            digest.update(path.read_bytes())
+        for name in sorted(glob.glob(pattern, root_dir=PACKAGE)):
+            with open(os.path.join(PACKAGE, name), "rb") as file:
+                digest.update(file.read())
     return digest.hexdigest()

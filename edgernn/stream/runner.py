@@ -147,7 +147,7 @@ class Runner:
         if status < 0:
             raise BadInput("another thread runs this stream; give each thread a stream of its own (stream.fork())")
         if status:
-            raise BadInput(bad_value(plan.inputs[status - 1], inputs[status - 1]))
+            raise BadInput(bad_value(plan.inputs[status - 1], inputs[status - 1]) or "")
         if not several and not self.control[ANSWER]:
             return None
         return as_answers(plan, outputs)

@@ -10,8 +10,8 @@ import ctypes
 import functools
 import hashlib
 import json
+import os
 import sys
-from pathlib import Path
 from typing import Any
 
 from edgernn.errors import BackendUnavailable
@@ -20,8 +20,8 @@ from edgernn.kernels.native import Library
 from edgernn.kernels.processor import architecture
 from edgernn.kernels.sources import sources
 
-FOLDER = Path(__file__).parent
-MANIFEST = FOLDER / "manifest.json"
+FOLDER = os.path.dirname(os.path.realpath(__file__))
+MANIFEST = "manifest.json"
 REMEDY = "run `python tools/prebuild.py`"
 
 
@@ -29,7 +29,8 @@ REMEDY = "run `python tools/prebuild.py`"
 def manifest() -> dict[str, Any]:
     """What is said of the libraries, by the names of the files."""
     try:
-        found: dict[str, Any] = json.loads(MANIFEST.read_bytes())
+        with open(os.path.join(FOLDER, MANIFEST), "rb") as file:
+            found: dict[str, Any] = json.load(file)
     except OSError:
         return {}
     return found
@@ -52,15 +53,17 @@ def unfit(name: str) -> str:
 
 def load(isa: Isa) -> Library:
     """The library for an instruction set that is fit. Raises BackendUnavailable where the file is not what was made."""
-    path = FOLDER / file_of(isa, architecture())
+    name = file_of(isa, architecture())
+    path = os.path.join(FOLDER, name)
     try:
-        content = path.read_bytes()
+        with open(path, "rb") as file:
+            content = file.read()
     except OSError as error:
         raise BackendUnavailable(f"{path} cannot be read ({error.strerror}): install edgernn again") from None
-    if hashlib.sha256(content).hexdigest() != manifest()[path.name]["sha256"]:
+    if hashlib.sha256(content).hexdigest() != manifest()[name]["sha256"]:
         raise BackendUnavailable(f"{path} is not the file that was made, its sha256 differs: install edgernn again")
     try:
-        library = ctypes.CDLL(str(path))
+        library = ctypes.CDLL(path)
     except OSError as error:
         raise BackendUnavailable(f"{path} cannot be loaded ({error}); EDGERNN_ISA=reference runs without") from None
     return Library(isa, lambda name: ctypes.cast(library[name], ctypes.c_void_p).value or 0, library, "native")

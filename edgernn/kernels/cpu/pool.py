@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from llvmlite import ir
 from numba.extending import intrinsic
 
 from edgernn.kernels.contract import (
@@ -152,7 +151,7 @@ def pool(control, begin, end, tile):
     while begin < end:
         count = enter(control, begin, min(begin + tile, end), 0)
         for _ in range(load_1n(control + 8 * FRAMES)):
-            advance(control, first + tile * size, count, 0)
+            advance(control, first + tile * size + 8, count, 0)
         for slot in range(first, first + count * size, size):
             move(states + load_1n(slot + 8 * SLOT_STREAM) * carried, slot + SLOT_HEADER, carried)
         begin += tile

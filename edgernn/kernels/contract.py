@@ -24,12 +24,12 @@ stands for the vector's own largest number. Its form is what the matrix it meets
 
 A pool is POOL streams of one program. What a stream carries from frame to frame is the beginning of its arena, CARRIED
 bytes (Plan.carried_bytes); of all streams it lies side by side at STATES. Each worker has a control block and a tile of
-its own: slots of SLOT bytes, each SLOT_HEADER and an arena, and behind them a list of as many addresses. The entry
-`pool(control, begin, end, tile)` runs FRAMES frames through the streams whose numbers stand at STREAMS, from place begin
-to end: so many as the tile has slots enter it at a time, and each instruction runs for all of them before the next one
-does, so that weights are read once a tile. A port holds (FRAMES, POOL, size) numbers in, (answers, POOL, size) out.
-A stream with a bad number in any of its frames does not enter: the number at STREAMS becomes -1 - itself. The
-answers of a stream are the same bits as if it ran alone.
+its own: slots of SLOT bytes, each SLOT_HEADER and an arena; then the address of room for what kernels make of weights
+and vectors, and a list of as many addresses as there are slots. The entry `pool(control, begin, end, tile)` runs FRAMES
+frames through the streams whose numbers stand at STREAMS, from place begin to end: as many as the tile has slots enter
+it at a time, and each instruction runs for all of them before the next one does, so that weights are read once a tile.
+A port holds (FRAMES, POOL, size) numbers in, (answers, POOL, size) out. A stream with a bad number in any of its frames
+does not enter: its number at STREAMS becomes -1 - itself. A stream's answers are the same bits as if it ran alone.
 
 May import: NumPy.
 """
@@ -129,7 +129,7 @@ PROGRAM, WEIGHTS, ARENA, FRAMES, INPUTS, FRAME, BUSY, ANSWER, CALLER, PORTS = 0,
 # A pool's control block has these words too; its ARENA is a tile of slots (see above)
 STREAMS, STATES, CARRIED, POOL, SLOT = 19, 20, 21, 22, 23
 # The words that begin a slot, and its bytes before the arena
-SLOT_FRAME, SLOT_ANSWER, SLOT_STREAM, SLOT_HEADER = 0, 1, 2, 64
+SLOT_FRAME, SLOT_ANSWER, SLOT_STREAM, SLOT_X, SLOT_STEP, SLOT_HEADER = 0, 1, 2, 3, 4, 64
 ADDRESS, STRIDE, SIZE, TOKENS, LOW, HIGH, PORT_WORDS = 0, 1, 2, 3, 4, 5, 6
 
 # The numbers of MAP, COMBINE and REDUCE: positions in these lists

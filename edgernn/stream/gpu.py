@@ -38,10 +38,9 @@ class OnGpu:
         self._arenas.set_states(values[None], np.array([stream]))
         self._waits[stream] = values[-1] if self.plan.waits else 1
 
-    def waits(self, streams: Array) -> Array:
-        """For each of these streams, how many frames are still to come before its next answer, itself included."""
-        waits: Array = self._waits[streams]
-        return waits
+    def due(self, streams: Array, frames: int) -> int | Array:
+        """How many answers so many frames bring in each of these streams; one number where that is the same for all."""
+        return self.plan.answers_each(frames, self._waits[streams]) if self.plan.waits else frames
 
     def run(self, streams: Array, frames: int, inputs: Sequence[Array], outputs: Sequence[Array]) -> Array:
         """Run these streams, (k,) int64, each through its frames: (frames, n, size) in, (answers, n, size) out.
@@ -110,7 +109,7 @@ class GpuRunner:
     def _frames(self, given: Frames, out: Any, several: bool) -> Answers:
         plan, only = self.plan, np.zeros(1, np.int64)
         inputs = as_frames(given, plan.inputs, (None,) if several else ())
-        due = plan.answers(len(inputs[0]), int(self._one.waits(only)[0]))
+        due = int(np.max(self._one.due(only, len(inputs[0]))))
         named, lead = wanted(plan, out), (due,) if several else ()
         outputs = [as_output(named.get(port.name), port, (*lead, port.size)) for port in plan.outputs]
         places = [y.reshape(-1, 1, port.size) for y, port in zip(outputs, plan.outputs, strict=True)]

@@ -30,14 +30,15 @@ Which = Any  # streams: a mask (n,) of booleans, numbers (k,), or None for all
 class Pool:
     """n streams of one model, stepped together: each gives the same bits as a Stream of its own, in much less time.
 
-    Streams are numbered 0..n-1 and independent: one joins by `reset` or `load_state`, and leaves by not being active any
-    more; no other notices. A Pool is used by one thread at a time, and shares each step among `threads`.
+    Streams are numbered 0..n-1 and independent: one joins by `reset` or `load_state`, and leaves by not being active
+    any more; no other notices. A Pool is used by one thread at a time, and shares each step among `threads`.
     """
 
     def __init__(self, model: Model, n: int, device: str = "cpu", threads: int = 1):
         n, threads = _at_least_one(n, "streams"), _at_least_one(threads, "threads")
         self._streams = _on(device, model, n, threads)
-        self.model, self.plan, self._n = model, self._streams.plan, n
+        self.model, self.plan = model, self._streams.plan
+        self._n, self._all = n, np.arange(n)
         self._lock = threading.Lock()
         self.answered: Array = np.zeros(n, np.int64)  # how many answers each stream gave in the last call
 
@@ -50,7 +51,7 @@ class Pool:
 
         `active` says whose frames have come: a mask (n,) of booleans or stream numbers (k,), in any order; all by
         default. The other rows of X are not read, and those streams stay as they are. Rows of Y without an answer, also
-        because none is due yet, are NaN, or what they were where `out` receives the answers; `answered` tells them apart.
+        because none is due yet, are NaN, or as they were where `out` receives the answers; `answered` tells which.
         Several ports: mappings, as with Stream.
 
         Raises BadInput for a wrong shape, dtype or active stream: nothing has changed. Raises RefusedStreams for
@@ -102,7 +103,7 @@ class Pool:
     def _numbers(self, which: Which) -> Array:
         """The streams that a mask or numbers name, (k,) int64."""
         if which is None:
-            return np.arange(self._n)
+            return self._all.copy()
         given = np.asarray(which)
         if given.dtype == bool and given.shape == (self._n,):
             return np.flatnonzero(given)
@@ -136,8 +137,8 @@ class Pool:
 
     def _advanced(self, inputs: list[Array], several: bool, active: Which, out: Any) -> Answers:
         plan, streams, frames = self.plan, self._numbers(active), len(inputs[0])
-        due = plan.answers_each(frames, self._streams.waits(streams))
-        most = int(due.max(initial=0)) if several else 1
+        due = self._streams.due(streams, frames)
+        most = int(np.max(due, initial=0)) if several else 1
         named = wanted(plan, out)
         shapes = [(*((most,) if several else ()), self._n, port.size) for port in plan.outputs]
         outputs = [as_output(named.get(p.name), p, shape) for p, shape in zip(plan.outputs, shapes, strict=True)]
@@ -146,10 +147,10 @@ class Pool:
                 array.fill(np.nan)
         inputs = [apart(array, outputs) for array in inputs] if out is not None else inputs
         refused = self._streams.run(streams, frames, inputs, outputs)
-        self.answered = np.zeros(self._n, np.int64)
+        self.answered[:] = 0
         self.answered[streams] = due
-        self.answered[refused] = 0
         if len(refused):
+            self.answered[refused] = 0
             raise RefusedStreams({int(n): self._reason(int(n), inputs) for n in refused}, as_answers(plan, outputs))
         return as_answers(plan, outputs)
 

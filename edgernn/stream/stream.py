@@ -36,9 +36,9 @@ class Stream:
     A Stream is used by one thread at a time. Several streams of one model share its weights and run side by side:
     `run` releases the interpreter's lock.
 
-    `device`: `cpu`, or `cuda` for a GPU, where one stream alone is slow: see Pool. `backend`, on the CPU: `native` runs the
-    kernels that came with edgernn, `jit` has Numba compile them on this machine, `auto` takes the first of these that
-    there is. The answers of a quantised model are the same bits everywhere. Raises BackendUnavailable.
+    `device`: `cpu`, or `cuda` for a GPU, where one stream alone is slow (see Pool). `backend`, on the CPU: `native` is
+    the kernels that came with edgernn, `jit` has Numba compile them on this machine, `auto` is the first of these
+    that there is. The answers of a quantised model are the same bits everywhere. Raises BackendUnavailable.
     """
 
     def __init__(self, model: Model, device: str = "cpu", backend: str = "auto"):

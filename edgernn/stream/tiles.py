@@ -13,6 +13,7 @@ from edgernn.kernels.contract import (
     ARENA,
     CARRIED,
     FRAMES,
+    OPERANDS,
     POOL,
     PORT_WORDS,
     PORTS,
@@ -20,6 +21,7 @@ from edgernn.kernels.contract import (
     SLOT_HEADER,
     STATES,
     STREAMS,
+    Opcode,
 )
 from edgernn.kernels.library import AnyLibrary
 from edgernn.layers.base import Array
@@ -28,6 +30,7 @@ from edgernn.planner.lower import aligned
 from edgernn.stream.runner import address, control_block, put_states, slots
 
 TILE = 32  # streams that meet each panel of weights in turn
+ROOM_OF_WEIGHTS = 32
 TOGETHER = 4  # of them that share a load: threads get a multiple of it
 
 
@@ -37,9 +40,16 @@ def slot_bytes(plan: Plan) -> int:
     return (lines | 1) * ALIGNMENT
 
 
+def room_bytes(plan: Plan) -> int:
+    """What kernels need for a tile, beside the slots (see contract)."""
+    affine = plan.program[plan.program[:, 0] == Opcode.AFFINE_I8]
+    columns = int(affine[:, 1 + OPERANDS[Opcode.AFFINE_I8].index("i cols")].max(initial=0))
+    return (TILE + ROOM_OF_WEIGHTS) * (2 * columns + 4 * ALIGNMENT)
+
+
 def tile_bytes(plan: Plan) -> int:
-    """Working memory of one thread."""
-    return TILE * (slot_bytes(plan) + 8)
+    """Working memory of one thread: slots, the address of the room, addresses of slots, the room."""
+    return TILE * (slot_bytes(plan) + 8) + ALIGNMENT + room_bytes(plan)
 
 
 class Tiles:
@@ -52,6 +62,8 @@ class Tiles:
         self._controls = [control_block(plan) for _ in range(threads)]
         for control, tile in zip(self._controls, self._tiles, strict=True):
             control[ARENA], control[SLOT] = address(tile), slot_bytes(plan)
+            list_at = TILE * slot_bytes(plan)
+            tile[list_at : list_at + 8].view(np.int64)[0] = address(tile) + len(tile) - room_bytes(plan)
             control[STATES], control[CARRIED], control[POOL] = address(self._carried), plan.carried_bytes, n
         self._others = ThreadPoolExecutor(threads - 1, "edgernn") if threads > 1 else None
         self.set_states(0, plan.initial)
@@ -73,12 +85,12 @@ class Tiles:
         control[ARENA] = address(self._carried[stream])
         self.library.prepare(address(self.plan.prepare), address(control))
 
-    def waits(self, streams: Array) -> Array:
-        """For each of these streams, how many frames are still to come before its next answer, itself included."""
+    def due(self, streams: Array, frames: int) -> Array | int:
+        """How many answers so many frames bring for each of these streams, (k,) int64, or for all of them."""
         if not self.plan.waits:
-            return np.ones(len(streams), np.int64)
+            return frames
         at = self.plan.states[-1].offset
-        return self._carried[streams, at : at + 4].view(np.float32)[:, 0].astype(np.int64)
+        return self.plan.answers_each(frames, self._carried[streams, at : at + 4].view(np.float32)[:, 0].astype(int))
 
     def run(self, streams: Array, frames: int, inputs: Sequence[Array], outputs: Sequence[Array]) -> Array:
         """Run these streams, (k,) int64, each through its frames: (frames, n, size) in, (answers, n, size) out.

@@ -18,6 +18,7 @@ import os
 import struct
 import sys
 from _thread import allocate_lock
+from array import array
 from typing import Any
 
 FORMAT = 1
@@ -62,21 +63,18 @@ class Stream:
 
     def __init__(self, folder: str | os.PathLike[str] | None = None):
         path = os.path.abspath(folder or os.path.dirname(__file__))  # noqa: PTH100, PTH120 (pathlib takes 5 ms)
-        about = _checked(path)
-        self._start(about, _loaded(path, about))
+        self._start(about := _checked(path), _loaded(path, about))
 
     def _start(self, about: dict[str, Any], library: ctypes.CDLL) -> None:
-        self.about, self._library = about, library
-        self._inputs, self._outputs = self.about["inputs"], self.about["outputs"]
+        self.about, self._library, self._inputs, self._outputs = about, library, about["inputs"], about["outputs"]
         self._memory = ctypes.create_string_buffer(self.about["size"])
         self._instance = self._call("create", self._memory, ctypes.c_size_t(self.about["size"]), gives=ctypes.c_void_p)
-        self._lock = allocate_lock()
+        self._lock, self._single = allocate_lock(), len(self._inputs) == len(self._outputs) == 1
         self._step = getattr(library, f"{about['name']}_step")
         self._step.argtypes = [ctypes.c_void_p] * (1 + len(self._inputs) + len(self._outputs))
         port, size = self._inputs[0], self._outputs[0]["size"]
         self._frame = struct.Struct(f"<{port['size']}{'q' if port['dtype'] == 'int64' else 'f'}")
         self._given, self._made = ctypes.create_string_buffer(self._frame.size), (ctypes.c_float * size)()
-        self._single = len(self._inputs) == len(self._outputs) == 1
 
     def _call(self, name: str, *arguments: Any, gives: Any = None) -> Any:
         function = getattr(self._library, f"{self.about['name']}_{name}")
@@ -126,10 +124,9 @@ class Stream:
         """Go on from a saved state, bit for bit. Raises BadInput for a foreign or damaged one, and changes nothing."""
         if not isinstance(blob, (bytes, bytearray, memoryview)):
             raise BadInput(f"a saved state is bytes, not {type(blob).__name__}")
-        blob = bytes(blob)
-        status = self._alone("load", blob, ctypes.c_size_t(len(blob)), gives=ctypes.c_int)
+        status = self._alone("load", bytes(blob), ctypes.c_size_t(len(blob)), gives=ctypes.c_int)
         if status:
-            raise BadInput(_refused(status, blob))
+            raise BadInput(_refused(status, bytes(blob)))
 
     def fork(self) -> Stream:
         """A second stream that goes on from this one's state."""
@@ -155,15 +152,14 @@ class Stream:
         if not several and not status:
             return None
         made = [_answer(b, p["size"], status, several, arrays) for b, p in zip(outs, self._outputs, strict=True)]
-        if len(made) == 1:
-            return made[0]
-        return {port["name"]: answer for port, answer in zip(self._outputs, made, strict=True)}
+        names = [port["name"] for port in self._outputs]
+        return made[0] if len(made) == 1 else dict(zip(names, made, strict=True))
 
 
 def _refused(status: int, blob: bytes) -> str:
     """Why the library refused a saved state: the version stands in bytes 8 to 12, what it waits for before the sum."""
-    version, waits = int.from_bytes(blob[8:12], "little"), ctypes.c_float.from_buffer_copy(blob[-36:].ljust(4, b"\0"))
-    return REFUSED[status].format(size=len(blob), version=version, waits=waits.value)
+    waits = ctypes.c_float.from_buffer_copy(blob[-36:].ljust(4, b"\0")).value
+    return REFUSED[status].format(size=len(blob), version=int.from_bytes(blob[8:12], "little"), waits=waits)
 
 
 def _checked(folder: str) -> dict[str, Any]:
@@ -265,14 +261,11 @@ def _list(given: Any, port: dict[str, Any], several: bool) -> tuple[Any, int]:
             raise BadInput(f"input '{port['name']}' takes {wanted}, got {kind}")
         if tokens:
             flat[n] = max(min(int(value), 2**62), -(2**62))  # beyond any vocabulary
-    kind, letter = (ctypes.c_int64, "q") if tokens else (ctypes.c_float, "f")
-    try:
-        packed = struct.pack(f"<{len(flat)}{letter}", *flat)
-    except OverflowError:  # what is too large becomes infinite, which the library refuses
-        largest = 3.4028235e38
-        within = [v if abs(v) <= largest else math.inf if v > 0 else -math.inf for v in flat]
-        packed = struct.pack(f"<{len(flat)}f", *within)
-    return (kind * len(flat)).from_buffer_copy(packed), len(frames)
+    try:  # what is too large becomes infinite, which the library refuses
+        packed = array("q" if tokens else "f", flat)
+    except OverflowError:
+        raise BadInput(f"input '{port['name']}' takes float32, got object") from None
+    return ((ctypes.c_int64 if tokens else ctypes.c_float) * len(flat)).from_buffer_copy(packed), len(frames)
 
 
 def _array(given: Any, port: dict[str, Any], several: bool) -> tuple[Any, int]:
@@ -291,13 +284,11 @@ def _array(given: Any, port: dict[str, Any], several: bool) -> tuple[Any, int]:
 
 def _bad_value(port: dict[str, Any], values: Any) -> BadInput:
     for n, value in enumerate(values):
-        frame, at = divmod(n, port["size"])
+        where = f"input '{port['name']}', frame {n // port['size']}"
         if port["dtype"] == "int64" and not port["low"] <= value <= port["high"]:
-            what = f"token {value} is outside {port['low']}..{port['high']}"
-            return BadInput(f"input '{port['name']}', frame {frame}: {what}")
+            return BadInput(f"{where}: token {value} is outside {port['low']}..{port['high']}")
         if port["dtype"] != "int64" and not math.isfinite(value):
-            what = f"element {at} is {value}; all numbers must be finite in float32"
-            return BadInput(f"input '{port['name']}', frame {frame}, {what}")
+            return BadInput(f"{where}, element {n % port['size']} is {value}; all numbers must be finite in float32")
     raise AssertionError("the library refused numbers that are good")
 
 

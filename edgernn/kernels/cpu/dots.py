@@ -79,6 +79,7 @@ def _panel(blocks: int, vector: Any, many: int, step: Callable[[Any, Any, Any, A
 
 
 def step_f(b: Any, total: Any, x: Any, w: Any) -> Any:
+    """total + weights at w times x; without a w: what is at address x, as `x` takes it."""
     if w is None:
         return splat(b, b.load(pointer(b, x, ir.FloatType()), align=4))
     weights = b.load(pointer(b, w, FV), align=BYTES)
@@ -88,6 +89,7 @@ def step_f(b: Any, total: Any, x: Any, w: Any) -> Any:
 
 
 def step_i8(b: Any, total: Any, x: Any, w: Any) -> Any:
+    """The same of int8, four columns at once."""
     bytes_ = ir.VectorType(I8, LANES * 4)
     if w is None:
         return b.bitcast(splat(b, b.load(pointer(b, x, I32), align=4)), bytes_)
@@ -95,6 +97,7 @@ def step_i8(b: Any, total: Any, x: Any, w: Any) -> Any:
 
 
 def step_exact(b: Any, total: Any, x: Any, w: Any) -> Any:
+    """The same of float32, with the product rounded."""
     return step_f(b, None, x, None) if w is None else b.fadd(total, b.fmul(b.load(pointer(b, w, FV), align=BYTES), x))
 
 

@@ -108,7 +108,7 @@ def store(a, arena, weights, control):
 
 @kernel
 def check(port, control, frames, first):
-    """0 when every number of the frames from `first` on is finite (tokens: within low..high), else 1 + the bad frame."""
+    """0 when every number of the frames from `first` on is finite (tokens: within low..high), else 1 + the bad one."""
     stride, size = port_word(control, port, STRIDE), port_word(control, port, SIZE)
     address = port_word(control, port, ADDRESS) + first * stride
     if port_word(control, port, TOKENS) != 0:

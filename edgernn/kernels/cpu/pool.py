@@ -151,7 +151,7 @@ def pool(control, begin, end, tile):
     while begin < end:
         count = enter(control, begin, min(begin + tile, end), 0)
         for _ in range(load_1n(control + 8 * FRAMES)):
-            advance(control, first + tile * size, count, 0)
+            advance(control, first + tile * size + 8, count, 0)
         for slot in range(first, first + count * size, size):
             move(states + load_1n(slot + 8 * SLOT_STREAM) * carried, slot + SLOT_HEADER, carried)
         begin += tile

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from edgernn.errors import BadInput, Problem, UnsupportedModel
+from edgernn.importer.alphabet import spelt
 from edgernn.importer.assemble import assembled, goes_on
 from edgernn.importer.build import Build
 from edgernn.importer.dims import Symbol
@@ -92,7 +93,10 @@ def analyse(
         report = _analysed(graph, state or {}) if window is None else _on_windows(graph, window, hop or 1)
     except UnsupportedModel as unsupported:
         return Report(None, unsupported.problems)
-    return replace(report, notes=(*report.notes, *notes)) if report.model else report
+    if report.model is None:
+        return report
+    model, unfit = spelt(report.model, graph.alphabet)
+    return replace(report, model=model, notes=(*report.notes, *notes, *unfit))
 
 
 def _analysed(graph: Graph, given: Mapping[str, str]) -> Report:

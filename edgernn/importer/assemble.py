@@ -63,8 +63,8 @@ def assembled(build: Build, graph: Graph, pairs: Mapping[str, str]) -> Model | l
     if not pairs and not (streams and states) and build.window == 1 and not build.whole:
         return [NO_RECURRENCE]
     problems = _misused_tokens(build, graph, nodes, outputs)
-    rhythm = {"hop": build.hop, "window": build.window, "delay": delay, "receptive_field": _field(build)}
-    return problems or simplified(Model(inputs, outputs, states, nodes, graph.origin, **rhythm))
+    rhythm = build.hop, build.window, delay, _field(build)
+    return problems or simplified(Model(inputs, outputs, states, nodes, graph.origin, *rhythm))
 
 
 def _field(build: Build) -> int:

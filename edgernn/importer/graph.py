@@ -47,7 +47,7 @@ class Graph:
     """What a file holds.
 
     `folder` works out constants, within what a file of this size may ask for. `defaults`: inputs that need not be
-    given, which stand among the constants at first.
+    given, which stand among the constants at first. `alphabet`: what its metadata says that tokens stand for.
     """
 
     inputs: tuple[Input, ...]
@@ -58,6 +58,7 @@ class Graph:
     origin: Mapping[str, Any]
     folder: Folder
     defaults: Mapping[str, Array] = field(default_factory=dict)
+    alphabet: str = ""
 
 
 def ordered(operators: Iterable[Operator], known: Iterable[str], outputs: Iterable[str]) -> tuple[Operator, ...]:

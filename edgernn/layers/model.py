@@ -63,6 +63,7 @@ class Model:
     at each evaluation. `receptive_field`: how many frames an answer depends on directly; what recurrent layers carry
     reaches further back.
 
+    `alphabet`: the characters that the tokens 0, 1, ... of its one token port stand for, where that is known.
     `origin` says where it came from and how close it is (producer, opset, sha256 of the ONNX file, parity, drift).
     Raises ValueError when the graph is not well formed: `modelfile.validate` turns that into BadModelFile.
     """
@@ -76,6 +77,7 @@ class Model:
     window: int = 1
     delay: int = 0
     receptive_field: int = 1
+    alphabet: str = ""
 
     def __post_init__(self) -> None:
         if min(self.hop, self.window, self.receptive_field) < 1 or self.delay < 0 or self.delay % self.hop:
@@ -101,6 +103,7 @@ class Model:
                 _define(known, name, shape)
         self._check_ends(known)
         self._check_tokens()
+        self._check_alphabet()
         return known
 
     def _check_ends(self, known: Mapping[str, Shape]) -> None:
@@ -132,6 +135,16 @@ class Model:
         if any(port.dtype != "float32" for port in self.outputs):
             raise ValueError("outputs are float32")
 
+    def _check_alphabet(self) -> None:
+        if not self.alphabet:
+            return
+        sizes = [port.high + 1 for port in self.inputs if port.dtype == "int64"]
+        if sizes != [len(self.alphabet)]:
+            taken = f"{sizes[0]} tokens" if len(sizes) == 1 else f"tokens at {len(sizes)} inputs"
+            raise ValueError(f"the alphabet has {len(self.alphabet)} characters, the model takes {taken}")
+        if len(set(self.alphabet)) < len(self.alphabet):
+            raise ValueError("a character is in the alphabet twice")
+
     @property
     def parameters(self) -> int:
         """How many weights there are; places in a Take are none."""
@@ -157,6 +170,8 @@ class Model:
         digest.update(json.dumps([len(self.inputs), ports]).encode())
         if self.rhythm:
             digest.update(json.dumps(self.rhythm, sort_keys=True).encode())
+        if self.alphabet:
+            digest.update(json.dumps(["alphabet", self.alphabet]).encode())
         for state in self.states:
             digest.update(json.dumps([state.name, state.source, state.initial.shape]).encode())
             digest.update(np.ascontiguousarray(state.initial, "<f4").tobytes())

@@ -35,6 +35,7 @@ def encode(model: Model) -> tuple[str, dict[str, Array]]:
         "origin": dict(model.origin),
         "hash": model.hash,
         **({"rhythm": model.rhythm} if model.rhythm else {}),
+        **({"alphabet": model.alphabet} if model.alphabet else {}),
     }
     tensors = {f"state.{i}": state.initial for i, state in enumerate(model.states)}
     for i, node in enumerate(model.nodes):
@@ -65,6 +66,7 @@ def decode(text: str, tensors: Mapping[str, Array]) -> Model:
     described = parse_json(text, "description", size)
     _check_format(described.get("format"))
     rhythm = _rhythm(described.pop("rhythm", {}))
+    alphabet = _field(str, described.pop("alphabet", ""), "alphabet")
     left = unfolded(tensors, described.pop("shared", {}))
     _check_keys(described, KEYS, "the description")
     try:
@@ -75,6 +77,7 @@ def decode(text: str, tensors: Mapping[str, Array]) -> Model:
             tuple(_node(i, node, left) for i, node in enumerate(_list(described, "nodes"))),
             _origin(described["origin"]),
             **rhythm,
+            alphabet=alphabet,
         )
     except BadModelFile:
         raise

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from edgernn.conversion import convert
     from edgernn.layers.model import Model
     from edgernn.modelfile import load
+    from edgernn.pipelines.decide import Decision
+    from edgernn.pipelines.pipeline import Pipeline
     from edgernn.stream import Stream
 
 __version__ = "0.1.0"
@@ -27,8 +29,10 @@ __all__ = [
     "BackendUnavailable",
     "BadInput",
     "BadModelFile",
+    "Decision",
     "EdgernnError",
     "Model",
+    "Pipeline",
     "Stream",
     "UnsupportedModel",
     "__version__",
@@ -37,7 +41,9 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Decision": "edgernn.pipelines.decide",
     "Model": "edgernn.layers.model",
+    "Pipeline": "edgernn.pipelines.pipeline",
     "Stream": "edgernn.stream",
     "convert": "edgernn.conversion",
     "load": "edgernn.modelfile",

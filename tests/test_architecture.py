@@ -25,7 +25,7 @@ ROOMS: dict[str, tuple[int, set[str]]] = {
     "edgernn.__main__": (8, set()),
     "edgernn.cli": (7, {"click", "matplotlib", "numpy", "rich"}),
     "edgernn": (6, set()),
-    "edgernn.pipelines": (5, {"numpy", "soundfile"}),
+    "edgernn.pipelines": (5, {"numpy", "paho", "serial", "sounddevice", "soundfile", "soxr"}),
     "edgernn.conversion": (5, {"numpy", "onnxruntime"}),
     "edgernn.compiler": (5, {"llvmlite", "numba", "numpy"}),
     "edgernn.stream": (4, {"numpy"}),
@@ -44,6 +44,7 @@ ROOMS: dict[str, tuple[int, set[str]]] = {
 # Methods of Model that open a door upwards, imported when they are called.
 DOORS = {
     ("edgernn.layers.model", "edgernn.modelfile"),
+    ("edgernn.layers.model", "edgernn.pipelines"),
     ("edgernn.layers.model", "edgernn.stream"),
 }
 
@@ -189,7 +190,7 @@ def test_the_changelog_knows_this_version() -> None:
     assert version and f"## {version[1]}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
-HEAVY = ("matplotlib", "numba", "onnx", "onnxruntime", "soundfile")
+HEAVY = ("matplotlib", "numba", "onnx", "onnxruntime", "paho", "serial", "sounddevice", "soundfile", "soxr")
 GOLDEN = ROOT / "tests" / "golden" / "small.edgernn"
 QUICK = {
     "import edgernn": "import edgernn",

@@ -131,11 +131,15 @@ def test_bad_arrays(what: str, model: Path, tmp_path: Path) -> None:
     assert message in bad("run", model, tmp_path / "x.npy")
 
 
-def test_stereo_says_how_to_mix_down(tmp_path: Path) -> None:
+def test_stereo_is_mixed_and_said(tmp_path: Path) -> None:
     vad = Path(edgernn.__file__).parent / "demo" / "vad.edgernn"
-    for width, dtype in ((2, "<i2"), (4, "<i4")):
-        file = write_wav(tmp_path / "x.wav", np.zeros(600, dtype), 2, width)
-        assert "2 channels" in (text := bad("run", vad, file)) and "-ac 1" in text
+    samples = np.random.default_rng(0).integers(-3000, 3000, 512) * 2
+    stereo = np.stack([samples, np.zeros(512, samples.dtype)], axis=1)
+    mono = good("run", vad, write_wav(tmp_path / "mono.wav", (samples // 2).astype("<i2")))
+    for width in (2, 4):
+        sound = stereo.astype(f"<i{width}") << 16 * (width == 4)
+        result = call("run", vad, write_wav(tmp_path / "x.wav", sound, 2, width))
+        assert result.stdout == mono and "2 channels, mixed to one" in result.stderr
 
 
 def test_several_ports_need_json_lines(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def recording(path: Path, model: Model) -> dict[str, Array]:
 
 def recordings(path: Path, model: Model) -> list[dict[str, Array]]:
     """The frames of a file, or of each file in a folder that holds frames."""
-    from edgernn.pipelines.sources import READERS
+    from edgernn.pipelines.frames import READERS
 
     if not path.is_dir():
         return [recording(path, model)]

@@ -44,6 +44,18 @@ NOISE = "Noise may be nothing like what the model was made for: name real frames
     type=click.Path(path_type=Path),
     help="Inputs, and the outputs that the source framework computed, by name: the float model must give the same.",
 )
+@click.option(
+    "--features",
+    metavar="FILE.toml",
+    type=click.Path(path_type=Path),
+    help="What is made of sound or sensor rows before they reach the model: a table [features].",
+)
+@click.option(
+    "--decisions",
+    metavar="FILE.toml",
+    type=click.Path(path_type=Path),
+    help="How answers become decisions: a table [decisions], which may also stand in the file of --features.",
+)
 @settings
 @formats
 @as_json
@@ -58,13 +70,16 @@ def command(
     """
     from edgernn.cli import console
     from edgernn.cli.checking import figures, reference_sentence, remark
-    from edgernn.conversion import imported
+    from edgernn.cli.tables import tables
+    from edgernn.conversion import equipped, imported
 
-    check_output(output, [source, *(path for path in (calibrate, reference) if path)])
+    toml = [given.pop(name) for name in ("features", "decisions")]
+    check_output(output, [source, *(path for path in (calibrate, reference, *toml) if path)])
+    settings = tables(*toml)
     chosen = {name: given.pop(name) for name in ("quantize", "min_snr", "layers", "static")}
     with console.working(f"reading {source}"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # which stand in the notes
-        model = imported(source, reference, **given)
+        model = equipped(imported(source, reference, **given), **settings)
     model = quantised(model, calibrate, chosen)
     for note in model.origin["notes"]:
         console.say(remark(note))

@@ -17,13 +17,18 @@ PARTS = {
     "onnx": "convert",
     "onnxruntime": "convert",
     "soundfile": "audio",
+    "soxr": "audio",
+    "sounddevice": "audio",
+    "paho-mqtt": "sensors",
+    "pyserial": "sensors",
     "matplotlib": "plot",
     "ziglang": "build",
 }
 PURPOSE = {
     "": "compiling the kernels",
     "convert": "converting ONNX files",
-    "audio": "sound that is not 16-bit PCM",
+    "audio": "microphones, sound that is not 16-bit PCM, sound of another rate",
+    "sensors": "MQTT topics and serial lines",
     "plot": "drawings",
     "build": "building for other machines",
 }

@@ -92,6 +92,7 @@ def described(model: Model) -> dict[str, Any]:
         "hop": model.hop,
         "delay": model.delay,
         "alphabet": model.alphabet,
+        **model.settings,
         "memory": memory(model),
         "origin": dict(model.origin),
         "hash": model.hash,

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgernn.errors import BackendUnavailable, UnsupportedModel
+from edgernn.layers.deciding import Deciding
+from edgernn.layers.frontend import FrontEnd
 from edgernn.layers.model import Model
 from edgernn.quantiser import FORMATS
 
@@ -37,6 +39,8 @@ def convert(
     window: int | None = None,
     hop: int | None = None,
     reference: str | Path | None = None,
+    features: Mapping[str, Any] | None = None,
+    decisions: Mapping[str, Any] | None = None,
 ) -> Model:
     """The streaming model in an ONNX file.
 
@@ -47,10 +51,12 @@ def convert(
     list of such recordings (a mapping from port to array each where there are several inputs); weights of 8 and of 4
     bits are rounded for them (see `quantiser.gptq`), and on them the model's answers are compared with ONNX Runtime's;
     the figures are kept in `origin["parity"]`. How far a quantised model drifts from the float one is in
-    `origin["drift"]` (see `certificate`). All other arguments are those of `imported`.
+    `origin["drift"]` (see `certificate`). features, decisions: settings of the front end and of the decider that the
+    model has in a `Pipeline` (see `layers.frontend.FrontEnd` and `layers.deciding.Deciding`); they stand in its file.
+    All other arguments are those of `imported`.
 
-    Raises what `imported` raises, ValueError for an unknown format, BadInput for calibration, static, min_snr or layers
-    that do not fit, and BackendUnavailable where a package is missing.
+    Raises what `imported` raises, ValueError for an unknown format, BadInput for calibration, static, min_snr, layers,
+    features or decisions that do not fit, and BackendUnavailable where a package is missing.
     """
     from edgernn.conversion.formats import formatted
     from edgernn.conversion.parity import parity, with_parity
@@ -58,9 +64,16 @@ def convert(
     if quantize not in (*FORMATS, "auto"):
         raise ValueError(f"quantize='{quantize}': one of {', '.join(FORMATS)}, auto expected")
     settings = {"state": state, "constants": constants, "fix_torch_gru": fix_torch_gru, "window": window, "hop": hop}
-    model = imported(source, reference, **settings)
+    model = equipped(imported(source, reference, **settings), features, decisions)
     model = formatted(model, quantize, layers, static, min_snr, calibration)
     return model if calibration is None else with_parity(model, parity(model, source, calibration))
+
+
+def equipped(model: Model, features: Mapping[str, Any] | None, decisions: Mapping[str, Any] | None) -> Model:
+    """The model with a front end and a decider of these settings. Raises BadInput where they do not fit the model."""
+    front = FrontEnd.from_settings(features) if features is not None else None
+    deciding = Deciding.from_settings(decisions) if decisions is not None else None
+    return replace(model, frontend=front, deciding=deciding)
 
 
 def imported(source: str | Path, reference: str | Path | None = None, **settings: Any) -> Model:

@@ -63,7 +63,7 @@ def assembled(build: Build, graph: Graph, pairs: Mapping[str, str]) -> Model | l
     if not pairs and not (streams and states) and build.window == 1 and not build.whole:
         return [NO_RECURRENCE]
     problems = _misused_tokens(build, graph, nodes, outputs)
-    rhythm = build.hop, build.window, delay, _field(build)
+    rhythm = (build.hop, build.window, delay, _field(build))
     return problems or simplified(Model(inputs, outputs, states, nodes, graph.origin, *rhythm))
 
 

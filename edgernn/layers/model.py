@@ -15,11 +15,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from edgernn.errors import BadInput
 from edgernn.layers.base import Array, Layer, QuantisedMatrix, Shape, volume
+from edgernn.layers.deciding import Deciding
+from edgernn.layers.frontend import FrontEnd
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from edgernn.pipelines.pipeline import Pipeline
     from edgernn.stream import Stream
 
 
@@ -65,7 +69,9 @@ class Model:
 
     `alphabet`: the characters that the tokens 0, 1, ... of its one token port stand for, where that is known.
     `origin` says where it came from and how close it is (producer, opset, sha256 of the ONNX file, parity, drift).
-    Raises ValueError when the graph is not well formed: `modelfile.validate` turns that into BadModelFile.
+    `frontend` makes frames of samples, `deciding` makes decisions of answers; both are for a `Pipeline`.
+    Raises ValueError when the graph is not well formed, and BadInput when front end or decisions do not fit it:
+    `modelfile.validate` turns both into BadModelFile.
     """
 
     inputs: tuple[Port, ...]
@@ -78,11 +84,14 @@ class Model:
     delay: int = 0
     receptive_field: int = 1
     alphabet: str = ""
+    frontend: FrontEnd | None = None
+    deciding: Deciding | None = None
 
     def __post_init__(self) -> None:
         if min(self.hop, self.window, self.receptive_field) < 1 or self.delay < 0 or self.delay % self.hop:
             raise ValueError(f"hop {self.hop}, window {self.window}, delay {self.delay} do not make a rhythm")
         _ = self.shapes
+        self._check_settings()
 
     @cached_property
     def shapes(self) -> dict[str, Shape]:
@@ -145,6 +154,35 @@ class Model:
         if len(set(self.alphabet)) < len(self.alphabet):
             raise ValueError("a character is in the alphabet twice")
 
+    def _check_settings(self) -> None:
+        """The front end makes what the model takes, and the labels are those of its answer."""
+        if self.frontend is None and self.deciding is None:
+            return
+        if self.frontend is None:
+            raise BadInput(
+                '[decisions] need [features], which say how long a frame lasts (kind "raw" for bare samples)'
+            )
+        if len(self.inputs) != 1 or self.inputs[0].dtype != "float32":
+            raise BadInput("[features] are for models with one input of float32 numbers")
+        if self.inputs[0].size != self.frontend.size:
+            raise BadInput(
+                f"[features] make {self.frontend.size} numbers a frame, the model takes {self.inputs[0].size}"
+            )
+        if self.deciding is not None:
+            self._check_deciding(self.deciding)
+
+    def _check_deciding(self, deciding: Deciding) -> None:
+        sizes, labels = [port.size for port in self.outputs], len(deciding.labels)
+        if len(sizes) != 1:
+            raise BadInput(f"[decisions] are for models with one output, this one has {len(sizes)}")
+        if deciding.kind == "labels" and sizes != [labels]:
+            raise BadInput(f"[decisions] have {labels} labels, the model answers with {sizes[0]} numbers")
+        if deciding.kind == "anomaly" and (sizes != [self.inputs[0].size] or self.hop > 1 or self.delay):
+            raise BadInput(
+                '[decisions] kind "anomaly" is for models that answer each frame with a forecast of the next: this one '
+                f"takes {self.inputs[0].size} numbers and answers with {sizes[0]}, hop {self.hop}, delay {self.delay}"
+            )
+
     @property
     def parameters(self) -> int:
         """How many weights there are; places in a Take are none."""
@@ -162,6 +200,12 @@ class Model:
         held = {name: getattr(self, name) for name in ("hop", "window", "delay", "receptive_field")}
         return {name: n for name, n in held.items() if n != (0 if name == "delay" else 1)}
 
+    @property
+    def settings(self) -> dict[str, dict[str, Any]]:
+        """The settings under "features" and "decisions", as far as there are any."""
+        held = {"features": self.frontend, "decisions": self.deciding}
+        return {name: one.settings() for name, one in held.items() if one is not None}
+
     @cached_property
     def hash(self) -> str:
         """sha256 over graph, attributes and weights: equal for models that compute the same; origin does not count."""
@@ -172,6 +216,8 @@ class Model:
             digest.update(json.dumps(self.rhythm, sort_keys=True).encode())
         if self.alphabet:
             digest.update(json.dumps(["alphabet", self.alphabet]).encode())
+        if self.settings:
+            digest.update(json.dumps(self.settings, sort_keys=True).encode())
         for state in self.states:
             digest.update(json.dumps([state.name, state.source, state.initial.shape]).encode())
             digest.update(np.ascontiguousarray(state.initial, "<f4").tobytes())
@@ -197,6 +243,15 @@ class Model:
         from edgernn.stream import Stream
 
         return Stream(self, device)
+
+    def pipeline(self) -> Pipeline:
+        """A running instance with features before it and decisions after it.
+
+        Raises BadInput for a model without a front end, and BackendUnavailable as `stream`.
+        """
+        from edgernn.pipelines.pipeline import Pipeline
+
+        return Pipeline(self)
 
     def summary(self) -> str:
         """Layers, shapes, parameters, bytes and MACs a frame, hop and delay, as text."""

@@ -72,6 +72,8 @@ def facts(model: Model) -> Iterator[tuple[str, str]]:
         yield "alphabet", repr(model.alphabet)
     if model.receptive_field > 1:
         yield "sees at once", f"{model.receptive_field} frames"
+    for what, settings in model.settings.items():
+        yield what, ", ".join(f"{name} {setting_text(value)}" for name, value in settings.items() if value != [])
 
 
 def port_text(port: Port) -> str:
@@ -79,6 +81,15 @@ def port_text(port: Port) -> str:
     if port.dtype == "float32":
         return f"{port.name} ({port.size} number{'s' if port.size > 1 else ''})"
     return f"{port.name} (a token within {port.low}..{port.high})"
+
+
+def setting_text(value: object) -> str:
+    """A setting in a word or few: of a long list of numbers how many there are, of equal ones the one."""
+    if not isinstance(value, list):
+        return f"{value:g}" if isinstance(value, float) else str(value)
+    if all(item == value[0] for item in value):
+        return setting_text(value[0])
+    return f"({len(value)} numbers)" if isinstance(value[0], float) and len(value) > 8 else "/".join(map(str, value))
 
 
 def number_format(layer: Layer) -> str:

@@ -20,6 +20,8 @@ The file is a safetensors file, so anything that reads those can look inside:
   low bits, and 0 in the high bits of the last where cols is odd; beside it stands `<node index>.<field>.factor`, uint8
   (rows, cols / 32). `<node index>.<field>.reach` (1,), float32, is there where the activations' scale is fixed.
 - `rhythm` is there where a model does not answer each frame by itself: hop, window, delay, receptive_field.
+- `features` and `decisions` are there where a model has a front end or a decider: every setting that
+  `layers.frontend.FrontEnd` and `layers.deciding.Deciding` have for the kind.
 - `shared` is there where tensors of 256 bytes or more are equal: {name: the tensor that is stored instead}.
 - `hash` is `Model.hash`: sha256 over the graph, its attributes and weights.
 - The same model always gives the same bytes. There is no pickle and no code in it.

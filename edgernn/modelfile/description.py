@@ -9,9 +9,11 @@ from typing import Any, get_type_hints
 
 import numpy as np
 
-from edgernn.errors import BadModelFile
+from edgernn.errors import BadInput, BadModelFile
 from edgernn.layers import LAYERS
 from edgernn.layers.base import FORMATS, Array, Layer, Matrix, QuantisedMatrix, volume
+from edgernn.layers.deciding import Deciding
+from edgernn.layers.frontend import FrontEnd
 from edgernn.layers.model import Model, Node, Port, State
 from edgernn.modelfile.container import parse_json
 from edgernn.modelfile.fields import Mismatch, allows, restore
@@ -21,6 +23,7 @@ from edgernn.modelfile.weights import restored, stored, tensor
 FORMAT = 1  # of the file; number formats are the weights' business
 LARGEST_FRAME = 1 << 26  # numbers in all values of one frame together: 256 MB of float32
 RHYTHM = {"hop", "window", "delay", "receptive_field"}
+SETTINGS = {"features": FrontEnd, "decisions": Deciding}
 KEYS = {"format", "inputs", "outputs", "states", "nodes", "origin", "hash"}
 
 
@@ -36,6 +39,7 @@ def encode(model: Model) -> tuple[str, dict[str, Array]]:
         "hash": model.hash,
         **({"rhythm": model.rhythm} if model.rhythm else {}),
         **({"alphabet": model.alphabet} if model.alphabet else {}),
+        **model.settings,
     }
     tensors = {f"state.{i}": state.initial for i, state in enumerate(model.states)}
     for i, node in enumerate(model.nodes):
@@ -67,6 +71,7 @@ def decode(text: str, tensors: Mapping[str, Array]) -> Model:
     _check_format(described.get("format"))
     rhythm = _rhythm(described.pop("rhythm", {}))
     alphabet = _field(str, described.pop("alphabet", ""), "alphabet")
+    front, deciding = (_settings(described, key, kind) for key, kind in SETTINGS.items())
     left = unfolded(tensors, described.pop("shared", {}))
     _check_keys(described, KEYS, "the description")
     try:
@@ -78,6 +83,8 @@ def decode(text: str, tensors: Mapping[str, Array]) -> Model:
             _origin(described["origin"]),
             **rhythm,
             alphabet=alphabet,
+            frontend=front,
+            deciding=deciding,
         )
     except BadModelFile:
         raise
@@ -117,6 +124,20 @@ def _rhythm(record: object) -> dict[str, int]:
         if type(n) is not int or not 0 <= n <= LARGEST_FRAME:
             raise BadModelFile(f"'{name}' is {n!r}: a whole number expected")
     return record
+
+
+def _settings(described: dict[str, Any], key: str, kind: Any) -> Any:
+    """The settings under this key, if it is there; all of them, so that no default can change what a file means."""
+    if key not in described:
+        return None
+    given = described.pop(key)
+    try:
+        made = kind.from_settings(given)
+    except BadInput as error:
+        raise BadModelFile(str(error)) from None
+    if given != made.settings():
+        raise BadModelFile(f"'{key}' is not whole: {', '.join(made.settings())} expected")
+    return made
 
 
 def _check_keys(record: object, expected: set[str], what: str) -> dict[str, Any]:

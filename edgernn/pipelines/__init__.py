@@ -1,12 +1,13 @@
-"""Sources of frames: a sound, a table or standard input, cut into what a Stream consumes.
+"""From where data is born to decisions: sources, features, a Stream, and what its answers are taken for.
 
-In: a path or "-", and the model's input ports. Out: arrays of frames, a chunk at a time, as they come.
-May import: errors, layers, NumPy; soundfile where it is used.
+In: samples, files, standard input; a Model with its settings (`layers.frontend`, `layers.deciding`).
+Out: frames for a Stream, as they come (`read_frames`), or Decisions (`Pipeline`: features -> stream -> decide).
+May import: errors, layers, stream, NumPy; soundfile and soxr where they are used.
 """
 
 from __future__ import annotations
 
+from edgernn.pipelines.frames import read_frames
 from edgernn.pipelines.ports import Frames
-from edgernn.pipelines.sources import read_frames
 
 __all__ = ["Frames", "read_frames"]

@@ -1,58 +1,91 @@
-"""WAV files as frames of consecutive samples."""
+"""Sound files as samples: WAV in 16-bit PCM by the standard library, all else by the package soundfile."""
 
 from __future__ import annotations
 
+import logging
 import wave
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from edgernn.errors import BackendUnavailable, BadInput
 from edgernn.layers.base import Array
-from edgernn.layers.model import Port
-from edgernn.pipelines.ports import Frames, single
+
+LOG = logging.getLogger("edgernn")
+
+SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff")
 
 
-def read_wav(path: Path, ports: Sequence[Port], chunk: int, say: Callable[[str], None]) -> Iterator[Frames]:
-    """Frames of `size` consecutive samples within [-1, 1), and a word about what is left of the last one."""
-    port = single(ports, "a sound")
-    if port.dtype != "float32":
-        raise BadInput(f"{path}: input '{port.name}' takes tokens, not sound")
-    samples, _ = read_sound(path)
-    count = len(samples) // port.size
-    frames = samples[: count * port.size].reshape(count, port.size)
-    for start in range(0, count, chunk):
-        yield frames[start : start + chunk]
-    rest = len(samples) - count * port.size
-    if rest:
-        say(f"left out the last {rest} samples of {path}: a frame takes {port.size}")
+@dataclass(frozen=True)
+class Sound:
+    """An open sound file."""
+
+    rate: int  # samples a second
+    channels: int
+    samples: Iterator[Array]  # (n, channels) float32 within [-1, 1), a part at a time
 
 
-def read_sound(path: Path) -> tuple[Array, int]:
-    """(samples (n,) float32 within [-1, 1), samples a second) of a mono WAV file.
+def read_sound(path: Path, say: Callable[[str], None] = LOG.warning) -> tuple[Array, int]:
+    """(samples (n,) float32, samples a second) of a whole file; `say` is told where channels are mixed to one.
 
-    16-bit PCM is read by the standard library, other encodings by the package soundfile. Raises BadInput for what is no
-    mono WAV file, and BackendUnavailable where soundfile is needed and not installed.
+    Raises what open_sound raises.
     """
+    with open_sound(path, 1.0) as sound:
+        if sound.channels > 1:
+            say(f"{path}: {sound.channels} channels, mixed to one")
+        parts = [part.mean(axis=1, dtype=np.float32) for part in sound.samples]
+        return np.concatenate(parts) if parts else np.zeros(0, np.float32), sound.rate
+
+
+@contextmanager
+def open_sound(path: Path, seconds: float) -> Iterator[Sound]:
+    """A sound file, in parts of so many seconds.
+
+    Raises BadInput for what is no sound file, and BackendUnavailable where soundfile is needed and not installed.
+    """
+    with closing(_open_wave(path) or _open_other(path)) as file:
+        if isinstance(file, wave.Wave_read):
+            rate, channels, parts = file.getframerate(), file.getnchannels(), _pcm(file, seconds)
+        else:
+            rate, channels, parts = file.samplerate, file.channels, _decoded(file, seconds)
+        if not rate:
+            raise BadInput(f"{path} is not a WAV file: it says that it has 0 samples a second")
+        yield Sound(rate, channels, parts)
+
+
+def _open_wave(path: Path) -> wave.Wave_read | None:
     try:
-        with wave.open(str(path), "rb") as file:
-            channels, width, rate = file.getnchannels(), file.getsampwidth(), file.getframerate()
-            data = file.readframes(file.getnframes()) if width == 2 else b""
+        file = wave.open(str(path), "rb")  # noqa: SIM115  # the caller closes it
     except EOFError:
         raise BadInput(f"{path} is not a WAV file: it is empty or truncated") from None
     except wave.Error as error:
-        if not str(error).startswith("unknown format"):
+        if path.suffix.lower() == ".wav" and not str(error).startswith("unknown format"):
             raise BadInput(f"{path} is not a WAV file: {error}") from None
-        width = 0
-    if width != 2:
-        return _read_other(path)
-    _check_mono(path, channels)
-    whole = len(data) // 2 * 2
-    return np.frombuffer(data[:whole], "<i2").astype(np.float32) / 32768, rate
+        return None
+    if file.getsampwidth() == 2:
+        return file
+    file.close()
+    return None
 
 
-def _read_other(path: Path) -> tuple[Array, int]:
+def _pcm(file: wave.Wave_read, seconds: float) -> Iterator[Array]:
+    channels, count = file.getnchannels(), max(1, round(seconds * file.getframerate()))
+    while data := file.readframes(count):
+        whole = len(data) // (2 * channels) * channels
+        yield np.frombuffer(data, "<i2", whole).reshape(-1, channels).astype(np.float32) / 32768
+
+
+def _decoded(file: Any, seconds: float) -> Iterator[Array]:
+    count = max(1, round(seconds * file.samplerate))
+    while len(samples := file.read(count, dtype="float32", always_2d=True)):
+        yield samples
+
+
+def _open_other(path: Path) -> Any:
     try:
         import soundfile
     except ImportError:
@@ -60,16 +93,6 @@ def _read_other(path: Path) -> tuple[Array, int]:
             f'{path} is not 16-bit PCM: pip install "edgernn[audio]" reads other encodings'
         ) from None
     try:
-        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)  # (n, channels)
+        return soundfile.SoundFile(path)
     except soundfile.LibsndfileError as error:
-        raise BadInput(f"{path} is not a WAV file that can be read: {error}") from None
-    _check_mono(path, samples.shape[1])
-    return np.ascontiguousarray(samples[:, 0]), int(rate)
-
-
-def _check_mono(path: Path, channels: int) -> None:
-    if channels != 1:
-        raise BadInput(
-            f"{path} has {channels} channels, the model takes one: mix it down first, "
-            f"for example with: ffmpeg -i {path.name} -ac 1 mono.wav"
-        )
+        raise BadInput(f"{path} is not a sound file that can be read: {error}") from None

@@ -1,11 +1,12 @@
-"""Frames as lines of text: CSV (one frame a row) and JSON lines (a list, or an object of lists by port, a line)."""
+"""Frames as lines of text: CSV (one frame a row) and JSON lines (a list, or an object, a line)."""
 
 from __future__ import annotations
 
 import csv
 import json
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -17,32 +18,94 @@ from edgernn.layers.model import Port
 from edgernn.pipelines.ports import Frames, as_frames, single, together
 
 Row = dict[str, Array]  # one frame: (1, size) or (1,) by port
+TIME = "time"  # the name of a column or field that holds when a row was taken, in seconds
 
 
-def read_csv(path: Path, ports: Sequence[Port], chunk: int, say: Callable[[str], None]) -> Iterator[Frames]:
-    """One frame a row, numbers separated by commas. A first row is a header only if none of its fields is a number."""
-    return _read_file(path, ports, chunk, _csv_rows)
+class Parser:
+    """Lines of text as frames of these ports: CSV or JSON, whichever the first line is.
+
+    CSV: numbers separated by commas. A first row is a header only if none of its fields is a number.
+    JSON: a list; an object of lists by the names of the ports; or, for a single port, an object of numbers by any
+    names, in the order of the first such line. A number named "time" that the ports have no place for is not part of
+    the frame: it says when the frame was taken, in seconds.
+    """
+
+    def __init__(self, ports: Sequence[Port]):
+        self._ports = ports
+        self.restart()
+
+    def restart(self) -> None:
+        """The next line is a first line again."""
+        self._parse: Callable[[str, str], tuple[Row, float | None] | None] | None = None
+        self._names: list[str] = []  # of the columns or fields; none where a header is still possible
+
+    def parse(self, line: str, place: str) -> tuple[Row, float | None] | None:
+        """(frame, when it was taken or None); None for an empty line or a header.
+
+        Raises BadInput, which names `place`, for what is no frame of these ports.
+        """
+        if not line.strip():
+            return None
+        if self._parse is None:
+            self._parse = self._json if line.lstrip()[:1] in ("[", "{") else self._csv_first
+        return self._parse(line, place)
+
+    def _csv_first(self, line: str, place: str) -> tuple[Row, float | None] | None:
+        single(self._ports, "CSV")
+        self._parse = self._csv
+        fields = _fields(line, place)
+        if any(_number(field) is not None for field in fields):
+            return self._csv(line, place)
+        self._names = [field.strip() for field in fields]
+        return None
+
+    def _csv(self, line: str, place: str) -> tuple[Row, float | None]:
+        fields, size = _fields(line, place), self._ports[0].size
+        numbers = []
+        for column, field in enumerate(fields, start=1):
+            number = _number(field)
+            if number is None:
+                raise BadInput(f"{place}, column {column}: '{field}' is not a number")
+            numbers.append(number)
+        when = None
+        if TIME in self._names and len(self._names) == len(numbers) == size + 1:
+            when = _finite(numbers.pop(self._names.index(TIME)), place)
+        if len(numbers) != size:
+            raise BadInput(f"{place}: {len(numbers)} numbers, a frame takes {size}")
+        return {self._ports[0].name: as_frames(self._ports[0], [numbers], place)}, when
+
+    def _json(self, line: str, place: str) -> tuple[Row, float | None]:
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise BadInput(f"{place} is not JSON: {error}") from None
+        when = None
+        if not isinstance(value, dict):
+            value = {single(self._ports, "a list").name: value}
+        names = {port.name for port in self._ports}
+        if TIME in value and TIME not in names:
+            when = _finite(value.pop(TIME), place)
+        if value.keys() != names and len(names) == 1 and not any(isinstance(v, list) for v in value.values()):
+            value = {self._ports[0].name: self._by_field(value, place)}
+        if value.keys() != names:
+            raise BadInput(f"{place}: names {sorted(value)}, the model's inputs are {sorted(names)}")
+        return {port.name: as_frames(port, [_flat(value[port.name], place)], place) for port in self._ports}, when
+
+    def _by_field(self, value: dict[str, Any], place: str) -> list[Any]:
+        size = self._ports[0].size
+        names = self._names or list(value)
+        if len(names) != size:
+            raise BadInput(f"{place}: {len(names)} numbers ({', '.join(names)}), a frame takes {size}")
+        if value.keys() != set(names):
+            raise BadInput(f"{place}: the fields {', '.join(value)}, those of the first line were {', '.join(names)}")
+        self._names = names
+        return [value[name] for name in names]
 
 
-def read_json_lines(path: Path, ports: Sequence[Port], chunk: int, say: Callable[[str], None]) -> Iterator[Frames]:
-    """One frame a line: a list, or an object of lists by the names of the ports."""
-    return _read_file(path, ports, chunk, _json_rows)
-
-
-def read_lines(lines: Iterable[str], ports: Sequence[Port], where: str) -> Iterator[Frames]:
-    """JSON lines or CSV, whichever the first line is; each frame as soon as its line is there."""
-    lines = iter(lines)
+def read_text(path: Path, ports: Sequence[Port], chunk: int, say: Callable[[str], None]) -> Iterator[Frames]:
+    """The frames of a file of lines. Raises BadInput, naming the line, for the first that holds none."""
     try:
-        first = next((line for line in lines if line.strip()), "")
-        rows = _json_rows if first.lstrip()[:1] in ("[", "{") else _csv_rows
-        yield from (together(ports, row) for row in rows(chain([first], lines), ports, where))
-    except UnicodeDecodeError:
-        raise BadInput(f"{where} is not text in UTF-8") from None
-
-
-def _read_file(path: Path, ports: Sequence[Port], chunk: int, rows: Callable[..., Iterator[Row]]) -> Iterator[Frames]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with path.open(encoding="utf-8-sig") as file:
             frames = rows(file, ports, str(path))
             while part := list(islice(frames, chunk)):
                 yield together(ports, {p.name: np.concatenate([row[p.name] for row in part]) for p in ports})
@@ -50,20 +113,22 @@ def _read_file(path: Path, ports: Sequence[Port], chunk: int, rows: Callable[...
         raise BadInput(f"{path} is not text in UTF-8") from None
 
 
-def _csv_rows(lines: Iterator[str], ports: Sequence[Port], where: str) -> Iterator[Row]:
-    port = single(ports, "CSV")
-    reader = csv.reader(lines)
-    header = True
+def rows(lines: Iterable[str], ports: Sequence[Port], where: str) -> Iterator[Row]:
+    """Each frame as soon as its line is there. Raises BadInput for the first line that holds none."""
+    parser = Parser(ports)
     try:
-        for fields in reader:
-            if any(field.strip() for field in fields):
-                numbers = [_number(field) for field in fields]
-                if not (header and all(number is None for number in numbers)):
-                    place = f"{where}, line {reader.line_num}"
-                    yield {port.name: _csv_frame(port, fields, numbers, place)}
-                header = False
+        for number, line in enumerate(lines, start=1):
+            if found := parser.parse(line, f"{where}, line {number}"):
+                yield found[0]
+    except UnicodeDecodeError:
+        raise BadInput(f"{where} is not text in UTF-8") from None
+
+
+def _fields(line: str, place: str) -> list[str]:
+    try:
+        return next(csv.reader([line]))
     except csv.Error as error:
-        raise BadInput(f"{where}, line {reader.line_num}: {error}") from None
+        raise BadInput(f"{place}: {error}") from None
 
 
 def _number(field: str) -> float | None:
@@ -73,33 +138,10 @@ def _number(field: str) -> float | None:
         return None
 
 
-def _csv_frame(port: Port, fields: Sequence[str], numbers: list[float | None], place: str) -> Array:
-    for column, number in enumerate(numbers, start=1):
-        if number is None:
-            raise BadInput(f"{place}, column {column}: '{fields[column - 1]}' is not a number")
-    if len(numbers) != port.size:
-        raise BadInput(f"{place}: {len(numbers)} numbers, a frame takes {port.size}")
-    return as_frames(port, [numbers], place)
-
-
-def _json_rows(lines: Iterable[str], ports: Sequence[Port], where: str) -> Iterator[Row]:
-    for number, line in enumerate(lines, start=1):
-        if line.strip():
-            place = f"{where}, line {number}"
-            try:
-                value = json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise BadInput(f"{place} is not JSON: {error}") from None
-            yield _json_frame(ports, value, place)
-
-
-def _json_frame(ports: Sequence[Port], value: Any, place: str) -> Row:
-    if not isinstance(value, dict):
-        value = {single(ports, "a list").name: value}
-    names = {port.name for port in ports}
-    if value.keys() != names:
-        raise BadInput(f"{place}: names {sorted(value)}, the model's inputs are {sorted(names)}")
-    return {port.name: as_frames(port, [_flat(value[port.name], place)], place) for port in ports}
+def _finite(value: Any, place: str) -> float:
+    if not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise BadInput(f"{place}: the time is {value!r}, a number of seconds expected")
+    return float(value)
 
 
 def _flat(value: Any, place: str) -> list[Any]:

@@ -10,9 +10,9 @@ import numpy as np
 
 from edgernn.errors import BadInput
 from edgernn.layers.model import Port
-from edgernn.pipelines.ports import Frames, as_frames, single
-from edgernn.pipelines.sound import read_wav
-from edgernn.pipelines.text import read_csv, read_json_lines, read_lines
+from edgernn.pipelines.ports import Frames, as_frames, single, together
+from edgernn.pipelines.sound import SUFFIXES, read_sound
+from edgernn.pipelines.text import read_text, rows
 
 Say = Callable[[str], None]
 Reader = Callable[[Path, Sequence[Port], int, Say], Iterator[Frames]]
@@ -26,7 +26,7 @@ def read_frames(source: str, ports: Sequence[Port], say: Say) -> Iterator[Frames
     `say` is told of frames that were left out. Raises BadInput for what is no such file or does not fit the ports.
     """
     if source == "-":
-        return read_lines(sys.stdin, ports, "standard input")
+        return (together(ports, row) for row in rows(sys.stdin, ports, "standard input"))
     path = Path(source)
     if path.suffix.lower() not in READERS:
         raise BadInput(f"{path}: no way to read a '{path.suffix}' file; one of {', '.join(READERS)} expected")
@@ -46,4 +46,24 @@ def read_npy(path: Path, ports: Sequence[Port], chunk: int, say: Say) -> Iterato
         yield as_frames(port, array[start : start + chunk], str(path))
 
 
-READERS: dict[str, Reader] = {".wav": read_wav, ".csv": read_csv, ".npy": read_npy, ".jsonl": read_json_lines}
+def read_wav(path: Path, ports: Sequence[Port], chunk: int, say: Say) -> Iterator[Frames]:
+    """Frames of `size` consecutive samples within [-1, 1), and a word about what is left of the last one."""
+    port = single(ports, "a sound")
+    if port.dtype != "float32":
+        raise BadInput(f"{path}: input '{port.name}' takes tokens, not sound")
+    samples, _ = read_sound(path, say)
+    count = len(samples) // port.size
+    frames = samples[: count * port.size].reshape(count, port.size)
+    for start in range(0, count, chunk):
+        yield frames[start : start + chunk]
+    rest = len(samples) - count * port.size
+    if rest:
+        say(f"left out the last {rest} samples of {path}: a frame takes {port.size}")
+
+
+READERS: dict[str, Reader] = {
+    **dict.fromkeys(SUFFIXES, read_wav),
+    ".csv": read_text,
+    ".npy": read_npy,
+    ".jsonl": read_text,
+}

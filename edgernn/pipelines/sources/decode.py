@@ -1,0 +1,205 @@
+"""Bytes as samples: PCM, or lines of text."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from edgernn.errors import BadInput
+from edgernn.layers.base import Array
+from edgernn.layers.model import Port
+from edgernn.pipelines.sources.source import Piece
+from edgernn.pipelines.sources.tally import Tally
+from edgernn.pipelines.text import Parser
+
+LONGEST = 1 << 20  # bytes of a line
+SET_BACK, SET_AHEAD = 1.0, 1e7  # seconds: a step of more tells that the clock was set
+SLACK = 0.75  # of a row: what is later than expected by more tells that a row is missing
+
+
+class Decoder(Protocol):
+    """Bytes as they come -> pieces; what is cut off waits for the rest of it."""
+
+    def feed(self, data: bytes, whole: bool = False) -> list[Piece]:
+        """The pieces that are complete; `whole`: nothing continues after these bytes (a packet, the end of a file)."""
+
+    def restart(self) -> None:
+        """What comes next does not continue what came; what is cut off is refused."""
+
+
+@dataclass(frozen=True)
+class Pcm:
+    """How sound is written as bytes: little-endian, one sample of every channel after the other."""
+
+    rate: int
+    channels: int = 1
+    format: str = "int16"  # or "float32", within [-1, 1]
+
+    @staticmethod
+    def parse(text: str) -> Pcm:
+        """RATE, RATE,CHANNELS or RATE,CHANNELS,FORMAT. Raises BadInput for anything else."""
+        rate, channels, form, *more = [*text.split(","), *["1", "int16"][text.count(",") :], *[""] * 2][:4]
+        if any(more) or form not in ("int16", "float32") or not (rate.isdecimal() and channels.isdecimal()):
+            raise BadInput(f"PCM '{text}': RATE[,CHANNELS[,int16 or float32]] expected, for example 16000 or 48000,2")
+        if not (0 < int(rate) <= 1_000_000 and 0 < int(channels) <= 64):
+            raise BadInput(f"PCM '{text}': a rate of up to 1,000,000 and up to 64 channels expected")
+        return Pcm(int(rate), int(channels), form)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a model takes, and how bytes are to be read: as PCM, or as lines where `pcm` is None."""
+
+    rate: float
+    channels: int
+    pcm: Pcm | None
+    follow: bool
+    block: float  # seconds of a piece of what can be read ahead
+
+    @property
+    def port(self) -> Port:
+        """What a row is, as an input port."""
+        return Port("row", "row", self.channels)
+
+    def format(self) -> tuple[float, int]:
+        """(rate, channels) of what a decoder gives."""
+        return (self.pcm.rate, self.pcm.channels) if self.pcm else (self.rate, self.channels)
+
+    def decoder(self, where: str, tally: Tally) -> Decoder:
+        """A decoder for the bytes that come from `where`."""
+        return PcmDecoder(self.pcm, where, tally) if self.pcm else LineDecoder(self, where, tally)
+
+
+class PcmDecoder:
+    """PCM. A sample that is not finite becomes 0 and counts as lost."""
+
+    def __init__(self, pcm: Pcm, where: str, tally: Tally):
+        self._pcm, self._where, self._tally = pcm, where, tally
+        self._dtype = np.dtype(pcm.format).newbyteorder("<")
+        self._size = pcm.channels * self._dtype.itemsize
+        self._rest = b""
+
+    def feed(self, data: bytes, whole: bool = False) -> list[Piece]:
+        data = self._rest + data
+        end = len(data) // self._size * self._size
+        self._rest = b"" if whole else data[end:]
+        if whole and end < len(data):
+            self._tally.count("refused", 1, f"{self._where}: {len(data) - end} bytes at the end are no whole sample")
+        samples = np.frombuffer(data[:end], self._dtype).reshape(-1, self._pcm.channels).astype(np.float32)
+        if self._pcm.format == "int16":
+            samples /= 32768
+        elif not np.isfinite(samples).all():
+            wrong = ~np.isfinite(samples)
+            samples[wrong] = 0
+            self._tally.count("lost", int(wrong.sum()), f"{self._where}: samples that are not finite, taken as 0")
+        return [Piece(samples)] if len(samples) else []
+
+    def restart(self) -> None:
+        if self._rest:
+            self._tally.count("refused", 1, f"{self._where}: a sample was cut off; left out")
+        self._rest = b""
+
+
+class LineDecoder:
+    """Lines of text, one row each, as the Parser reads them; those that hold no row are refused and leave a gap."""
+
+    def __init__(self, wanted: Wanted, where: str, tally: Tally):
+        self._parser = Parser([wanted.port])
+        self._clock = RowClock(wanted.rate, where, tally)
+        self._where, self._tally = where, tally
+        self._rest, self._number, self._endless = b"", 0, False
+
+    def feed(self, data: bytes, whole: bool = False) -> list[Piece]:
+        *lines, rest = (self._rest + data).split(b"\n")
+        if self._endless and lines:
+            lines, self._endless = lines[1:], False
+        if whole and rest and not self._endless:
+            lines, rest = [*lines, rest], b""
+        if len(rest) > LONGEST or self._endless:
+            if not self._endless:
+                self._refuse(f"{self._where}, line {self._number + 1} does not end within {LONGEST:,} bytes")
+            rest, self._endless = b"", not whole
+        self._rest = rest
+        return self._pieces(lines)
+
+    def restart(self) -> None:
+        if self._rest:
+            self._refuse(f"{self._where}, line {self._number + 1} was cut off")
+        self._rest, self._endless = b"", False
+        self._parser.restart()
+
+    def _pieces(self, lines: list[bytes]) -> list[Piece]:
+        parts: list[tuple[float, list[Array]]] = []  # (gap, rows that follow one another)
+        for line in lines:
+            row = self._row(line)
+            if row is not None:
+                gap = self._clock.gap
+                if gap or not parts:
+                    parts.append((gap, []))
+                parts[-1][1].append(row)
+        return [Piece(np.concatenate(rows), gap) for gap, rows in parts]
+
+    def _row(self, line: bytes) -> Array | None:
+        self._number += 1
+        place = f"{self._where}, line {self._number}"
+        try:
+            found = self._parser.parse(line.decode("utf-8-sig"), place)
+            if found is None:
+                return None
+            row, when = found[0]["row"], found[1]
+            if not np.isfinite(row).all():
+                raise BadInput(f"{place}: a number that is not finite")
+        except UnicodeDecodeError:
+            self._refuse(f"{place} is not text in UTF-8")
+        except BadInput as error:
+            self._refuse(str(error))
+        else:
+            self._clock.row(when)
+            return row
+        return None
+
+    def _refuse(self, why: str) -> None:
+        self._clock.missing += 1
+        self._tally.count("refused", 1, f"{why}; left out")
+
+
+class RowClock:
+    """What is missing between rows, by the rows that were refused and by the times that the rows bear.
+
+    Several rows may bear the same time (a clock that counts in seconds): they are taken to follow at the rate. A row
+    that is late is counted and used in the order of its arrival; so is one whose clock was set.
+    """
+
+    def __init__(self, rate: float, where: str, tally: Tally):
+        self.missing = 0  # rows since the last that was used
+        self.gap = 0.0  # seconds missing before it
+        self._rate, self._where, self._tally = rate, where, tally
+        self._last: float | None = None  # the latest time that a row bore
+        self._rows = 0  # used since, that one included
+
+    def row(self, when: float | None) -> None:
+        """A row is used that bears this time: work out `gap`."""
+        rows, self.missing = self.missing, 0
+        if when is not None and self._last is not None:
+            step = when - self._last
+            if not -SET_BACK <= step <= SET_AHEAD:
+                self._tally.count("jumps", 1, f"{self._where}: its clock was set from {self._last:.3f} to {when:.3f}")
+                self._last = None
+            elif step < 0:
+                self._tally.count("late", 1, f"{self._where}: a row of {-step:.3g} s before one that came earlier")
+            else:
+                rows = self._by_time(step, rows)
+        self.gap = rows / self._rate
+        if when is not None and (self._last is None or when > self._last):
+            self._last, self._rows = when, 0
+        self._rows += 1
+
+    def _by_time(self, step: float, refused: int) -> int:
+        """How many rows are missing, of which so many were refused."""
+        rows = math.ceil(step * self._rate - self._rows - SLACK)
+        if rows > refused:
+            self._tally.count("lost", rows - refused, f"{self._where}: {rows} rows are missing by their time")
+        return max(rows, refused)

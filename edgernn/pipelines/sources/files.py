@@ -1,0 +1,82 @@
+"""Files and standard input: sources that wait until they are asked for more."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager
+from io import BufferedReader
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from edgernn.pipelines.frames import read_npy
+from edgernn.pipelines.sound import open_sound
+from edgernn.pipelines.sources.decode import Decoder, Wanted
+from edgernn.pipelines.sources.source import Feed, Piece
+from edgernn.pipelines.sources.tally import Tally
+
+POLL = 0.1  # seconds between two looks at a file that is followed
+CHUNK = 1 << 16  # bytes
+
+
+@contextmanager
+def sound_file(address: str, wanted: Wanted, tally: Tally) -> Iterator[Feed]:
+    """A sound file."""
+    with open_sound(Path(address), wanted.block) as sound:
+        yield Feed(address, sound.rate, sound.channels, (Piece(samples) for samples in sound.samples))
+
+
+@contextmanager
+def array_file(address: str, wanted: Wanted, tally: Tally) -> Iterator[Feed]:
+    """A NumPy file of rows (T, channels), or (T,)."""
+    parts = read_npy(Path(address), [wanted.port], max(1, round(wanted.block * wanted.rate)), tally.say)
+    yield Feed(address, wanted.rate, wanted.channels, (Piece(rows) for rows in parts if not isinstance(rows, dict)))
+
+
+@contextmanager
+def text_file(address: str, wanted: Wanted, tally: Tally) -> Iterator[Feed]:
+    """CSV or JSON lines; where it is followed, the lines that are still to be written too."""
+    path, decoder = Path(address), wanted.decoder(address, tally)
+    with path.open("rb") as file:
+        pieces = _followed(path, decoder, tally) if wanted.follow else _decoded(file.read, decoder)
+        with closing(pieces):
+            yield Feed(address, *wanted.format(), pieces)
+
+
+@contextmanager
+def standard_input(address: str, wanted: Wanted, tally: Tally) -> Iterator[Feed]:
+    """Lines or PCM, as they come."""
+    name, standard = "standard input", cast(BufferedReader, sys.stdin.buffer)
+    yield Feed(name, *wanted.format(), _decoded(standard.read1, wanted.decoder(name, tally)))
+
+
+def _decoded(read: Callable[[int], bytes], decoder: Decoder) -> Generator[Piece, None, None]:
+    while data := read(CHUNK):
+        yield from decoder.feed(data)
+    yield from decoder.feed(b"", whole=True)
+
+
+def _followed(path: Path, decoder: Decoder, tally: Tally) -> Generator[Piece, None, None]:
+    """All that is in a file and all that is added to it; where it is cut or replaced, it is read from its start."""
+    while True:
+        with path.open("rb") as file:
+            while True:
+                if data := file.read(CHUNK):
+                    yield from decoder.feed(data)
+                elif _replaced(path, file):
+                    break
+                else:
+                    time.sleep(POLL)
+        decoder.restart()
+        tally.count("breaks", 1, f"{path} was cut or replaced: read from its start")
+
+
+def _replaced(path: Path, file: BinaryIO) -> bool:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return False  # between being moved away and made anew
+    known = os.fstat(file.fileno())
+    return (found.st_dev, found.st_ino) != (known.st_dev, known.st_ino) or found.st_size < file.tell()

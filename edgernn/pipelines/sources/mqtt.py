@@ -1,0 +1,103 @@
+"""Messages of an MQTT topic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from edgernn.errors import BackendUnavailable, BadInput
+from edgernn.pipelines.sources.decode import Wanted
+from edgernn.pipelines.sources.mailbox import RETRY, Mailbox
+from edgernn.pipelines.sources.sockets import named
+from edgernn.pipelines.sources.source import Feed
+from edgernn.pipelines.sources.tally import Tally
+
+PORT = 1883
+
+
+@dataclass(frozen=True)
+class Broker:
+    """Where a topic is."""
+
+    host: str
+    port: int
+    user: str | None
+    password: str | None
+    topic: str
+
+    @staticmethod
+    def parse(address: str) -> Broker:
+        """The parts of mqtt://[USER:PASSWORD@]HOST[:PORT]/TOPIC. Raises BadInput for anything else."""
+        place, _, topic = address.removeprefix("mqtt://").partition("/")
+        try:
+            parts = urlsplit(f"//{place}")
+            if address.startswith("mqtt://") and topic and parts.hostname:
+                user, password = (text and unquote(text) for text in (parts.username, parts.password))
+                return Broker(parts.hostname, parts.port or PORT, user, password, topic)
+        except ValueError:
+            pass
+        raise BadInput(
+            "mqtt://[USER:PASSWORD@]HOST[:PORT]/TOPIC expected, for example mqtt://127.0.0.1/sensors/imu; "
+            "in a topic + stands for any level and # for all that follow"
+        )
+
+    def __str__(self) -> str:
+        return f"mqtt://{self.host}:{self.port}/{self.topic}"
+
+
+@contextmanager
+def mqtt(address: str, wanted: Wanted, tally: Tally) -> Iterator[Feed]:
+    """Each message holds whole lines, or whole samples. The broker is waited for when it goes away later.
+
+    Messages that the broker retained from before are left out: they belong to another time.
+    """
+    broker = Broker.parse(address)
+    try:
+        from paho.mqtt import client as paho
+    except ImportError:
+        raise BackendUnavailable('MQTT needs the package paho-mqtt: pip install "edgernn[sensors]"') from None
+    rate, channels = wanted.format()
+    mailbox = Mailbox(str(broker), rate, tally)
+    client = paho.Client(paho.CallbackAPIVersion.VERSION2)
+    if broker.user is not None:
+        client.username_pw_set(broker.user, broker.password)
+    client.reconnect_delay_set(RETRY, RETRY)
+    _subscriber(client, broker, wanted, mailbox, tally)
+    with named(str(broker)):
+        client.connect(broker.host, broker.port)
+    client.loop_start()
+    try:
+        with closing(mailbox):
+            yield Feed(str(broker), rate, channels, iter(mailbox))
+    finally:
+        client.disconnect()
+        client.loop_stop()
+
+
+def _subscriber(client: Any, broker: Broker, wanted: Wanted, mailbox: Mailbox, tally: Tally) -> None:
+    decoder = wanted.decoder(str(broker), tally)
+    known = False  # whether the broker ever let us in
+
+    def connected(client: Any, _data: object, _flags: object, reason: Any, _properties: object) -> None:
+        nonlocal known
+        if not reason.is_failure:
+            known = True
+            client.subscribe(broker.topic, qos=1)
+        elif not known:
+            mailbox.fail(BadInput(f"{broker}: the broker says: {reason}"))
+
+    def disconnected(client: Any, _data: object, _flags: object, reason: Any, _properties: object) -> None:
+        if not mailbox.closed:
+            mailbox.broken(reason)
+
+    def arrived(client: Any, _data: object, message: Any) -> None:
+        if message.retain:
+            tally.say(f"{broker}: left out the message that the broker retained")
+            return
+        for piece in decoder.feed(message.payload, whole=True):
+            mailbox.put(piece.samples, piece.gap)
+
+    client.on_connect, client.on_disconnect, client.on_message = connected, disconnected, arrived

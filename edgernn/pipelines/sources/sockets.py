@@ -1,0 +1,129 @@
+"""UDP packets and TCP connections."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import sys
+import time
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
+from urllib.parse import urlsplit
+
+from edgernn.errors import BadInput
+from edgernn.pipelines.sources.decode import Decoder, Wanted
+from edgernn.pipelines.sources.mailbox import POLL, RETRY, Mailbox
+from edgernn.pipelines.sources.source import Feed, Piece
+from edgernn.pipelines.sources.tally import Tally
+
+PACKET = 1 << 16  # bytes, more than any packet has
+OVERFLOW = 40  # SO_RXQ_OVFL of Linux: with each packet comes the number of those that the system had no room for
+
+
+@contextmanager
+def udp(address: str, wanted: Wanted, tally: Tally) -> Iterator[Feed]:
+    """The packets that arrive at an address of this machine; each holds whole lines, or whole samples."""
+    place = host_and_port(address)
+    with named(address):
+        family, *_, bound = socket.getaddrinfo(*place, type=socket.SOCK_DGRAM)[0]
+    with socket.socket(family, socket.SOCK_DGRAM) as receiver:
+        with named(address):
+            receiver.bind(bound)
+        receiver.settimeout(POLL)
+        rate, channels = wanted.format()
+        mailbox = Mailbox(address, rate, tally)
+        packets = Packets(receiver, wanted.decoder(address, tally), mailbox, rate, tally)
+        with mailbox.reading(packets.read):
+            yield Feed(address, rate, channels, iter(mailbox))
+
+
+class Packets:
+    """What arrives at a socket, into a mailbox. Packets that the system dropped count as long as their successor."""
+
+    def __init__(self, receiver: socket.socket, decoder: Decoder, mailbox: Mailbox, rate: float, tally: Tally):
+        self._receiver, self._decoder, self._mailbox = receiver, decoder, mailbox
+        self._rate, self._tally = rate, tally
+        self._dropped = 0  # packets, since the socket was opened
+        if sys.platform == "linux":
+            receiver.setsockopt(socket.SOL_SOCKET, OVERFLOW, 1)
+
+    def read(self) -> None:
+        """Until the mailbox is closed."""
+        while not self._mailbox.closed:
+            try:
+                data, notes, *_ = self._receiver.recvmsg(PACKET, socket.CMSG_SPACE(4))
+            except TimeoutError:
+                continue
+            pieces = self._decoder.feed(data, whole=True)
+            gap = self._missing(notes, sum(len(piece.samples) for piece in pieces))
+            for piece in pieces:
+                self._mailbox.put(piece.samples, piece.gap + gap)
+                gap = 0.0
+
+    def _missing(self, notes: list[tuple[int, int, bytes]], length: int) -> float:
+        total = next((struct.unpack("I", note[:4])[0] for _, kind, note in notes if kind == OVERFLOW), 0)
+        packets = total - self._dropped
+        if not (packets and length):
+            return 0.0
+        self._dropped = total
+        self._tally.count("lost", packets * length, f"the system dropped {packets} packets: they came too fast")
+        return packets * length / self._rate
+
+
+@contextmanager
+def tcp(address: str, wanted: Wanted, tally: Tally) -> Iterator[Feed]:
+    """What a server sends. While it is connected it waits, and nothing is lost. When it ends, it is called again."""
+    with named(address):
+        connection = socket.create_connection(host_and_port(address))
+    with closing(_received(connection, address, wanted, tally)) as pieces:
+        yield Feed(address, *wanted.format(), pieces)
+
+
+def _received(connection: socket.socket, address: str, wanted: Wanted, tally: Tally) -> Generator[Piece, None, None]:
+    decoder, gap = wanted.decoder(address, tally), 0.0
+    while True:
+        why = "it ended the connection"
+        with connection:
+            try:
+                while data := connection.recv(PACKET):
+                    for piece in decoder.feed(data):
+                        yield Piece(piece.samples, piece.gap + gap)
+                        gap = 0.0
+            except OSError as error:
+                why = str(error)
+        decoder.restart()
+        gone = time.monotonic()
+        tally.count("breaks", 1, f"{address} went away ({why}); waiting for it")
+        connection = _called_again(address)
+        away = time.monotonic() - gone
+        tally.count("away", away, f"{address} is back after {away:.1f} s")
+        gap += away
+
+
+def _called_again(address: str) -> socket.socket:
+    while True:
+        try:
+            return socket.create_connection(host_and_port(address))
+        except OSError:
+            time.sleep(RETRY)
+
+
+@contextmanager
+def named(address: str) -> Iterator[None]:
+    """An OSError says which address it is about."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror or str(error), address) from None
+
+
+def host_and_port(address: str) -> tuple[str, int]:
+    """The parts of SCHEME://HOST:PORT. Raises BadInput for anything else."""
+    scheme = address.partition(":")[0]
+    try:
+        parts = urlsplit(address)
+        if parts.port and parts.hostname and parts.path in ("", "/") and not parts.query:
+            return parts.hostname, parts.port
+    except ValueError:
+        pass
+    raise BadInput(f"{address}: {scheme}://HOST:PORT expected, for example {scheme}://127.0.0.1:5005")

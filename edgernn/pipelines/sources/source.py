@@ -1,0 +1,117 @@
+"""Source: what arrives, as timestamped blocks at the rate that a model hears."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import numpy as np
+
+from edgernn.errors import BadInput
+from edgernn.layers.base import Array
+from edgernn.pipelines.sources.resample import Resampler
+from edgernn.pipelines.sources.tally import Tally
+
+
+@dataclass(frozen=True)
+class Block:
+    """Consecutive samples, and what is missing before them."""
+
+    time: float  # seconds from the start of the source to the first sample, all gaps included
+    samples: Array  # (n,) float32, or (n, channels) where there are several
+    gap: float = 0.0  # seconds that are missing between the last block and this one
+
+
+@dataclass(frozen=True)
+class Piece:
+    """What a reader hands on: samples as they arrived, at the source's own rate."""
+
+    samples: Array  # (n, channels) float32
+    gap: float = 0.0  # seconds that are missing before them
+
+
+@dataclass(frozen=True)
+class Feed:
+    """An opened reader: what it delivers, and the pieces themselves."""
+
+    description: str
+    rate: float  # samples or rows a second
+    channels: int
+    pieces: Iterator[Piece]
+
+
+class Source:
+    """An iterator of Blocks and a context; what was opened is closed, and its threads end, when the context ends.
+
+    `tally` has all counts so far; the policy for what goes wrong is in the docstring of the room.
+    """
+
+    def __init__(self, feed: Feed, rate: float, channels: int, realtime: bool, tally: Tally, opened: ExitStack):
+        """The blocks of a feed at `rate` and with so many `channels`; `opened` is what close() has to close."""
+        if channels not in (1, feed.channels):
+            raise BadInput(f"{feed.description} has {feed.channels} channels, the model takes {channels}")
+        self.description, self.tally = feed.description, tally
+        self._pieces, self._rate, self._channels = feed.pieces, rate, channels
+        self._realtime, self._opened = realtime, opened
+        self._resampler = Resampler(feed.rate, rate, channels) if feed.rate != rate else None
+        if channels != feed.channels:
+            tally.say(f"{feed.description}: {feed.channels} channels, mixed to one")
+        if self._resampler:
+            tally.say(f"{feed.description}: {feed.rate:g} samples a second, resampled to {rate:g}")
+
+    @property
+    def lost(self) -> int:
+        """Samples that were lost, counted at the source's own rate."""
+        return self.tally.lost
+
+    @property
+    def late(self) -> int:
+        """Rows that came after a row of a later time."""
+        return self.tally.late
+
+    def __iter__(self) -> Iterator[Block]:
+        return self._paced() if self._realtime else self._blocks()
+
+    def _paced(self) -> Iterator[Block]:
+        """The blocks, each when its last sample would have been recorded."""
+        start = time.monotonic()
+        for block in self._blocks():
+            time.sleep(max(0.0, start + block.time + len(block.samples) / self._rate - time.monotonic()))
+            yield block
+
+    def _blocks(self) -> Iterator[Block]:
+        now, gap = 0.0, 0.0
+        for samples, missing in self._resampled():
+            gap += missing
+            if len(samples):
+                now += gap
+                yield Block(now, samples[:, 0] if self._channels == 1 else samples, gap)
+                now += len(samples) / self._rate
+                gap = 0.0
+
+    def _resampled(self) -> Iterator[tuple[Array, float]]:
+        """(samples (n, channels), seconds missing before them). A gap ends what the resampler had begun."""
+        for piece in self._pieces:
+            samples = piece.samples
+            if samples.shape[1] != self._channels:
+                samples = samples.mean(axis=1, keepdims=True, dtype=np.float32)
+            if self._resampler is None:
+                yield samples, piece.gap
+                continue
+            if piece.gap:
+                yield self._resampler.finish(), 0.0
+            yield self._resampler.feed(samples), piece.gap
+        if self._resampler is not None:
+            yield self._resampler.finish(), 0.0
+
+    def close(self) -> None:
+        """Close what was opened."""
+        self._opened.close()
+
+    def __enter__(self) -> Source:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()

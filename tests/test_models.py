@@ -1,0 +1,43 @@
+"""The models that come along: each answers what its framework did, and its card and settings are there."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import edgernn
+
+MODELS = Path(__file__).resolve().parents[1] / "models"
+FILES = sorted(MODELS.rglob("model.onnx"))
+SETTINGS = sorted(MODELS.rglob("settings.toml"))
+SECTIONS = ("## Data", "## Accuracy", "## Known limits", "## Licence")
+
+
+def name_of(path: Path) -> str:
+    """The folder within models/."""
+    return path.parent.relative_to(MODELS).as_posix()
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_the_answers_are_those_in_io_npz(path: Path) -> None:
+    model = edgernn.convert(path, reference=path.with_name("io.npz"))
+    figures = model.origin["reference"]["outputs"]
+    assert figures.keys() == {"y"} and figures["y"]["max_error"] <= 1e-5
+
+
+@pytest.mark.parametrize("path", SETTINGS, ids=name_of)
+def test_the_settings_fit(path: Path) -> None:
+    model = edgernn.convert(path.with_name("model.onnx"), **tomllib.loads(path.read_text()))
+    assert model.pipeline().scores.keys() == set(model.deciding.labels)
+
+
+@pytest.mark.parametrize(
+    "folder", sorted(path for path in MODELS.iterdir() if path.is_dir()), ids=lambda path: path.name
+)
+def test_every_model_has_a_card(folder: Path) -> None:
+    card = (folder / "card.md").read_text(encoding="utf-8")
+    assert card.startswith(f"# {folder.name}: ") and all(section in card for section in SECTIONS)
+    scripts = [word.strip("`,.") for word in card.split() if word.startswith("`tools/")]
+    assert scripts and all((MODELS.parent / script).is_file() for script in scripts)

@@ -63,9 +63,7 @@ CASES = {
     "mfcc": _kaldi({}, "mfcc"),
     "mfcc-no-energy": _kaldi({"use_energy": False}, "mfcc", use_energy=False),
     "mfcc-htk": _kaldi({"htk_compat": True}, "mfcc", htk_compat=True),
-    "mfcc-htk-no-energy": _kaldi(
-        {"htk_compat": True, "use_energy": False}, "mfcc", htk_compat=True, use_energy=False
-    ),
+    "mfcc-htk-no-energy": _kaldi({"htk_compat": True, "use_energy": False}, "mfcc", htk_compat=True, use_energy=False),
     "mfcc-unliftered": _kaldi({"lifter": 0, "cepstra": 20}, "mfcc", cepstral_lifter=0, num_ceps=20),
     "librosa": Case("librosa", "logmel", {}, {}),
     "librosa-512": _librosa({}),

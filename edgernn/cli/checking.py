@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ from edgernn.errors import BadInput
 
 if TYPE_CHECKING:
     from edgernn.layers.base import Array
+    from edgernn.layers.frontend import FrontEnd
     from edgernn.layers.model import Model
     from edgernn.quantiser.drift import Drift
 
@@ -20,19 +21,36 @@ LIMITS = {"float16": 45.0, "int8": 30.0, "int8x16": 33.0, "int16": 75.0, "int4":
 
 
 def recording(path: Path, model: Model) -> dict[str, Array]:
-    """All frames of one file, by input port. Raises BadInput for an empty one."""
+    """All frames of one file, by input port, made of samples where there is a front end. Raises BadInput for none."""
     import numpy as np
 
     from edgernn.cli.console import say
     from edgernn.pipelines import read_frames
 
-    chunks = [
-        one if isinstance(one, dict) else {model.inputs[0].name: one}
-        for one in read_frames(str(path), model.inputs, say)
-    ]
-    if not chunks:
+    if model.frontend:
+        read = ({model.inputs[0].name: frames} for frames in extracted(path, model.frontend))
+    else:
+        frames = read_frames(str(path), model.inputs, say)
+        read = (one if isinstance(one, dict) else {model.inputs[0].name: one} for one in frames)
+    chunks = list(read)
+    if not any(len(one) for chunk in chunks for one in chunk.values()):
         raise BadInput(f"{path} holds not one frame")
     return {port.name: np.concatenate([chunk[port.name] for chunk in chunks]) for port in model.inputs}
+
+
+def extracted(path: Path, frontend: FrontEnd) -> Iterator[Array]:
+    """The features of a sound file or of a table of sensor rows, a part at a time; after a gap it begins anew."""
+    from edgernn.cli.console import say
+    from edgernn.pipelines.features import Extractor
+    from edgernn.pipelines.sources import open_source
+
+    extractor = Extractor(frontend)
+    with open_source(str(path), frontend.rate, frontend.channels, say=say) as source:
+        for block in source:
+            if block.gap:
+                extractor.reset()
+            yield extractor.feed(block.samples)
+    yield extractor.finish()
 
 
 def recordings(path: Path, model: Model) -> list[dict[str, Array]]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.status import Status
     from rich.table import Table
+
+QUIET = 1.0  # seconds without a bar
+Item = TypeVar("Item")
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 
@@ -35,6 +39,24 @@ def working(what: str) -> Status:
     from rich.console import Console
 
     return Console(stderr=True, markup=False, highlight=False).status(what)
+
+
+def progress(items: Sequence[Item], what: str) -> Iterator[Item]:
+    """The items, with a bar on standard error from the second second on."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    start, bar = time.monotonic(), Progress(console=console, transient=True, disable=not console.is_terminal)
+    task = bar.add_task(what, total=len(items))
+    try:
+        for item in items:
+            if time.monotonic() - start > QUIET:
+                bar.start()
+            yield item
+            bar.advance(task)
+    finally:
+        bar.stop()
 
 
 def say(text: str) -> None:

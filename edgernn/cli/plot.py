@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from edgernn.layers.base import Array
+    from edgernn.pipelines.evaluation import Point
 
 
 def blank(path: Path) -> Figure:
@@ -37,5 +38,26 @@ def over_time(figure: Figure, lines: Mapping[str, Array], title: str, path: Path
     axes.margins(x=0.01)
     for text in axes.legend(drawn, [plain(name) for name in lines], frameon=False).get_texts():
         text.set_parse_math(False)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=120)
+
+
+def error_curve(figure: Figure, points: Sequence[Point], own: Point, title: str, path: Path) -> None:
+    """Draw false rejects against false accepts an hour over thresholds (a DET curve), and write the file.
+
+    Where none was accepted is drawn at the left edge, as there is no zero on the scale.
+    """
+    axes = figure.subplots()
+    edge = min([p.false_accepts_an_hour for p in (*points, own) if p.false_accepts_an_hour > 0], default=1.0) / 3
+    for drawn, style in ((points, {"linewidth": 1.2}), ([own], {"marker": "o", "linestyle": ""})):
+        x = [max(edge, p.false_accepts_an_hour) for p in drawn]
+        axes.plot(x, [100 * p.false_reject_rate for p in drawn], **style)
+    axes.annotate(" as in the file", (max(edge, own.false_accepts_an_hour), 100 * own.false_reject_rate))
+    axes.set_title(plain(title), parse_math=False)
+    axes.set_xscale("log")
+    axes.set_xlabel("false accepts an hour")
+    axes.set_ylabel("false rejects, %")
+    axes.set_ylim(bottom=0)
+    axes.grid(alpha=0.3, which="both")
     axes.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=120)

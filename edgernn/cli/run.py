@@ -1,4 +1,4 @@
-"""edgernn run: a file or standard input through a model, answers as they come."""
+"""edgernn run: a file or standard input through a model, decisions or answers as they come."""
 
 from __future__ import annotations
 
@@ -17,22 +17,36 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("source", metavar="INPUT")
-@click.option("--json", "as_json", is_flag=True, help="Write JSON lines instead of CSV.")
-def command(model: Path, source: str, as_json: bool) -> None:
-    """Run MODEL (.edgernn) on INPUT and write an answer a frame on standard output.
+@click.option("--answers", is_flag=True, help="Write the answers of a model that decides, not its decisions.")
+@click.option("--json", "as_json", is_flag=True, help="Write JSON lines.")
+def command(model: Path, source: str, answers: bool, as_json: bool) -> None:
+    """Run MODEL (.edgernn) on INPUT and write its decisions, or an answer a frame as CSV, on standard output.
 
-    INPUT is a .wav (mono; a frame is as many samples as the model takes), .csv (a frame a row), .npy (frames, numbers)
-    or .jsonl file (a list, or an object of lists by input, a line), or - for CSV or JSON lines on standard input.
+    INPUT is a sound file, a .csv (a row of numbers a line), .npy (rows, numbers) or .jsonl file (a list a line, or an
+    object of lists by input), or - for CSV or JSON lines on standard input. For a model with a front end (convert
+    --features) it holds samples: sound, which is resampled and mixed to one channel as need be, or rows of sensors. For
+    others it holds frames, of a sound as many samples as the model takes.
     """
+    import edgernn
+
+    loaded = edgernn.load(model)
+    if loaded.frontend is None:
+        _run_frames(loaded, source, as_json)
+    elif loaded.deciding is None or answers:
+        _run_answers(loaded, source, as_json)
+    else:
+        _run_decisions(loaded, source, as_json)
+
+
+def _run_frames(loaded: Model, source: str, as_json: bool) -> None:
+    """Answers to frames."""
     import edgernn
     from edgernn.cli.console import say
     from edgernn.pipelines import read_frames
 
-    loaded = edgernn.load(model)
     frames = read_frames(source, loaded.inputs, say)
     stream = loaded.stream()
-    if not as_json:
-        sys.stdout.write(header(loaded) + "\n")
+    _begin(loaded, as_json)
     count = 0
     for chunk in frames:
         try:
@@ -40,12 +54,52 @@ def command(model: Path, source: str, as_json: bool) -> None:
         except edgernn.BadInput as error:
             raise edgernn.BadInput(f"{source}, in the frames from number {count} on: {error}") from None
         count += len(chunk[loaded.inputs[0].name] if isinstance(chunk, dict) else chunk)
-        sys.stdout.writelines(f"{line}\n" for line in (json_lines if as_json else csv_lines)(loaded, answers))
-        sys.stdout.flush()
+        _write(loaded, answers, as_json)
     if not count:
         say(f"{source} holds not one frame")
     elif count < loaded.window:
         say(f"{source} holds {count} frames; the first answer comes after {loaded.window}")
+
+
+def _run_answers(loaded: Model, source: str, as_json: bool) -> None:
+    """Answers to what the front end makes of samples."""
+    from edgernn.cli.console import say
+    from edgernn.pipelines.sources import open_source
+
+    pipeline = loaded.pipeline()
+    with open_source(source, pipeline.rate, pipeline.frontend.channels, say=say) as blocks:
+        _begin(loaded, as_json)
+        for block in blocks:
+            if block.gap:
+                pipeline.gap(block.gap)
+            _write(loaded, pipeline.answers(block.samples), as_json)
+    _write(loaded, pipeline.answers(pipeline.nothing, end=True), as_json)
+
+
+def _run_decisions(loaded: Model, source: str, as_json: bool) -> None:
+    """Decisions, as they become known."""
+    from edgernn.cli.console import say
+    from edgernn.cli.watching import Lines
+    from edgernn.pipelines.listening import listen
+    from edgernn.pipelines.sources import open_source
+
+    pipeline, lines, count = loaded.pipeline(), Lines(as_json), 0
+    with open_source(source, pipeline.rate, pipeline.frontend.channels, say=say) as blocks:
+        for found in listen(pipeline, blocks):
+            count += len(found)
+            lines.update(found)
+        if not count:
+            say(f"{source}: no decision in {blocks.time:.2f} s")
+
+
+def _begin(model: Model, as_json: bool) -> None:
+    if not as_json:
+        sys.stdout.write(header(model) + "\n")
+
+
+def _write(model: Model, answers: Any, as_json: bool) -> None:
+    sys.stdout.writelines(f"{line}\n" for line in (json_lines if as_json else csv_lines)(model, answers))
+    sys.stdout.flush()
 
 
 def header(model: Model) -> str:

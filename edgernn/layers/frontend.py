@@ -1,4 +1,4 @@
-"""FrontEnd: what is made of samples before they reach a model. Settings only, stored with the model; NumPy not needed.
+"""FrontEnd: what is made of samples before they reach a model. Settings only, stored with the model.
 
 Four kinds: "logmel" and "mfcc" are the spectra of sound as Kaldi or librosa make them, "raw" cuts sound into frames,
 "imu" cuts rows of sensor channels into frames. `pipelines.features` computes them.
@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from edgernn.errors import BadInput
+from edgernn.layers.mel import mel_bank
 from edgernn.layers.presets import ELSEWHERE, filled_in
 from edgernn.layers.settings import as_table, checked, one_of, within
 
@@ -154,8 +155,9 @@ class FrontEnd:
         within(TABLE, "bands", self.bands, 1, 1024)
         within(TABLE, "low_freq", self.low_freq, 0, self.rate / 2)
         within(TABLE, "high_freq", self.high_freq, -self.rate / 2, self.rate / 2)
-        if self.top <= self.low_freq:
+        if self.top < self.low_freq + 1e-6 * self.rate:
             raise BadInput(f"[{TABLE}] bands from {self.low_freq:g} to {self.top:g} Hz: the second must be higher")
+        mel_bank(self)
         for name in ("log_floor", "ref"):
             within(TABLE, name, getattr(self, name), 1e-300, 1e30)
         within(TABLE, "energy_floor", self.energy_floor, 0, 1e30)

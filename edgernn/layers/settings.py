@@ -79,4 +79,5 @@ def one_of(table: str, name: str, value: object, choices: Iterable[object]) -> N
 def within(table: str, name: str, value: float, low: float, high: float) -> None:
     """Raises BadInput unless low <= value <= high, which NaN is not."""
     if not low <= value <= high or not math.isfinite(value):
-        raise BadInput(f"[{table}] {name} is {value:.10g}: {low:.10g} to {high:.10g} expected")
+        shown = f"{value:.10g}" if isinstance(value, float) else value
+        raise BadInput(f"[{table}] {name} is {shown}: {low:.10g} to {high:.10g} expected")

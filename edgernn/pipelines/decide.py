@@ -1,9 +1,9 @@
-"""Decider: answers in, decisions out, as they come. One label at a time is `tracks.Track`."""
+"""Decider: answers in, decisions out, as they come. What happens to one label is `tracks.Track`."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from edgernn.errors import BadInput
 from edgernn.layers.base import Array
 from edgernn.layers.deciding import Deciding
 from edgernn.pipelines.baseline import Baseline
-from edgernn.pipelines.tracks import Decision, Timing, Track
+from edgernn.pipelines.tracks import Decision, Found, Timing, Track
 
 __all__ = ["Decider", "Decision"]
 
@@ -23,25 +23,24 @@ class Decider:
     Answer k (from 0) stands for the time from k * seconds_per_answer - delay on, one seconds_per_answer long; in the
     equations times are whole numbers of answers. With S = max(1, round(smoothing / seconds_per_answer)):
 
-        p_k = activation(answer k)          anomalies: p_k = (e_k - m_k) / d_k, from errors e (see `baseline`)
+        p_k = activation(answer k)          anomalies: the score of error e_k (see `baseline`)
         s_k = mean of p_j, k - S < j <= k, without what was before the start
 
-    Each label that is not ignored is decided on by itself (see `tracks`). Restarting forgets s, and ends what is on.
+    Each label that is not ignored is decided on by itself (see `tracks`); it may begin where fewer than `top` labels
+    have a higher s_k, ignored ones counted.
     """
 
     def __init__(self, deciding: Deciding, seconds_per_answer: float, delay: float = 0.0):
         d = self.deciding = deciding
-        self._seconds, self._delay = seconds_per_answer, delay
-        timing = Timing(
-            least=_answers_that_last(d.minimum_duration, seconds_per_answer),
-            refractory=_answers_that_last(d.refractory, seconds_per_answer, 0),
-            at_end=d.report == "end",
-        )
+        self.seconds, self._delay = seconds_per_answer, delay
+        least, refractory = (math.ceil(t / seconds_per_answer - 1e-6) for t in (d.minimum_duration, d.refractory))
+        timing = Timing(max(1, least), max(0, refractory), d.report == "end")
         self._tracks = [
             (i, Track(label, d.threshold[i], d.release[i], timing))
             for i, label in enumerate(d.labels)
             if label not in d.ignored
         ]
+        self._lowest = np.array(d.release)
         self._length = max(1, round(d.smoothing / seconds_per_answer))
         self._baseline = Baseline(d.baseline / seconds_per_answer, d.warmup / seconds_per_answer)
         self.reset()
@@ -54,7 +53,7 @@ class Decider:
     def _begin(self, origin: float) -> None:
         self._origin = origin
         self._count = 0
-        self._recent = np.zeros((self._length, len(self.deciding.labels)))  # of answer k in row k % length
+        self._recent = np.zeros((self._length - 1, len(self.deciding.labels)))  # p of the last answers
         self._scores = np.zeros(len(self.deciding.labels))
         for _, track in self._tracks:
             track.reset()
@@ -65,7 +64,7 @@ class Decider:
         return dict(zip(self.deciding.labels, self._scores.tolist(), strict=True))
 
     def feed(self, answers: Any) -> list[Decision]:
-        """Answers (k, labels), of anomalies errors (k, 1) -> the decisions that they lead to, in order of time.
+        """Answers (k, labels), of anomalies errors (k, 1) -> the decisions that they lead to, as they become known.
 
         Raises BadInput for another shape and for answers that are not finite; the state is then as before.
         """
@@ -74,7 +73,9 @@ class Decider:
             raise BadInput(f"answers of shape {given.shape}; (n, {len(self.deciding.labels)}) expected")
         if not np.isfinite(given).all():
             raise BadInput("the model's answers are not finite: it is no good for these numbers")
-        return [found for row in activated(self.deciding.activation, given) for found in self._follow(row)]
+        if self.deciding.kind == "anomaly":
+            return [found for error in given for found in self._follow_error(error)]
+        return self._follow(activated(self.deciding.activation, given)) if len(given) else []
 
     def finish(self) -> list[Decision]:
         """What is still on at the end of the stream, as far as it is a decision."""
@@ -85,9 +86,50 @@ class Decider:
 
         Gives what was still on, as far as it is a decision. The baseline of anomalies stays as it is.
         """
-        found = [self._timed(*end) for _, track in self._tracks for end in track.end(self._count)]
+        found = [self._timed(end) for _, track in self._tracks for end in track.end(self._count)]
         self._begin(origin)
         return found
+
+    def _follow_error(self, error: Array) -> list[Decision]:
+        """One error (1,): learnt where it leaves everything quiet."""
+        found = self._follow(self._baseline.score(error)[None])
+        if not any(track.on for _, track in self._tracks):
+            self._baseline.learn(error)
+        return found
+
+    def _follow(self, posteriors: Array) -> list[Decision]:
+        """(k, labels), k > 0."""
+        scores = self._smoothed(posteriors)
+        may_begin = scores >= self._bar(scores)
+        hot = np.logical_or.reduce(scores >= self._lowest, axis=0).tolist()
+        found: list[Found] = []
+        for i, track in self._tracks:
+            if hot[i] or track.on:
+                found += track.follow(self._count, scores[:, i], may_begin[:, i])
+        self._count, self._scores = self._count + len(scores), scores[-1]
+        return [self._timed(one) for one in sorted(found, key=lambda one: one.told)]
+
+    def _smoothed(self, posteriors: Array) -> Array:
+        """(k, labels) -> (k, labels): each sum is taken over S numbers, zeros before the start, in the same order."""
+        if self._length == 1:
+            return posteriors
+        joined = np.concatenate((self._recent, posteriors))
+        self._recent = joined[len(posteriors) :]
+        windows = np.lib.stride_tricks.sliding_window_view(joined, self._length, axis=0)  # (k, labels, S)
+        sums = np.add.reduce(np.ascontiguousarray(windows), axis=2)
+        kept = np.minimum(self._count + 1 + np.arange(len(posteriors)), self._length)
+        return np.asarray(sums / kept[:, None])
+
+    def _bar(self, scores: Array) -> Array:
+        """(k, labels) -> (k, 1): the score that a label needs to be among the highest."""
+        top = self.deciding.top
+        if not 0 < top < scores.shape[1]:
+            return np.full((len(scores), 1), -np.inf)
+        return np.sort(scores, axis=1)[:, -top, None]
+
+    def _timed(self, found: Found) -> Decision:
+        first, end = (self._origin + k * self.seconds - self._delay for k in (found.first, found.end))
+        return Decision(found.label, found.score, round(max(0.0, first), 6), round(max(0.0, end), 6))
 
     def state(self) -> list[Array]:
         """What `set_state` goes on from: vectors of float64."""
@@ -106,41 +148,12 @@ class Decider:
         for (_, track), numbers in zip(self._tracks, tracks.reshape(-1, 4).tolist(), strict=True):
             track.set_state(*numbers)
 
-    def _follow(self, row: Array) -> Iterator[Decision]:
-        k, anomaly = self._count, self.deciding.kind == "anomaly"
-        if anomaly:
-            row, error = self._baseline.score(row), row
-        self._recent[k % self._length] = row
-        kept = min(k + 1, self._length)
-        scores = self._scores = np.add.reduce(self._recent[:kept], axis=0) / kept
-        self._count += 1
-        may_begin = scores >= self._bar(scores)
-        for i, track in self._tracks:
-            for found in track.follow(k, float(scores[i]), bool(may_begin[i])):
-                yield self._timed(*found)
-        if anomaly and not any(track.on for _, track in self._tracks):
-            self._baseline.learn(error)
-
-    def _bar(self, scores: Array) -> float:
-        """The score that a label needs to be among the highest."""
-        top = self.deciding.top
-        return -math.inf if not 0 < top < len(scores) else float(np.sort(scores)[-top])
-
-    def _timed(self, label: str, score: float, first: int, last: int) -> Decision:
-        start, end = (round(max(0.0, self._origin + k * self._seconds - self._delay), 6) for k in (first, last))
-        return Decision(label, score, start, end)
-
 
 def activated(activation: str, answers: Array) -> Array:
     """(k, n) -> (k, n): posteriors of answers."""
     if activation == "softmax":
-        powers = np.exp(answers - answers.max(axis=1, keepdims=True))
+        powers = np.exp(answers - np.maximum.reduce(answers, axis=1, keepdims=True))
         return np.asarray(powers / np.add.reduce(powers, axis=1, keepdims=True))
     if activation == "sigmoid":
         return np.asarray(0.5 + 0.5 * np.tanh(answers / 2))
     return answers
-
-
-def _answers_that_last(seconds: float, each: float, least: int = 1) -> int:
-    """The least number of answers that takes so long, and not less than `least`."""
-    return max(least, math.ceil(seconds / each - 1e-6))

@@ -26,7 +26,6 @@ class Held(NamedTuple):
     start: int  # the position of rest[0]
     frame: int  # the next one
     received: int  # samples
-    begun: bool  # what lies before sample 0 stands in `rest`
     last: Array  # (1 or 0, channels): the row before, for differences
     running: Array  # of Running
 
@@ -38,19 +37,19 @@ class Extractor:
         f = self.frontend = frontend
         self._make = Spectrum(f) if f.kind in ("logmel", "mfcc") else Rows(f)
         self._mirror = MIRRORS.get(f.edges)
-        self._needed = {"symmetric": f.before, "reflect": f.before + 1}.get(f.edges, 0)  # samples to mirror at first
+        needed = {"symmetric": f.before, "reflect": f.before + 1}.get(f.edges, 0)
+        self._needed = max(0, needed)  # samples that what lies before sample 0 is made of, by mirroring
         self._mean, self._std = np.array(f.mean or (0.0,)), np.array(f.std or (1.0,))
         self._running = Running(f.size, f.running / f.seconds, f.running_std) if f.running else None
+        self._none = np.empty((0, f.size), np.float32)
         self.reset()
 
     def reset(self) -> None:
         """Back to before the first sample."""
         f = self.frontend
-        columns = (f.columns,) if f.kind == "imu" else ()
+        shape = (0, f.columns) if f.kind == "imu" else (0 if self._needed else max(0, f.before),)
         running = self._running.initial if self._running else np.empty(0)
-        self._held = Held(
-            np.empty((0, *columns)), min(0, f.before), 0, 0, f.before <= 0, np.empty((0, f.channels)), running
-        )
+        self._held = Held(np.zeros(shape), min(0, f.before), 0, 0, np.empty((0, f.channels)), running)
 
     @property
     def received(self) -> int:
@@ -64,22 +63,20 @@ class Extractor:
         """
         given, held = self._checked(samples), self._held
         rows, last = differenced(given, held.last) if self.frontend.differences else (given, held.last)
-        rest = np.concatenate((held.rest, rows))
-        held = Held(rest, held.start, held.frame, held.received + len(given), held.begun, last, held.running)
-        if not held.begun:
-            if held.received < self._needed:
-                self._held = held
-                return np.empty((0, self.frontend.size), np.float32)
-            held = self._begin(held)
-        made, self._held = self._frames(held)
+        rest, received = np.concatenate((held.rest, rows)), held.received + len(given)
+        if held.received < self._needed <= received:
+            rest = self._begun(rest)
+        held = Held(rest, held.start, held.frame, received, last, held.running)
+        made, self._held = self._frames(held) if received >= self._needed else (self._none, held)
         return made
 
     def finish(self) -> Array:
         """The frames (k, size) that the end of the stream completes, where edges are padded. Then it is as new."""
-        held, f = self._held, self.frontend
-        made = np.empty((0, f.size), np.float32)
+        held, f, made = self._held, self.frontend, self._none
         if self._mirror and held.received:
-            held, hop = held if held.begun else self._begin(held), f.hop_length
+            if held.received < self._needed:
+                held = held._replace(rest=self._begun(held.rest))
+            hop = f.hop_length
             if f.edges == "symmetric":
                 count = (held.received + hop // 2) // hop
             else:
@@ -94,23 +91,28 @@ class Extractor:
     def state(self) -> list[Array]:
         """What `set_state` goes on from: four vectors of float64."""
         held = self._held
-        counts = np.array([held.start, held.frame, held.received, held.begun], np.float64)
+        counts = np.array([held.start, held.frame, held.received], np.float64)
         return [counts, held.rest.reshape(-1), held.last.reshape(-1), held.running]
 
     def set_state(self, state: Sequence[Array]) -> None:
-        """Go on from a state. Raises ValueError for one that no extractor with these settings has."""
+        """Go on from a state. Raises ValueError for one that no extractor with these settings comes to."""
         f, (counts, rest, last, running) = self.frontend, state
-        start, frame, received, begun = (int(n) for n in counts)
-        if min(frame, received) < 0 or start > frame * f.hop_length:
-            raise ValueError("positions that cannot be")
-        if running.shape != self._held.running.shape or len(last) not in (0, f.channels):
-            raise ValueError("another number of features")
+        start, frame, received = (int(n) for n in counts)
         rest, last = rest.reshape(-1, *self._held.rest.shape[1:]), last.reshape(-1, f.channels)
-        self._held = Held(rest, start, frame, received, bool(begun), last, running)
+        end, next_frame = start + len(rest), frame * f.hop_length
+        waiting = received < self._needed
+        if end != received + (0 if waiting else f.before) or not start <= next_frame or min(frame, received) < 0:
+            raise ValueError("positions that do not fit together")
+        if (start or frame) if waiting else end >= next_frame + f.span:
+            raise ValueError("another number of frames")
+        if running.shape != self._held.running.shape or len(last) > 1:
+            raise ValueError("another number of features")
+        self._held = Held(rest, start, frame, received, last, running)
 
-    def _begin(self, held: Held) -> Held:
-        rest = np.pad(held.rest, (self.frontend.before, 0), self._mirror)  # type: ignore[call-overload]
-        return held._replace(rest=rest, begun=True)
+    def _begun(self, rest: Array) -> Array:
+        """The first samples, with what lies before them."""
+        made: Array = np.pad(rest, (self.frontend.before, 0), self._mirror)  # type: ignore[call-overload]
+        return made
 
     def _checked(self, samples: Any) -> Array:
         """The samples in float64, (n,) or (n, channels)."""
@@ -124,9 +126,10 @@ class Extractor:
         elif given.ndim != 1:
             raise BadInput(f"samples of shape {given.shape}; (n,) of one channel expected")
         made: Array = given.astype(np.float64)
-        if not np.isfinite(made).all():
-            at = int(np.argwhere(~np.isfinite(made))[0][0])
-            raise BadInput(f"sample {at} of {len(made)} is {given[at]}; all numbers must be finite")
+        fine = np.abs(made) <= LARGEST
+        if not np.logical_and.reduce(fine, axis=None):
+            at = int(np.argwhere(~fine)[0][0])
+            raise BadInput(f"sample {at} of {len(made)} is {given[at]}; all numbers must be finite float32")
         return made
 
     def _frames(self, held: Held) -> tuple[Array, Held]:
@@ -149,7 +152,7 @@ class Extractor:
         frame = held.frame + count
         drop = min(max(0, frame * hop - held.start - 1), len(held.rest))  # one sample more is kept, to mirror it
         rest = held.rest[drop:].copy()
-        after = Held(rest, held.start + drop, frame, held.received, held.begun, held.last, running)
+        after = Held(rest, held.start + drop, frame, held.received, held.last, running)
         return made.astype(np.float32), after
 
 

@@ -8,11 +8,13 @@ import numpy as np
 
 from edgernn.errors import BadInput
 from edgernn.layers.base import Array
+from edgernn.layers.deciding import Deciding
 from edgernn.layers.model import Model
 from edgernn.pipelines import saved
 from edgernn.pipelines.decide import Decider, Decision
 from edgernn.pipelines.features import Extractor
 
+LARGEST = 1e100  # beyond any number of a state
 BRIDGED = 0.1  # seconds: a gap so long is filled, after a longer one the stream begins anew
 
 
@@ -28,12 +30,24 @@ class Pipeline:
         front = model.frontend
         if front is None:
             raise BadInput('the model has no front end: convert it with --features (kind "raw" for bare samples)')
-        self.model, self.rate = model, front.rate
+        self.model, self.frontend, self.rate = model, front, front.rate
         self._extractor, self._stream = Extractor(front), model.stream()
         self._anomaly = model.deciding is not None and model.deciding.kind == "anomaly"
-        first = front.first + (model.window - model.hop + self._anomaly) * front.seconds
-        self._decider = Decider(model.deciding, model.hop * front.seconds, -first) if model.deciding else None
+        self._decider = self.decider(model.deciding) if model.deciding else None
+        self.nothing = np.empty((0, front.channels) if front.kind == "imu" else 0)  # no samples, in the right shape
         self.reset()
+
+    def decider(self, deciding: Deciding) -> Decider:
+        """A new decider on this model's answers, which need not be the model's own (see `judged`)."""
+        model, front = self.model, self.frontend
+        first = front.first + (model.window - model.hop + self._anomaly) * front.seconds
+        return Decider(deciding, model.hop * front.seconds, -first)
+
+    @property
+    def lag(self) -> float:
+        """Seconds from the end of what an answer stands for to the sample that brings the answer."""
+        front = self.frontend
+        return (front.span - front.hop_length) / 2 / front.rate + self.model.delay * front.seconds
 
     def reset(self) -> None:
         """Back to before the first sample, at time 0."""
@@ -45,7 +59,7 @@ class Pipeline:
         self._origin = origin
         self._early = self.model.delay // self.model.hop  # answers still to come that belong to nothing
         self._forecast = np.empty((0, self.model.outputs[0].size), np.float32)
-        self._last: Array | None = None
+        self._last = self.nothing if self.nothing.ndim > 1 else np.zeros(1)  # what a short gap is filled with
         self._extractor.reset()
         self._stream.reset()
 
@@ -60,27 +74,49 @@ class Pipeline:
         return self._decider.scores if self._decider else {}
 
     def feed(self, samples: Any) -> list[Decision]:
-        """Samples (n,) of sound, or rows (n, channels) -> the decisions that they lead to, in order of time.
+        """Samples (n,) of sound, or rows (n, channels) -> the decisions that they lead to, as they become known.
 
         Raises BadInput for samples that do not fit or are not finite, the state then being as before, and for a model
         without decisions.
         """
-        decider = self._deciding()
-        frames = self._extracted(samples)
-        return decider.feed(self._judged(frames, self._stream.run(frames)))
+        return self._deciding().feed(self.judged(samples))
 
-    def answers(self, samples: Any) -> Any:
-        """Samples -> the model's raw answers (k, n_out), those before its delay included. Raises BadInput as `feed`.
+    def answers(self, samples: Any, end: bool = False) -> Array:
+        """Samples -> the model's raw answers (k, n_out), those before its delay included; the decider sees none of it.
 
-        The two share the features and the model's state: use one or the other.
+        end: the stream ends with these samples; then all but the decider is as new. Raises BadInput as `feed` does.
         """
-        return self._stream.run(self._extracted(samples))
+        made: Array = self._stream.run(self._extracted(samples, end))
+        if end:
+            self._begin(0.0)
+        return made
+
+    def judged(self, samples: Any, end: bool = False) -> Array:
+        """What a decider takes (k, labels): the answers that belong to something; of forecasts, the errors.
+
+        Arguments and errors are those of `answers`.
+        """
+        frames = self._extracted(samples, end)
+        answers = self._stream.run(frames)
+        early = min(self._early, len(answers))
+        self._early -= early
+        made = self._errors(frames, answers) if self._anomaly else answers[early:]
+        if end:
+            self._begin(0.0)
+        return made
+
+    def _errors(self, frames: Array, forecasts: Array) -> Array:
+        """(k, 1): for each frame that was forecast, the root of the mean squared error."""
+        forecasts = np.concatenate((self._forecast, forecasts))  # of the last of the frames, and of one to come
+        self._forecast = forecasts[-1:].copy()
+        known = len(forecasts[:-1])
+        off = np.subtract(frames[len(frames) - known :], forecasts[:known], dtype=np.float64)
+        return np.asarray(np.sqrt(np.add.reduce(off * off, axis=1, keepdims=True) / off.shape[1]))
 
     def finish(self) -> list[Decision]:
         """The decisions that the end of the stream leads to. Then the pipeline is as new."""
         decider = self._deciding()
-        frames = self._extractor.finish()
-        found = decider.feed(self._judged(frames, self._stream.run(frames))) + decider.finish()
+        found = decider.feed(self.judged(self.nothing, end=True)) + decider.finish()
         self.reset()
         return found
 
@@ -89,22 +125,21 @@ class Pipeline:
 
         The clock goes on. A gap of up to BRIDGED seconds is filled, sound with silence and sensors with their last row.
         After a longer one features, model and smoothing begin anew, and what was on ends where the gap begins; the
-        baseline of anomalies stays. Raises BadInput for what is no number of seconds, and without decisions.
+        baseline of anomalies stays. Raises BadInput for what is no number of seconds.
         """
-        decider = self._deciding()
         if not 0 <= seconds < 1e9:
             raise BadInput(f"a gap of {seconds} seconds")
-        if seconds <= BRIDGED:
-            lost = round(seconds * self.rate)
-            return self.feed(np.zeros(lost) if self._last is None else np.repeat(self._last, lost, axis=0))
+        if seconds <= BRIDGED and len(self._last):
+            made = self.judged(np.repeat(self._last, round(seconds * self.rate), axis=0))
+            return self._decider.feed(made) if self._decider else []
         origin = self.time + seconds
         self._begin(origin)
-        return decider.restart(origin)
+        return self._decider.restart(origin) if self._decider else []
 
     def save_state(self) -> bytes:
         """The state, to go on from on any machine that has the model."""
         own = [np.array([self._origin, self._early]), self._forecast.reshape(-1).astype(np.float64)]
-        own += [np.empty(0) if self._last is None else self._last[0]]
+        own += [self._last.reshape(-1)]
         decider = self._decider.state() if self._decider else []
         return saved.pack(self.model.hash, [*own, *self._extractor.state(), *decider], self._stream.save_state())
 
@@ -119,12 +154,12 @@ class Pipeline:
             raise BadInput("the saved state does not fit this model; save it again") from None
 
     def _set_state(self, vectors: list[Array], stream: bytes) -> None:
-        if not all(np.isfinite(vector).all() for vector in vectors):
-            raise ValueError("numbers that are not finite")
+        if not all((np.abs(vector) < LARGEST).all() for vector in vectors):
+            raise ValueError("numbers that no pipeline comes to")
         (origin, early), forecast, last, *parts = vectors
         self._origin, self._early = float(origin), int(early)
         self._forecast = forecast.astype(np.float32).reshape(-1, self.model.outputs[0].size)
-        self._last = last[None] if len(last) else None
+        self._last = last.reshape(-1, *self.nothing.shape[1:])
         self._extractor.set_state(parts[:4])
         if self._decider:
             self._decider.set_state(parts[4:])
@@ -135,20 +170,8 @@ class Pipeline:
             raise BadInput("the model has no decisions: convert it with --decisions, or use answers()")
         return self._decider
 
-    def _extracted(self, samples: Any) -> Array:
-        frames = self._extractor.feed(samples)
-        if self.model.frontend is not None and self.model.frontend.kind == "imu" and np.size(samples):
-            self._last = np.array(samples, np.float64).reshape(-1, self.model.frontend.channels)[-1:]
-        return frames
-
-    def _judged(self, frames: Array, answers: Array) -> Array:
-        """What the decider takes: the answers that belong to something; of forecasts, the errors (k, 1)."""
-        early = min(self._early, len(answers))
-        self._early -= early
-        answers = answers[early:]
-        if not self._anomaly or not len(answers):
-            return answers if not self._anomaly else np.empty((0, 1))
-        forecasts = np.concatenate((self._forecast, answers[:-1]))  # of the last frames
-        self._forecast = answers[-1:].copy()
-        off = np.subtract(frames[len(frames) - len(forecasts) :], forecasts, dtype=np.float64)
-        return np.asarray(np.sqrt(np.add.reduce(off * off, axis=1, keepdims=True) / off.shape[1]))
+    def _extracted(self, samples: Any, end: bool) -> Array:
+        front, frames = self.frontend, self._extractor.feed(samples)
+        if front.kind == "imu" and np.size(samples):
+            self._last = np.array(samples, np.float64).reshape(-1, front.channels)[-1:]
+        return np.concatenate((frames, self._extractor.finish())) if end else frames

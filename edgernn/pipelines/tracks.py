@@ -6,6 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import numpy as np
+
+from edgernn.layers.base import Array
+
 
 @dataclass(frozen=True)
 class Decision:
@@ -29,7 +33,14 @@ class Timing(NamedTuple):
     at_end: bool  # told when it is over, not when it is sure
 
 
-Found = tuple[str, float, int, int]  # label, score, first answer, the answer after the last
+class Found(NamedTuple):
+    """A decision in numbers of answers."""
+
+    told: int  # the answer that made it known
+    label: str
+    score: float
+    first: int  # the first answer of it
+    end: int  # the answer after the last
 
 
 class Track:
@@ -54,25 +65,39 @@ class Track:
         """Whether the label is on."""
         return self._first >= 0
 
-    def follow(self, k: int, score: float, may_begin: bool) -> Iterator[Found]:
-        """The score of answer k -> the decision that it leads to, if any."""
-        if self.on and score < self.release:
-            yield from self.end(k)
-        elif not self.on and (score < self.threshold or not may_begin or k < self._free):
-            return
-        elif self.on:
+    def follow(self, k: int, scores: Array, may_begin: Array) -> Iterator[Found]:
+        """The scores of answers k, k + 1 ... (n,), and where the label may begin (n,) -> the decisions they lead to.
+
+        Only answers at or above release are looked at one by one: the label is off in all others.
+        """
+        seen = k  # the answer after the last one that was looked at
+        for i in np.flatnonzero(scores >= self.release).tolist():
+            if seen < k + i:
+                yield from self.end(seen)
+            seen = k + i + 1
+            yield from self._high(k + i, float(scores[i]), bool(may_begin[i]))
+        if seen < k + len(scores):
+            yield from self.end(seen)
+
+    def _high(self, k: int, score: float, may_begin: bool) -> Iterator[Found]:
+        """An answer at or above release."""
+        if self.on:
             self._peak = max(self._peak, score)
-        else:
+        elif score >= self.threshold and may_begin and k >= self._free:
             self._first, self._told, self._peak = k, False, score
         if self.on and not self._told and not self.timing.at_end and k + 1 - self._first >= self.timing.least:
             self._told = True
-            yield self._found(k + 1)
+            yield self._found(k, k + 1)
 
     def end(self, k: int) -> Iterator[Found]:
-        """The label goes off before answer k, if it is on."""
+        """The label is off with answer k."""
         if self.on and self.timing.at_end and k - self._first >= self.timing.least:
-            yield self._found(k)
+            yield self._found(k, k)
         self._first = -1
+
+    def _found(self, told: int, end: int) -> Found:
+        self._free = end + self.timing.refractory
+        return Found(told, self.label, self._peak, self._first, end)
 
     def state(self) -> tuple[float, float, float, float]:
         """What `set_state` takes."""
@@ -81,7 +106,3 @@ class Track:
     def set_state(self, first: float, free: float, told: float, peak: float) -> None:
         """Go on from a state."""
         self._first, self._free, self._told, self._peak = int(first), int(free), bool(told), peak
-
-    def _found(self, end: int) -> Found:
-        self._free = end + self.timing.refractory
-        return self.label, self._peak, self._first, end

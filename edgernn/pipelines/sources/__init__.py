@@ -31,40 +31,31 @@ from pathlib import Path
 from edgernn.errors import BadInput
 from edgernn.pipelines.sound import SUFFIXES
 from edgernn.pipelines.sources.decode import Pcm, Wanted
-from edgernn.pipelines.sources.files import array_file, sound_file, standard_input, text_file
-from edgernn.pipelines.sources.microphone import microphone
-from edgernn.pipelines.sources.mqtt import mqtt
-from edgernn.pipelines.sources.serial_line import serial_line
-from edgernn.pipelines.sources.sockets import tcp, udp
+from edgernn.pipelines.sources.files import open_array, open_sound_file, open_standard_input, open_text
+from edgernn.pipelines.sources.microphone import open_microphone
+from edgernn.pipelines.sources.mqtt import open_topic
+from edgernn.pipelines.sources.serial_line import open_serial
+from edgernn.pipelines.sources.sockets import open_tcp, open_udp
 from edgernn.pipelines.sources.source import Block, Feed, Source
 from edgernn.pipelines.sources.tally import LOG, Say, Tally
 
-__all__ = ["GRAMMAR", "Block", "Source", "open_source"]
+__all__ = ["Block", "Source", "open_source"]
 
 Kind = Callable[[str, Wanted, Tally], AbstractContextManager[Feed]]
 
 KINDS: dict[str, Kind] = {
-    "mic": microphone,
-    "udp": udp,
-    "tcp": tcp,
-    "mqtt": mqtt,
-    "serial": serial_line,
+    "mic": open_microphone,
+    "udp": open_udp,
+    "tcp": open_tcp,
+    "mqtt": open_topic,
+    "serial": open_serial,
 }
 FILES: dict[str, Kind] = {
-    **dict.fromkeys(SUFFIXES, sound_file),
-    ".npy": array_file,
-    ".csv": text_file,
-    ".jsonl": text_file,
+    **dict.fromkeys(SUFFIXES, open_sound_file),
+    ".npy": open_array,
+    ".csv": open_text,
+    ".jsonl": open_text,
 }
-GRAMMAR = """\
-mic, mic:2, mic:USB           the default microphone, that of a number, that whose name holds a word
-sound.wav                     a sound file: wav, flac, ogg, mp3, aiff
-table.csv, rows.jsonl, x.npy  rows of numbers
--                             standard input
-udp://127.0.0.1:5005          the packets that arrive at an address of this machine
-tcp://HOST:PORT               what a server sends
-mqtt://HOST/TOPIC             messages of a topic; mqtt://USER:PASSWORD@HOST:PORT/TOPIC
-serial:/dev/ttyUSB0?baud=N    a serial line (115200 baud unless another is given)"""
 BLOCK, AHEAD = 0.01, 0.5  # seconds of a block: live, and of what can be read ahead
 
 
@@ -78,7 +69,11 @@ def open_source(
     realtime: bool = False,
     say: Say = LOG.warning,
 ) -> Source:
-    """The source of this name (see GRAMMAR), as blocks of `rate` samples or rows a second with so many `channels`.
+    """The source of this name, as blocks of `rate` samples or rows a second with so many `channels`.
+
+    mic, mic:NUMBER or mic:NAME; a file of sound (wav, flac, ogg, mp3, aiff) or of rows (csv, jsonl, npy); - (standard
+    input); udp://HOST:PORT (of this machine); tcp://HOST:PORT (of a server); mqtt://[USER:PASSWORD@]HOST[:PORT]/TOPIC;
+    serial:DEVICE[?baud=N].
 
     What comes as bytes (-, udp, tcp, mqtt, serial) is lines of CSV or JSON, or sound where `pcm` says how it is
     written: RATE[,CHANNELS[,int16 or float32]]. `follow` waits for more at the end of a table, `realtime` gives a file
@@ -86,11 +81,11 @@ def open_source(
     BackendUnavailable where a package or a device is missing, and OSError for what is not there.
     """
     kind = _kind(text)
-    if follow and kind is not text_file:
+    if follow and kind is not open_text:
         raise BadInput(f"{text}: only a .csv or .jsonl file can be followed")
-    if pcm and kind in (microphone, *FILES.values()):
+    if pcm and kind in (open_microphone, *FILES.values()):
         raise BadInput(f"{text}: PCM is what comes from -, {', '.join(list(KINDS)[1:])}")
-    live = realtime or kind is microphone
+    live = realtime or kind is open_microphone
     wanted = Wanted(rate, channels, Pcm.parse(pcm) if pcm else None, follow, BLOCK if live else AHEAD)
     tally, opened = Tally(say), ExitStack()
     try:
@@ -105,7 +100,10 @@ def _kind(text: str) -> Kind:
     if scheme in KINDS:
         return KINDS[scheme]
     if text == "-":
-        return standard_input
+        return open_standard_input
     if (suffix := Path(text).suffix.lower()) in FILES:
         return FILES[suffix]
-    raise BadInput(f"{text}: no such source; one of these expected:\n{GRAMMAR}")
+    raise BadInput(
+        f"{text}: no such source; mic[:DEVICE], a file ({', '.join(FILES)}), -, udp://HOST:PORT, tcp://HOST:PORT, "
+        "mqtt://HOST/TOPIC or serial:DEVICE expected"
+    )

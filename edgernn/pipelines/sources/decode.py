@@ -186,9 +186,7 @@ class RowClock:
         if when is not None and self._last is not None:
             step = when - self._last
             if not -SET_BACK <= step <= SET_AHEAD:
-                self._tally.count(
-                    "jumps", 1, f"{self._where}: its clock was set from {self._last:.3f} to {when:.3f}"
-                )
+                self._tally.count("jumps", 1, f"{self._where}: its clock was set from {self._last:.3f} to {when:.3f}")
                 self._last = None
             elif step < 0:
                 self._tally.count("late", 1, f"{self._where}: a row of {-step:.3g} s before one that came earlier")

@@ -22,21 +22,21 @@ CHUNK = 1 << 16  # bytes
 
 
 @contextmanager
-def sound_file(address: str, wanted: Wanted, tally: Tally) -> Iterator[Feed]:
+def open_sound_file(address: str, wanted: Wanted, tally: Tally) -> Iterator[Feed]:
     """A sound file."""
     with open_sound(Path(address), wanted.block) as sound:
         yield Feed(address, sound.rate, sound.channels, (Piece(samples) for samples in sound.samples))
 
 
 @contextmanager
-def array_file(address: str, wanted: Wanted, tally: Tally) -> Iterator[Feed]:
+def open_array(address: str, wanted: Wanted, tally: Tally) -> Iterator[Feed]:
     """A NumPy file of rows (T, channels), or (T,)."""
     parts = read_npy(Path(address), [wanted.port], max(1, round(wanted.block * wanted.rate)), tally.say)
     yield Feed(address, wanted.rate, wanted.channels, (Piece(rows) for rows in parts if not isinstance(rows, dict)))
 
 
 @contextmanager
-def text_file(address: str, wanted: Wanted, tally: Tally) -> Iterator[Feed]:
+def open_text(address: str, wanted: Wanted, tally: Tally) -> Iterator[Feed]:
     """CSV or JSON lines; where it is followed, the lines that are still to be written too."""
     path, decoder = Path(address), wanted.decoder(address, tally)
     with path.open("rb") as file:
@@ -46,7 +46,7 @@ def text_file(address: str, wanted: Wanted, tally: Tally) -> Iterator[Feed]:
 
 
 @contextmanager
-def standard_input(address: str, wanted: Wanted, tally: Tally) -> Iterator[Feed]:
+def open_standard_input(address: str, wanted: Wanted, tally: Tally) -> Iterator[Feed]:
     """Lines or PCM, as they come."""
     name, standard = "standard input", cast(BufferedReader, sys.stdin.buffer)
     yield Feed(name, *wanted.format(), _decoded(standard.read1, wanted.decoder(name, tally)))

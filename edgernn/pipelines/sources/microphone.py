@@ -16,7 +16,7 @@ from edgernn.pipelines.sources.tally import Tally
 
 
 @contextmanager
-def microphone(address: str, wanted: Wanted, tally: Tally) -> Iterator[Feed]:
+def open_microphone(address: str, wanted: Wanted, tally: Tally) -> Iterator[Feed]:
     """What a microphone hears. It is waited for when it is unplugged later."""
     audio = _portaudio()
     name = address.partition(":")[2]

@@ -49,7 +49,7 @@ class Broker:
 
 
 @contextmanager
-def mqtt(address: str, wanted: Wanted, tally: Tally) -> Iterator[Feed]:
+def open_topic(address: str, wanted: Wanted, tally: Tally) -> Iterator[Feed]:
     """Each message holds whole lines, or whole samples. The broker is waited for when it goes away later.
 
     Messages that the broker retained from before are left out: they belong to another time.

@@ -18,7 +18,7 @@ BAUD = 115200
 
 
 @contextmanager
-def serial_line(address: str, wanted: Wanted, tally: Tally) -> Iterator[Feed]:
+def open_serial(address: str, wanted: Wanted, tally: Tally) -> Iterator[Feed]:
     """What a device sends. It is waited for when it goes away later."""
     device, baud = device_and_baud(address)
     try:

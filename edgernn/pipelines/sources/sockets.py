@@ -21,7 +21,7 @@ OVERFLOW = 40  # SO_RXQ_OVFL of Linux: with each packet comes the number of thos
 
 
 @contextmanager
-def udp(address: str, wanted: Wanted, tally: Tally) -> Iterator[Feed]:
+def open_udp(address: str, wanted: Wanted, tally: Tally) -> Iterator[Feed]:
     """The packets that arrive at an address of this machine; each holds whole lines, or whole samples."""
     place = host_and_port(address)
     with named(address):
@@ -71,7 +71,7 @@ class Packets:
 
 
 @contextmanager
-def tcp(address: str, wanted: Wanted, tally: Tally) -> Iterator[Feed]:
+def open_tcp(address: str, wanted: Wanted, tally: Tally) -> Iterator[Feed]:
     """What a server sends. While it is connected it waits, and nothing is lost. When it ends, it is called again."""
     with named(address):
         connection = socket.create_connection(host_and_port(address))

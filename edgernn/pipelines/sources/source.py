@@ -45,7 +45,7 @@ class Feed:
 class Source:
     """An iterator of Blocks and a context; what was opened is closed, and its threads end, when the context ends.
 
-    `tally` has all counts so far; the policy for what goes wrong is in the docstring of the room.
+    `time` is where the last block ends, `tally` has all counts so far. The policy is in the docstring of the room.
     """
 
     def __init__(self, feed: Feed, rate: float, channels: int, realtime: bool, tally: Tally, opened: ExitStack):
@@ -55,6 +55,7 @@ class Source:
         self.description, self.tally = feed.description, tally
         self._pieces, self._rate, self._channels = feed.pieces, rate, channels
         self._realtime, self._opened = realtime, opened
+        self.time = 0.0
         self._resampler = Resampler(feed.rate, rate, channels) if feed.rate != rate else None
         if channels != feed.channels:
             tally.say(f"{feed.description}: {feed.channels} channels, mixed to one")
@@ -78,17 +79,17 @@ class Source:
         """The blocks, each when its last sample would have been recorded."""
         start = time.monotonic()
         for block in self._blocks():
-            time.sleep(max(0.0, start + block.time + len(block.samples) / self._rate - time.monotonic()))
+            time.sleep(max(0.0, start + self.time - time.monotonic()))
             yield block
 
     def _blocks(self) -> Iterator[Block]:
-        now, gap = 0.0, 0.0
+        gap = 0.0
         for samples, missing in self._resampled():
             gap += missing
             if len(samples):
-                now += gap
-                yield Block(now, samples[:, 0] if self._channels == 1 else samples, gap)
-                now += len(samples) / self._rate
+                begin = self.time + gap
+                self.time = begin + len(samples) / self._rate
+                yield Block(begin, samples[:, 0] if self._channels == 1 else samples, gap)
                 gap = 0.0
 
     def _resampled(self) -> Iterator[tuple[Array, float]]:

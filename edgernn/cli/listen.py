@@ -1,0 +1,63 @@
+"""edgernn listen: a source through a model, live, with decisions."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+import click
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.argument("source", default="mic")
+@click.option("--json", "as_json", is_flag=True, help="Write each decision as a line of JSON.")
+@click.option("--exec", "program", metavar="CMD", help="Start CMD for each decision (see below).")
+@click.option("--pcm", metavar="RATE[,CHANNELS[,FORMAT]]", help="Bytes are sound: int16 (the default) or float32.")
+@click.option("--follow", is_flag=True, help="At the end of a table, wait for more.")
+@click.option("--realtime", is_flag=True, help="Play a file at its own speed.")
+def command(
+    model: Path, source: str, as_json: bool, program: str | None, pcm: str | None, follow: bool, realtime: bool
+) -> None:
+    r"""Listen to SOURCE with MODEL (.edgernn) and tell what it decides, until the source ends or Ctrl-C.
+
+    SOURCE is one of these; what comes as bytes is lines of CSV or JSON, or sound with --pcm:
+
+    \b
+    mic, mic:2, mic:USB           the default microphone, that of a number, that whose name holds a word
+    sound.wav                     a sound file: wav, flac, ogg, mp3, aiff
+    table.csv, rows.jsonl, x.npy  rows of numbers
+    -                             standard input
+    udp://127.0.0.1:5005          the packets that arrive at an address of this machine
+    tcp://HOST:PORT               what a server sends
+    mqtt://HOST/TOPIC             messages of a topic; mqtt://USER:PASSWORD@HOST:PORT/TOPIC
+    serial:/dev/ttyUSB0?baud=N    a serial line (115200 baud unless another is given)
+
+    A source that goes away is waited for. What is lost, refused or late is said on standard error as it happens, and
+    counted. On a terminal the scores are drawn live; elsewhere each decision is a line.
+
+    CMD is run without a shell, up to 4 at once, and finds EDGERNN_LABEL, EDGERNN_SCORE, EDGERNN_START and EDGERNN_END
+    (seconds of the stream) in its environment.
+    """
+    import edgernn
+    from edgernn.cli.console import say
+    from edgernn.cli.executing import Program
+    from edgernn.cli.watching import shown
+    from edgernn.pipelines.listening import listen
+    from edgernn.pipelines.sources import open_source
+
+    act = Program(program, say) if program else None
+    pipeline = edgernn.load(model).pipeline()
+    front, count = pipeline.model.frontend, 0
+    if front is None or pipeline.model.deciding is None:
+        raise edgernn.BadInput(f"{model} has no decisions: convert it with --decisions")
+    opened = open_source(source, front.rate, front.channels, pcm=pcm, follow=follow, realtime=realtime, say=say)
+    with opened, shown(pipeline, opened, as_json) as screen, suppress(KeyboardInterrupt):
+        for found in listen(pipeline, opened):
+            count += len(found)
+            screen.update(found)
+            if act:
+                act.start(found)
+    if act:
+        act.finish()
+    say(f"{opened.time:.1f} s heard, {count} decisions; {opened.tally}")

@@ -1,0 +1,233 @@
+"""Features: those of Kaldi and librosa, the same bits however the samples are cut, and settings refused by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from make_features import CASES, RATE, sound
+
+from edgernn import BadInput
+from edgernn.layers.frontend import EDGES, LOGS, MELS, NORMS, STATISTICS, WINDOWS, FrontEnd
+from edgernn.pipelines.features import Extractor
+
+THEIRS = np.load(Path(__file__).parent / "golden" / "features.npz")
+SINGLE = 1e-4  # Kaldi and librosa compute in float32: 24 bits of what is up to 200 here
+SAMPLES = sound()
+KALDI = {"kind": "logmel", "preset": "kaldi", "rate": RATE}
+LIBROSA = {"kind": "logmel", "preset": "librosa", "rate": RATE}
+IMU = {"kind": "imu", "rate": 100, "frame_length": 8, "hop_length": 3, "channels": 3}
+
+
+def whole(settings: dict[str, Any] | FrontEnd, samples: np.ndarray) -> np.ndarray:
+    """All frames of a recording in one call."""
+    made = settings if isinstance(settings, FrontEnd) else FrontEnd.from_settings(settings)
+    extractor = Extractor(made)
+    return np.concatenate([extractor.feed(samples), extractor.finish()])
+
+
+def cut(samples: np.ndarray, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """The samples in pieces, some of them empty."""
+    places = np.sort(rng.integers(0, len(samples) + 1, rng.integers(0, 40)))
+    yield from np.split(samples, places)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_features_are_those_of_kaldi_and_librosa(name: str) -> None:
+    case = CASES[name]
+    made = whole({"kind": case.kind, "preset": case.library, "rate": RATE, **case.ours}, SAMPLES)
+    assert made.shape == THEIRS[name].shape and made.dtype == np.float32
+    assert np.abs(made - THEIRS[name]).max() < SINGLE
+
+
+def test_every_window_and_scale_and_edge_is_compared() -> None:
+    made = [
+        FrontEnd.from_settings({"kind": c.kind, "preset": c.library, "rate": RATE, **c.ours}) for c in CASES.values()
+    ]
+    for name, choices in {"window": WINDOWS, "mel": MELS, "edges": EDGES, "log": LOGS, "norm": NORMS}.items():
+        assert {getattr(front, name) for front in made} == set(choices)
+
+
+@st.composite
+def front_ends(draw: st.DrawFn) -> FrontEnd:
+    """A front end for sound with short frames."""
+    length, hop = draw(st.integers(2, 60)), draw(st.integers(1, 80))
+    kind = draw(st.sampled_from(["logmel", "mfcc", "raw"]))
+    given = {
+        "kind": kind,
+        "rate": 1000,
+        "frame_length": length,
+        "hop_length": hop,
+        "running": draw(st.sampled_from([0, 1])),
+    }
+    if kind != "raw":
+        bands, preset = draw(st.integers(1, 4)), draw(st.sampled_from(["kaldi", "librosa"]))
+        more = {
+            "bands": bands,
+            "mel": "slaney",
+            "edges": draw(st.sampled_from(EDGES)),
+            "running_std": draw(st.booleans()),
+        }
+        given |= {"preset": preset, "n_fft": length + draw(st.integers(0, 9)), **more}
+        given |= {"cepstra": draw(st.integers(1, bands)), "use_energy": preset == "kaldi"} if kind == "mfcc" else {}
+    return FrontEnd.from_settings(given)
+
+
+@settings(max_examples=100, deadline=None)
+@given(front_ends(), st.integers(0, 700), st.integers(0, 2**32 - 1))
+def test_however_the_samples_are_cut_the_frames_are_the_same_bits(front: FrontEnd, count: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    samples = rng.standard_normal(count).astype(np.float32)
+    extractor, other = Extractor(front), Extractor(front)
+    frames = []
+    for part in cut(samples, rng):
+        frames.append(extractor.feed(part))
+        other.set_state(extractor.state())
+        extractor, other = other, extractor
+    frames.append(extractor.finish())
+    assert np.concatenate(frames).tobytes() == whole(front, samples).tobytes()
+
+
+@pytest.mark.parametrize("name", ["kaldi-80", "mfcc", "librosa-window", "kaldi-centred"])
+def test_real_sizes_in_pieces(name: str) -> None:
+    case = CASES[name]
+    front = FrontEnd.from_settings({"kind": case.kind, "preset": case.library, "rate": RATE, **case.ours})
+    extractor = Extractor(front)
+    for size in (1, 160, 777, 8000):
+        parts = [extractor.feed(SAMPLES[at : at + size]) for at in range(0, len(SAMPLES), size)]
+        assert np.concatenate([*parts, extractor.finish()]).tobytes() == whole(front, SAMPLES).tobytes()
+
+
+@pytest.mark.parametrize("statistics", [[], ["mean"], list(STATISTICS)])
+@pytest.mark.parametrize("differences", [False, True])
+def test_windows_differences_and_statistics_of_sensors(differences: bool, statistics: list[str]) -> None:
+    rng = np.random.default_rng(0)
+    rows = rng.standard_normal((50, 3)).astype(np.float32)
+    front = FrontEnd.from_settings({**IMU, "differences": differences, "statistics": statistics, "scale": 2})
+    columns = np.hstack([rows, np.diff(rows.astype(float), axis=0, prepend=rows[:1])]) if differences else rows
+    columns = 2 * columns.astype(np.float64)
+    reduce = {"mean": np.mean, "std": np.std, "min": np.min, "max": np.max}
+    reduce["rms"] = lambda x, axis: np.sqrt(np.mean(np.square(x), axis))
+    expected = []
+    for start in range(0, 50 - 8 + 1, 3):
+        window = columns[start : start + 8]
+        expected.append(np.concatenate([reduce[name](window, axis=0) for name in statistics] or [*window]))
+    made = whole(front, rows)
+    assert made.shape == (15, front.size) and np.allclose(made, expected, rtol=1e-6, atol=1e-6)
+    extractor = Extractor(front)
+    parts = [extractor.feed(part) for part in cut(rows, rng)]
+    assert np.concatenate(parts).tobytes() == made.tobytes()
+
+
+def test_normalisation_by_what_the_file_says_and_by_what_runs() -> None:
+    bare = {"kind": "raw", "rate": 100, "frame_length": 2, "hop_length": 2}
+    samples = np.random.default_rng(1).standard_normal(200).astype(np.float32) * 3 + 5
+    frames = samples.reshape(-1, 2).astype(np.float64)
+    made = whole({**bare, "mean": [5.0, 4.0], "std": [3.0]}, samples)
+    assert np.allclose(made, (frames - [5, 4]) / 3, rtol=1e-6, atol=1e-6)
+    made = whole({**bare, "running": 1.0, "running_std": True}, samples)  # 50 frames
+    for t in (3, 20):  # at first these are the mean and the deviation of all frames so far
+        seen = frames[: t + 1]
+        assert np.allclose(made[t], (frames[t] - seen.mean(0)) / np.sqrt(seen.var(0)), rtol=1e-5)
+    m, a = frames[:50].mean(0), 1 - np.exp(-1 / 50)
+    only_mean = whole({**bare, "running": 1.0}, samples)
+    for t in range(50, 100):
+        m = m + max(a, 1 / (t + 1)) * (frames[t] - m)
+        assert np.allclose(only_mean[t], frames[t] - m, rtol=1e-5, atol=1e-6)
+
+
+def test_bad_samples_leave_the_state_as_it_was() -> None:
+    front = FrontEnd.from_settings(KALDI)
+    extractor, good = Extractor(front), SAMPLES[:3000]
+    first = extractor.feed(good)
+    bad = {
+        "all numbers must be finite": np.array([0, np.nan], np.float32),
+        "is inf": np.array([np.inf]),
+        r"sample 0 of 1 is 1e\+39": np.array([1e39]),
+        r"\(n,\) of one channel": np.zeros((4, 2)),
+        "real numbers expected": np.array(["1"]),
+    }
+    for message, samples in bad.items():
+        with pytest.raises(BadInput, match=message):
+            extractor.feed(samples)
+    assert np.concatenate([first, extractor.feed(SAMPLES[3000:])]).tobytes() == whole(front, SAMPLES).tobytes()
+    with pytest.raises(BadInput, match="beyond float32"):
+        whole({**KALDI, "log": "none"}, np.full(16000, 3e38) * np.sin(np.arange(16000)))
+    with pytest.raises(BadInput, match=r"\(n, 3\) expected"):
+        Extractor(FrontEnd.from_settings(IMU)).feed(np.zeros((5, 2)))
+
+
+def test_silence_is_finite() -> None:
+    for table in (KALDI, {**KALDI, "kind": "mfcc"}, LIBROSA, {**KALDI, "running": 1, "running_std": True}):
+        assert np.isfinite(whole(table, np.zeros(8000))).all()
+
+
+def test_settings_go_round() -> None:
+    for table in (KALDI, LIBROSA, {**KALDI, "kind": "mfcc"}, {**LIBROSA, "kind": "mfcc"}, IMU):
+        front = FrontEnd.from_settings(table)
+        assert FrontEnd.from_settings(front.settings()) == front
+    front = FrontEnd.from_settings({**KALDI, "rate": 8000})
+    assert (front.frame_length, front.hop_length, front.n_fft, front.size) == (200, 80, 256, 23)
+    front = FrontEnd.from_settings({"kind": "logmel", "preset": "librosa"})
+    assert (front.rate, front.frame_length, front.hop_length, front.n_fft, front.size) == (22050, 2048, 512, 2048, 128)
+
+
+REFUSED = {
+    "lacks 'kind'": {},
+    "kind is 'loud': one of logmel, mfcc": {"kind": "loud", "rate": 1, "frame_length": 1, "hop_length": 1},
+    "lacks 'edges': give all settings, or preset = \"kaldi\"": {
+        "kind": "logmel",
+        "rate": 16000,
+        "frame_length": 400,
+        "hop_length": 160,
+        "scale": 1,
+    },
+    "preset is 'keras'": {**KALDI, "preset": "keras"},
+    "no setting 'n_mels': write bands": {**LIBROSA, "n_mels": 40},
+    "no setting 'top_db': .*train with top_db=None": {**LIBROSA, "top_db": 80},
+    "no setting 'dither': .*train with dither = 0": {**KALDI, "dither": 1.0},
+    "no setting 'snip_edges': write edges = \"snip\"": {**KALDI, "snip_edges": False},
+    "no setting 'widnow': do you mean 'window'": {**KALDI, "widnow": "hann"},
+    "lifter: librosa counts": {**LIBROSA, "kind": "mfcc", "lifter": 22},
+    "window is 'kaiser': one of povey, hann": {**KALDI, "window": "kaiser"},
+    "bands is '40': a whole number expected": {**KALDI, "bands": "40"},
+    "bands is True: a whole number expected": {**KALDI, "bands": True},
+    "bands is 1000000000: 1 to 1024 expected": {**KALDI, "bands": 10**9},
+    "frame_length is 1099511627776": {**KALDI, "frame_length": 1 << 40},
+    "n_fft is 256: 400 to 32768 expected": {**KALDI, "n_fft": 256},
+    "band 2 of 200 has no frequency .*: fewer bands or a larger n_fft": {**KALDI, "bands": 200},
+    "log_floor is nan: a number expected": {**KALDI, "log_floor": float("nan")},
+    "log_floor is 0: 1e-300 to": {**KALDI, "log_floor": 0},
+    "rate is inf": {**KALDI, "rate": float("inf")},
+    "bands from 4000 to 3000 Hz": {**KALDI, "low_freq": 4000, "high_freq": 3000},
+    "high_freq is 9000": {**KALDI, "high_freq": 9000},
+    "cepstra is 30: 1 to 23 expected": {**KALDI, "kind": "mfcc", "cepstra": 30},
+    'log is "none": cepstra': {**KALDI, "kind": "mfcc", "log": "none"},
+    "use_energy: Kaldi's energy is a natural logarithm": {**KALDI, "log": "db", "use_energy": True},
+    "mean has 3 numbers: 1 or 23 expected": {**KALDI, "mean": [1, 2, 3]},
+    "std is 0: 1e-30": {**KALDI, "std": [0]},
+    "mean is 3: a list": {**KALDI, "mean": 3},
+    'bands: kind "raw" has kind, rate': {"kind": "raw", "rate": 1, "frame_length": 1, "hop_length": 1, "bands": 3},
+    "statistics is 'median': one of": {**IMU, "statistics": ["median"]},
+    "a frame of 24000 numbers: at most 4096": {**IMU, "frame_length": 8000},
+    "scale is 0": {**IMU, "scale": 0},
+}
+
+
+@pytest.mark.parametrize("message", REFUSED)
+def test_settings_are_refused_by_name(message: str) -> None:
+    with pytest.raises(BadInput, match=rf"^\[features\] .*({message})|^\[features\] ({message})"):
+        FrontEnd.from_settings(REFUSED[message])
+
+
+def test_what_is_no_table_and_what_is_replaced() -> None:
+    with pytest.raises(BadInput, match="a table of settings expected"):
+        FrontEnd.from_settings([1])  # type: ignore[arg-type]
+    with pytest.raises(BadInput, match="hop_length is 0"):
+        replace(FrontEnd.from_settings(KALDI), hop_length=0)

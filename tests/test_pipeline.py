@@ -1,0 +1,319 @@
+"""Pipelines: samples in, decisions out, in stream time; what their settings are in a model file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from cases import Net, stack
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgernn import BadInput, BadModelFile, Decision, Model, Pipeline, load
+from edgernn.layers import Affine, Take
+from edgernn.layers.deciding import Deciding
+from edgernn.layers.frontend import FrontEnd
+from edgernn.layers.model import Node, Port, State
+from edgernn.modelfile import container, validate
+from edgernn.modelfile.description import encode
+
+RATE = 1000
+LOUD = {"labels": ["loud"], "threshold": 0.5, "report": "end"}
+PULSE = np.zeros(3000, np.float32)
+PULSE[1000:2000] = 1
+
+
+def equipped(model: Model, features: dict[str, Any], decisions: dict[str, Any] | None = None) -> Model:
+    """The model with these settings."""
+    front = FrontEnd.from_settings(features)
+    return replace(model, frontend=front, deciding=Deciding.from_settings(decisions) if decisions else None)
+
+
+def average(size: int) -> Model:
+    """Answers with the mean of a frame."""
+    net = Net(size)
+    return net.model(y=(net.add(Affine(np.full((1, size), 1 / size, np.float32)), "x"), 1))
+
+
+def late(model: Model) -> Model:
+    """The same, answering two frames late."""
+    zeros = np.zeros(1, np.float32)
+    before = State("one", "v0", zeros), State("two", "one", zeros)
+    return replace(model, outputs=(Port("y", "two", 1),), states=before, delay=2)
+
+
+def windowed(size: int) -> Model:
+    """On the last four frames, every two of them: the mean of the last two."""
+    last = Take(np.arange(2 * size, 4 * size, dtype=np.int32), (2 * size,))
+    mean = Affine(np.full((1, 2 * size), 0.5 / size, np.float32))
+    nodes = Node("t", last, ("x",), ("t",)), Node("m", mean, ("t",), ("y",))
+    return Model((Port("x", "x", size),), (Port("y", "y", 1),), (), nodes, hop=2, window=4)
+
+
+RAW = {"kind": "raw", "rate": RATE, "frame_length": 20, "hop_length": 20}
+TIMED: dict[str, Callable[[], Model]] = {
+    "raw": lambda: equipped(average(20), RAW, LOUD),
+    "delayed": lambda: equipped(late(average(20)), RAW, LOUD),
+    "windowed": lambda: equipped(windowed(20), RAW, LOUD),
+    "overlapping": lambda: equipped(average(60), {**RAW, "frame_length": 60}, LOUD),
+}
+
+
+@pytest.mark.parametrize("name", TIMED)
+def test_decisions_are_in_stream_time(name: str) -> None:
+    pipeline = TIMED[name]().pipeline()
+    found = pipeline.feed(PULSE) + pipeline.finish()
+    assert [(d.label, d.start, d.end) for d in found] == [("loud", 1.0, 2.0)]
+    assert found[0].score == pytest.approx(1)
+
+
+@pytest.mark.parametrize("edges", ["snip", "symmetric", "fft", "reflect", "zeros"])
+def test_a_frame_stands_for_one_hop_around_its_middle(edges: str) -> None:
+    features = {"kind": "logmel", "preset": "kaldi", "rate": RATE, "hop_length": 10, "frame_length": 40, "n_fft": 64}
+    more = {"bands": 2, "edges": edges, "log": "none", "scale": 1.0, "window": "rectangular", "mel": "slaney"}
+    pulse = PULSE * (-1) ** (np.arange(3000) // 2)
+    peak = equipped(average(2), {**features, **more}).pipeline().answers(pulse).max()
+    table = {**LOUD, "threshold": float(peak) / 4}  # a frame half of which is loud has half the amplitude
+    pipeline = equipped(average(2), {**features, **more}, table).pipeline()
+    (found,) = pipeline.feed(pulse) + pipeline.finish()
+    assert abs(found.start - 1) < 0.016 and abs(found.end - 2) < 0.016  # a hop and a half
+
+
+def test_what_a_decision_comes_late_by() -> None:
+    for name in TIMED:
+        model = replace(TIMED[name](), deciding=Deciding.from_settings({**LOUD, "report": "start"}))
+        pipeline = model.pipeline()
+        for at in range(0, 3000, 5):
+            if found := pipeline.feed(PULSE[at : at + 5]):
+                assert pipeline.time == pytest.approx(found[0].end + pipeline.lag)
+
+
+def listener() -> Model:
+    """Log-mel bands, a GRU, three labels."""
+    features = {"kind": "logmel", "preset": "kaldi", "rate": 16000, "bands": 8, "mean": [10.0], "std": [3.0]}
+    decisions = {"labels": ["a", "b", "c"], "activation": "softmax", "smoothing": 0.05, "threshold": 0.35}
+    return equipped(
+        stack("GRU", 8, 4, 1, [(3, "")]), features, {**decisions, "release": 0.34, "report": "end", "top": 0}
+    )
+
+
+def forecaster() -> Model:
+    """Says that the next row is as the last one."""
+    net = Net(3)
+    model = net.model(y=(net.add(Affine(np.eye(3, dtype=np.float32)), "x"), 3))
+    features = {"kind": "imu", "rate": 100, "frame_length": 1, "hop_length": 1, "channels": 3}
+    return equipped(model, features, {"kind": "anomaly", "warmup": 0.5, "baseline": 2})
+
+
+def noise(model: Model, seconds: float = 2.0) -> np.ndarray:
+    """Samples for the model, louder and softer."""
+    assert model.frontend is not None
+    count = int(model.frontend.rate * seconds)
+    shape = (count, model.frontend.channels) if model.frontend.kind == "imu" else (count,)
+    made = np.random.default_rng(3).standard_normal(shape) * 0.1
+    return (made.T * (1.1 + np.sin(np.arange(count) / count * 30))).T.astype(np.float32)
+
+
+@pytest.mark.parametrize("make", [listener, forecaster])
+def test_any_pieces_and_any_pauses_give_the_same(make: Callable[[], Model]) -> None:
+    model = make()
+    samples, rng = noise(model), np.random.default_rng(0)
+    if model.frontend and model.frontend.kind == "imu":
+        samples[150] += 5
+    pipeline, other = model.pipeline(), Pipeline(model)
+    whole = pipeline.feed(samples) + pipeline.finish()
+    assert whole and pipeline.feed(samples) + pipeline.finish() == whole
+    found: list[Decision] = []
+    for part in np.split(samples, np.sort(rng.integers(0, len(samples), 40))):
+        found += pipeline.feed(part)
+        other.load_state(pipeline.save_state())
+        assert other.time == pipeline.time and other.scores == pipeline.scores
+        pipeline, other = other, pipeline
+    assert found + pipeline.finish() == whole
+
+
+def test_an_anomaly_is_where_the_forecast_fails() -> None:
+    model = forecaster()
+    samples = noise(model)
+    samples[150:] += 5
+    pipeline = model.pipeline()
+    (found,) = pipeline.feed(samples)
+    assert (found.label, found.start, found.end) == ("anomaly", 1.5, 1.51) and found.score > 6
+
+
+def test_answers_are_those_of_a_stream_on_the_features() -> None:
+    from edgernn.pipelines.features import Extractor
+
+    model = listener()
+    assert model.frontend is not None
+    samples = noise(model)
+    expected = model.stream().run(Extractor(model.frontend).feed(samples))
+    pipeline = model.pipeline()
+    parts = [pipeline.answers(samples[:7000]), pipeline.answers(samples[7000:], end=True)]
+    assert np.concatenate(parts).tobytes() == expected.tobytes() and pipeline.time == 0
+    bare = replace(model, deciding=None)
+    with pytest.raises(BadInput, match="no decisions"):
+        bare.pipeline().feed(samples)
+    assert bare.pipeline().scores == {} and bare.pipeline().gap(3) == []
+    with pytest.raises(BadInput, match="no front end"):
+        replace(bare, frontend=None).pipeline()
+
+
+def test_gaps() -> None:
+    pipeline = equipped(average(20), RAW, LOUD).pipeline()
+    pipeline.feed(PULSE[:1500])
+    found = pipeline.gap(0.05)  # silence stands for it
+    assert [(d.start, d.end) for d in found] == [(1.0, 1.5)] and pipeline.time == 1.55
+    assert pipeline.feed(PULSE[1550:1700]) == []
+    found = pipeline.gap(0.8)
+    assert [(d.start, d.end) for d in found] == [(1.54, 1.7)] and pipeline.time == 2.5
+    assert [(d.start, d.end) for d in pipeline.feed(PULSE[900:2000]) + pipeline.finish()] == [(2.6, 3.6)]
+    for seconds in (-1.0, float("nan"), 1e12):
+        with pytest.raises(BadInput, match="a gap of"):
+            pipeline.gap(seconds)
+
+
+def test_sensors_hold_their_last_row_over_a_short_gap() -> None:
+    model = forecaster()
+    samples = noise(model) + 100
+    pipeline = model.pipeline()
+    assert pipeline.feed(samples[:150]) + pipeline.gap(0.05) + pipeline.feed(samples[155:]) == []
+    fresh = model.pipeline()
+    assert fresh.gap(0.05) == [] and fresh.time == 0.05
+
+
+def test_bad_samples_leave_the_pipeline_as_it_was() -> None:
+    model = listener()
+    pipeline, samples = model.pipeline(), noise(model)
+    pipeline.feed(samples[:5000])
+    before = pipeline.save_state()
+    for bad in (np.full(9, np.nan), np.zeros((3, 2)), np.array(["x"])):
+        with pytest.raises(BadInput):
+            pipeline.feed(bad)
+    assert pipeline.save_state() == before
+
+
+def sealed(content: bytes) -> bytes:
+    """Content with its checksum."""
+    return content + hashlib.sha256(content).digest()
+
+
+def test_foreign_and_damaged_states_are_refused() -> None:
+    model = listener()
+    pipeline = model.pipeline()
+    pipeline.feed(noise(model)[:5000])
+    blob = pipeline.save_state()
+    middle = 48 + 8  # the first vector: when the stream began, and answers to leave out
+    bad: dict[str, Any] = {
+        "is bytes, not str": "x",
+        "not a saved state of a pipeline": blob[8:],
+        "checksum": blob[:100] + b"\x01" + blob[101:],
+        "another model": forecaster().pipeline().save_state(),
+        "upgrade edgernn": blob[:8] + b"\x07" + blob[9:],
+        "too short": sealed(blob[:60]),
+        "does not fit": sealed(blob[:middle] + np.array(np.nan).tobytes() + blob[middle + 8 : -32]),
+    }
+    for message, one in bad.items():
+        with pytest.raises(BadInput, match=message):
+            pipeline.load_state(one)
+        assert pipeline.save_state() == blob
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(48, 10**6), st.binary(min_size=1, max_size=16))
+def test_no_state_breaks_a_pipeline(at: int, noise_bytes: bytes) -> None:
+    model = LISTENER
+    pipeline = model.pipeline()
+    pipeline.feed(np.ones(1000))
+    blob = bytearray(pipeline.save_state()[:-32])
+    at %= len(blob) - 48 - len(noise_bytes)
+    blob[48 + at : 48 + at + len(noise_bytes)] = noise_bytes
+    try:
+        pipeline.load_state(sealed(bytes(blob)))
+    except BadInput:
+        return
+    with suppress(BadInput):  # which large numbers in the state may lead to
+        pipeline.answers(np.ones(1000))
+
+
+LISTENER = listener()
+
+
+def test_settings_are_in_the_file_and_in_the_hash(tmp_path: Path) -> None:
+    model = listener()
+    model.save(tmp_path / "m.edgernn")
+    loaded = load(tmp_path / "m.edgernn")
+    assert (loaded.frontend, loaded.deciding, loaded.hash) == (model.frontend, model.deciding, model.hash)
+    assert model.frontend is not None and model.deciding is not None
+    bare = replace(model, frontend=None, deciding=None)
+    hashes = {one.hash for one in (model, replace(model, deciding=None), bare)}
+    hashes.add(replace(model, frontend=replace(model.frontend, preemphasis=0.5)).hash)
+    hashes.add(replace(model, deciding=replace(model.deciding, refractory=1.0)).hash)
+    assert len(hashes) == 5
+    assert '"features"' not in encode(bare)[0] and '"decisions"' not in encode(bare)[0]
+
+
+MISFITS: dict[str, Callable[[Model], Model]] = {
+    r"\[features\] make 9 numbers a frame, the model takes 8": lambda m: replace(
+        m,
+        frontend=replace(m.frontend, bands=9),  # type: ignore[type-var]
+    ),
+    r"\[decisions\] need \[features\]": lambda m: replace(m, frontend=None),
+    r"\[decisions\] have 1 labels, the model answers with 3": lambda m: replace(
+        m, deciding=Deciding.from_settings(LOUD)
+    ),
+    r'kind "anomaly" is for models that .* takes 8 numbers and answers with 3': lambda m: replace(
+        m, deciding=Deciding.from_settings({"kind": "anomaly"})
+    ),
+    "one output, this one has 2": lambda m: replace(m, outputs=(*m.outputs, replace(m.outputs[0], name="again"))),
+}
+
+
+@pytest.mark.parametrize("message", MISFITS)
+def test_settings_that_do_not_fit_the_model(message: str) -> None:
+    with pytest.raises(BadInput, match=message):
+        MISFITS[message](LISTENER)
+
+
+HOSTILE: dict[str, tuple[str, str, Any]] = {  # message -> table, setting, value
+    "frame_length is 1000000000000": ("features", "frame_length", 10**12),
+    "bands is 1000000000": ("features", "bands", 10**9),
+    "mean is .*at most 4096": ("features", "mean", [0.0] * 5000),
+    "rate is 0": ("features", "rate", 0),
+    "n_fft is 1073741824": ("features", "n_fft", 1 << 30),
+    "window is 3: a text": ("features", "window", 3),
+    "has no setting 'x'": ("features", "x", 1),
+    "log_floor is .*: a number": ("features", "log_floor", 10**400),
+    "make 9 numbers a frame": ("features", "bands", 9),
+    "lacks 'window'": ("features", "window", None),
+    "'features' is not whole": ("features", "mean", None),
+    "'features' is a table|a table of settings": ("features", "", 3),
+    "'decisions' is not whole": ("decisions", "top", None),
+    "smoothing is 1e\\+300": ("decisions", "smoothing", 1e300),
+    "labels is .*: a list of at most": ("decisions", "labels", ["x"] * 5000),
+    "threshold: 2 numbers": ("decisions", "threshold", [0.5, 0.5]),
+    "release of 'a'": ("decisions", "release", [9.0, 0.1, 0.1]),
+    "altered": ("decisions", "refractory", 2.0),
+}
+
+
+@pytest.mark.parametrize("message", HOSTILE)
+def test_hostile_settings_in_a_file(message: str) -> None:
+    table, name, value = HOSTILE[message]
+    text, tensors = encode(LISTENER)
+    described = json.loads(text)
+    if not name:
+        described[table] = value
+    elif value is None:
+        del described[table][name]
+    else:
+        described[table][name] = value
+    with pytest.raises(BadModelFile, match=message):
+        validate(container.pack(json.dumps(described), tensors))

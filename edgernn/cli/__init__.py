@@ -13,7 +13,7 @@ import click
 
 import edgernn
 
-COMMANDS = ("demo", "convert", "inspect", "verify", "run", "eval", "generate", "bench", "build", "doctor")
+COMMANDS = ("demo", "convert", "inspect", "verify", "run", "eval", "listen", "generate", "bench", "build", "doctor")
 
 
 class Commands(click.Group):

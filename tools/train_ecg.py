@@ -52,7 +52,7 @@ def recording() -> Floats:
 
 
 def normal(x: Floats) -> Floats:
-    """MV as the model takes it."""
+    """Samples in mV as the model takes them."""
     return ((x - MEAN) / STD).astype(np.float32)
 
 

@@ -3,7 +3,7 @@
     python tools/train_imu.py               train, then write model.onnx and io.npz
     python tools/train_imu.py --evaluate    measure the stored model with edgernn on recordings it never saw
 
-Needs edgernn[convert], torch==2.13.0 and pip, which fetches aeon's wheel for its data. One thread, two minutes.
+Needs edgernn[convert], torch==2.13.0 and pip, which fetches aeon's wheel for its data. One thread, half a minute.
 """
 
 import numpy as np

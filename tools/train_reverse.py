@@ -3,7 +3,7 @@
     python tools/train_reverse.py               train, then write model.onnx and io.npz of both
     python tools/train_reverse.py --evaluate    measure the stored pair with edgernn on words it never saw
 
-Needs edgernn[convert] and torch==2.13.0. One thread, ten minutes.
+Needs edgernn[convert] and torch==2.13.0. One thread, five minutes.
 """
 
 import numpy as np

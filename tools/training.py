@@ -1,4 +1,4 @@
-"""What the training scripts share: data from packages, the export, and answers of the stored model.
+"""What the training scripts share: data from packages, the export, and the stored model in edgernn.
 
 In: names of packages, a torch network. Out: data as arrays, ONNX files, models that edgernn imported from them.
 Imports NumPy, onnx and edgernn; torch where it is used.
@@ -12,8 +12,9 @@ import sys
 import time
 import tomllib
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -95,21 +96,14 @@ def describe(path: Path) -> None:
     """Print size and cost of the stored model."""
     models = stored(path)
     model = models["float"]
-    print(f"{path.name}: {path.stat().st_size:,} bytes, {model.parameters:,} weights, {model.macs:,} MACs a frame")
-    for name, made in models.items():
-        file = CACHE / "size.edgernn"
-        made.save(file)
-        print(f"as an .edgernn file in {name}: {file.stat().st_size:,} bytes")
-
-
-def last_answers(model: edgernn.Model, sequences: Sequence[Floats]) -> Floats:
-    """The answer at the end of each sequence, from the initial state: (sequences, n_out)."""
-    stream = model.stream()
-    answers = []
-    for sequence in sequences:
-        stream.reset()
-        answers.append(stream.run(sequence)[-1])
-    return np.stack(answers)
+    print(
+        f"{path.relative_to(ROOT)}: {path.stat().st_size:,} bytes, {model.parameters:,} weights, {model.macs:,} MACs a frame"
+    )
+    with TemporaryDirectory() as folder:
+        for name, made in models.items():
+            file = Path(folder) / f"{name}.edgernn"
+            made.save(file)
+            print(f"as an .edgernn file in {name}: {file.stat().st_size:,} bytes")
 
 
 def main(what: str | None, train: Callable[[], None], evaluate: Callable[[], None]) -> None:

@@ -96,14 +96,13 @@ def describe(path: Path) -> None:
     """Print size and cost of the stored model."""
     models = stored(path)
     model = models["float"]
-    print(
-        f"{path.relative_to(ROOT)}: {path.stat().st_size:,} bytes, {model.parameters:,} weights, {model.macs:,} MACs a frame"
-    )
+    name = path.relative_to(ROOT)
+    print(f"{name}: {path.stat().st_size:,} bytes, {model.parameters:,} weights, {model.macs:,} MACs a frame")
     with TemporaryDirectory() as folder:
-        for name, made in models.items():
-            file = Path(folder) / f"{name}.edgernn"
+        for format, made in models.items():
+            file = Path(folder) / f"{format}.edgernn"
             made.save(file)
-            print(f"as an .edgernn file in {name}: {file.stat().st_size:,} bytes")
+            print(f"as an .edgernn file in {format}: {file.stat().st_size:,} bytes")
 
 
 def main(what: str | None, train: Callable[[], None], evaluate: Callable[[], None]) -> None:

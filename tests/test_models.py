@@ -12,7 +12,7 @@ import edgernn
 
 MODELS = Path(__file__).resolve().parents[1] / "models"
 FILES = sorted(MODELS.rglob("model.onnx"))
-SETTINGS = sorted(MODELS.rglob("settings.toml"))
+SETTINGS = sorted(MODELS.rglob("pipeline.toml"))
 README = (MODELS.parent / "README.md").read_text(encoding="utf-8")
 SECTIONS = ("## Data", "## Accuracy", "## Known limits", "## Licence")
 

@@ -15,6 +15,8 @@ import pytest
 from cases import Net, stack
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from make_golden import LISTENER as GOLDEN_LISTENER
+from make_golden import small_listener
 
 from edgernn import BadInput, BadModelFile, Decision, Model, Pipeline, load
 from edgernn.layers import Affine, Take
@@ -244,6 +246,13 @@ def test_no_state_breaks_a_pipeline(at: int, noise_bytes: bytes) -> None:
 
 
 LISTENER = listener()
+
+
+def test_golden_bytes(tmp_path: Path) -> None:
+    golden = Path(__file__).parent / "golden" / f"{GOLDEN_LISTENER}.edgernn"
+    small_listener().save(tmp_path / "m.edgernn")
+    assert (tmp_path / "m.edgernn").read_bytes() == golden.read_bytes()
+    assert load(golden).settings == small_listener().settings
 
 
 def test_settings_are_in_the_file_and_in_the_hash(tmp_path: Path) -> None:

@@ -150,7 +150,7 @@ def test_a_followed_file(tmp_path: Path, said: list[str], monkeypatch: pytest.Mo
 
 
 def test_lines_that_hold_no_row(said: list[str]) -> None:
-    wanted = Wanted(100, 3, None, False, 0.01)
+    wanted = Wanted(100, 3, None, False)
     tally = Tally(said.append)
     decoder = LineDecoder(wanted, "here", tally)
     data = b"1,2,3\n4,5\nsix,7,8\n1,nan,1\n\xff\n9,9,9\n1,1,1\n"
@@ -165,7 +165,7 @@ def test_lines_that_hold_no_row(said: list[str]) -> None:
 
 def test_a_field_that_is_missing_is_named() -> None:
     said: list[str] = []
-    decoder = LineDecoder(Wanted(100, 2, None, False, 0.01), "here", Tally(said.append))
+    decoder = LineDecoder(Wanted(100, 2, None, False), "here", Tally(said.append))
     pieces = decoder.feed(b'{"time": 0, "a": 1, "b": 2}\n{"time": 0.01, "a": 1}\n{"b": 4, "a": 3, "time": 0.02}\n')
     assert [piece.samples.tolist() for piece in pieces] == [[[1, 2]], [[3, 4]]]
     assert pieces[1].gap == pytest.approx(0.01) and "those of the first line were a, b" in said[0]
@@ -174,7 +174,7 @@ def test_a_field_that_is_missing_is_named() -> None:
 def timed(*times: float) -> tuple[list[tuple[int, float]], Tally]:
     """(rows, gap before them) of rows at 10 a second that bear these times."""
     tally = Tally(lambda text: None)
-    decoder = LineDecoder(Wanted(10, 1, None, False, 0.1), "here", tally)
+    decoder = LineDecoder(Wanted(10, 1, None, False), "here", tally)
     pieces = decoder.feed(b"time,x\n" + b"".join(b"%f,1\n" % when for when in times))
     return [(len(piece.samples), round(piece.gap, 6)) for piece in pieces], tally
 
@@ -197,7 +197,7 @@ def test_late_rows_are_used_and_counted() -> None:
 
 @given(st.lists(st.integers(0, 40), max_size=30), st.booleans())
 def test_pieces_do_not_depend_on_how_bytes_are_cut(cuts: list[int], text: bool) -> None:
-    wanted = Wanted(100, 3, None if text else Pcm(100, 3), False, 0.01)
+    wanted = Wanted(100, 3, None if text else Pcm(100, 3), False)
     decoder = wanted.decoder("here", Tally(pytest.fail))
     data = csv_bytes(ROWS) if text else SOUND[:300].tobytes()
     parts, start = [], 0
@@ -339,7 +339,7 @@ def wait_for(what: Callable[[], bool]) -> None:
 
 NO_SOURCE = {
     "x.png": "no such source",
-    "nothing": "udp://127.0.0.1:5005",
+    "nothing": "udp://HOST:PORT",
     "udp://127.0.0.1": "udp://HOST:PORT expected",
     "tcp://host:port": "tcp://HOST:PORT expected",
     "tcp://host:1?x=2": "tcp://HOST:PORT expected",
@@ -370,6 +370,8 @@ def test_options_that_do_not_fit(tmp_path: Path) -> None:
         open_source("x.wav", RATE, follow=True)
     with pytest.raises(BadInput, match="PCM"):
         open_source("x.csv", RATE, pcm="16000")
+    with pytest.raises(BadInput, match="its own speed"):
+        open_source("mic", RATE, realtime=True)
     path = write_wav(tmp_path / "x.wav", SOUND, channels=2)
     with pytest.raises(BadInput, match="2 channels, the model takes 3"):
         open_source(str(path), RATE, 3)

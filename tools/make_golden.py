@@ -9,7 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from edgernn.layers.deciding import Deciding
 from edgernn.layers.dense import Affine
+from edgernn.layers.frontend import FrontEnd
 from edgernn.layers.gru import GRU
 from edgernn.layers.model import Model, Node, Port, State
 from edgernn.layers.pointwise import Combine, Map
@@ -20,6 +22,8 @@ from edgernn.quantiser import FORMATS, quantise
 FOLDER = Path(__file__).resolve().parents[1] / "tests" / "golden"
 INPUT, HIDDEN = 3, 4
 FILES = {"small": "none", **{f"small-{name}": name for name in FORMATS if name != "none"}}  # name -> number format
+
+LISTENER = "small-listener"
 
 
 def numbers(*shape: int) -> np.ndarray:
@@ -57,12 +61,28 @@ def gru() -> GRU:
     return GRU(numbers(3 * HIDDEN, HIDDEN) / 2, numbers(3 * HIDDEN, HIDDEN) / 4, numbers(4 * HIDDEN) / 8)
 
 
+def small_listener() -> Model:
+    """Mel bands, an affine layer, three labels: a model with features and decisions."""
+    features = {"kind": "logmel", "preset": "kaldi", "rate": 16000, "bands": 4, "mean": [1.5], "std": [0.5, 1, 2, 4]}
+    decisions = {"labels": ["yes", "no", "noise"], "activation": "softmax", "threshold": {"yes": 0.75, "no": 0.5}}
+    more = {"ignored": ["noise"], "smoothing": 0.25, "release": 0.25, "refractory": 1, "minimum_duration": 0.125}
+    return Model(
+        inputs=(Port("x", "x", 4),),
+        outputs=(Port("y", "y", 3),),
+        states=(),
+        nodes=(Node("out", Affine(numbers(3, 4), numbers(3)), ("x",), ("y",)),),
+        frontend=FrontEnd.from_settings(features),
+        deciding=Deciding.from_settings({**decisions, **more}),
+    )
+
+
 def main() -> None:
     """Write the files."""
     FOLDER.mkdir(exist_ok=True)
-    for name, number_format in FILES.items():
+    models = {name: quantise(small_model(), number_format) for name, number_format in FILES.items()}
+    for name, model in {**models, LISTENER: small_listener()}.items():
         path = FOLDER / f"{name}.edgernn"
-        save(quantise(small_model(), number_format), path)
+        save(model, path)
         print(f"{path}: {path.stat().st_size} bytes")
 
 

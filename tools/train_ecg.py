@@ -172,7 +172,7 @@ def evaluate() -> None:
     describe(MODEL)
     x = recording()[TRAINED_ON:]
     curves = {}
-    for name, model in stored(MODEL, FOLDER / "settings.toml").items():
+    for name, model in stored(MODEL, FOLDER / "pipeline.toml").items():
         forecast = model.stream().run(normal(x)[:, None])[:-1, 0]
         error, still = (1000 * STD * np.abs(normal(x)[1:] - y)[RATE:].mean() for y in (forecast, normal(x)[:-1]))
         print(f"{name}: mean error {error:.2f} uV; {still:.2f} uV with the last sample as the forecast")

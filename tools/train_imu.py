@@ -17,7 +17,7 @@ MODEL = ROOT / "models" / "imu-activity-lstm" / "model.onnx"
 RATE, CHANNELS, HIDDEN = 10, 6, 32  # frames a second; acceleration and rotation, x, y, z each
 LABELS = ["Standing", "Walking", "Running", "Badminton"]
 STEPS, BATCH, PARTS, PART = 500, 32, 3, (40, 90)  # of a scene: how many parts, and how many frames one may have
-SETTLING = 15  # frames of a new activity whose answers don't count
+SETTLING = 5  # frames of a new activity whose answers do not count
 
 
 class Activity(nn.Module):
@@ -99,12 +99,12 @@ def train() -> None:
 
 
 def evaluate() -> None:
-    """Print accuracy on the archive's own test split, through the pipeline that settings.toml describes."""
+    """Print accuracy on the archive's own test split, through the pipeline that pipeline.toml describes."""
     describe(MODEL)
     test = archive("BasicMotions", "TEST")
     y = np.array([LABELS.index(label) for _, label in test])
     order = np.random.default_rng(0).permutation(len(test))
-    for name, model in stored(MODEL, MODEL.with_name("settings.toml")).items():
+    for name, model in stored(MODEL, MODEL.with_name("pipeline.toml")).items():
         for seconds in (2, 5, 10):
             right = [highest(model.pipeline(), x[: seconds * RATE]) for x, _ in test] == y
             print(f"{name}: {100 * right.mean():.1f} % of {len(y)} recordings right after {seconds} s")

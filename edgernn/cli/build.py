@@ -45,6 +45,8 @@ def command(
     from edgernn.compiler.bundle import build
 
     loaded = edgernn.load(model)
+    if loaded.settings:
+        console.say(f"note: {' and '.join(loaded.settings)} stay in {model}: what is built takes frames of features")
     with console.working(f"building for {target.name}"):
         manifest = build(loaded, model.stem, target, output, edgernn.__version__)
     sizes = {file: (output / file).stat().st_size for file in manifest["files"]}

@@ -46,7 +46,7 @@ def command(
     from edgernn.pipelines.listening import listen
     from edgernn.pipelines.sources import open_source
 
-    act = Program(program, say) if program else None
+    act = Program(program, say) if program is not None else None
     pipeline = edgernn.load(model).pipeline()
     front, count = pipeline.model.frontend, 0
     if front is None or pipeline.model.deciding is None:

@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from collections import deque
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Protocol
 
 from edgernn.cli.console import plain
@@ -76,6 +77,7 @@ class Screen:
         self._told: deque[str] = deque(maxlen=TOLD)
         self._highest = dict.fromkeys(deciding.labels, 0.0)  # since the last drawing
         self._drawn = 0.0
+        self._blocks = BLOCKS if can_write(BLOCKS) else ASCII
         self._live = Live(auto_refresh=False)
 
     def __enter__(self) -> Screen:
@@ -112,21 +114,20 @@ class Screen:
             score = self._highest[label]
             scale = 1.0 if threshold <= 1 else 2 * threshold
             style = "bold green" if score >= threshold else "bright_black"
-            cells = [plain(label), f"{score:6.2f}", bar(score / scale), curve(self._past[label], scale)]
+            drawn = bar(score / scale, self._blocks), curve(self._past[label], scale, self._blocks)
+            cells = [plain(label), f"{score:6.2f}", *drawn]
             table.add_row(*(Text(cell, style, no_wrap=True) for cell in cells), f"{self._counts[label]:5d}")
         foot = f"{self._source.description}: {self._source.time:.1f} s, {self._source.tally}"
         return Group(table, Text(plain(foot), "bright_black"), *(Text(line) for line in self._told))
 
 
-def bar(part: float) -> str:
+def bar(part: float, blocks: str) -> str:
     """A bar for a part of 1."""
-    full = "█" if can_write("█") else "#"
-    return (full * round(BAR * min(max(part, 0.0), 1.0))).ljust(BAR)
+    return (blocks[-1] * round(BAR * min(max(part, 0.0), 1.0))).ljust(BAR)
 
 
-def curve(values: deque[float], scale: float) -> str:
+def curve(values: Iterable[float], scale: float, blocks: str) -> str:
     """A character for each value, the higher the fuller."""
-    blocks = BLOCKS if can_write(BLOCKS) else ASCII
     return "".join(blocks[round((len(blocks) - 1) * min(max(value / scale, 0.0), 1.0))] for value in values)
 
 

@@ -126,9 +126,8 @@ class Extractor:
         elif given.ndim != 1:
             raise BadInput(f"samples of shape {given.shape}; (n,) of one channel expected")
         made: Array = given.astype(np.float64)
-        fine = np.abs(made) <= LARGEST
-        if not np.logical_and.reduce(fine, axis=None):
-            at = int(np.argwhere(~fine)[0][0])
+        if not np.maximum.reduce(np.abs(made), axis=None, initial=0) <= LARGEST:  # which NaN is not
+            at = int(np.argwhere(~(np.abs(made) <= LARGEST))[0][0])
             raise BadInput(f"sample {at} of {len(made)} is {given[at]}; all numbers must be finite float32")
         return made
 
@@ -136,18 +135,20 @@ class Extractor:
         """The frames that are complete, and what is held after them."""
         f, hop = self.frontend, self.frontend.hop_length
         first = held.frame * hop - held.start  # in rest
-        count = max(0, 1 + (len(held.rest) - first - f.span) // hop)
+        count = 1 + (len(held.rest) - first - f.span) // hop
+        if count < 1:
+            return self._none, held
         blocks = [
             self._make(_cut(held.rest, first + at * hop, min(BLOCK, count - at), hop, f.span))
             for at in range(0, count, BLOCK)
         ]
-        made = blocks[0] if len(blocks) == 1 else np.concatenate((np.empty((0, f.size)), *blocks))
+        made = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
         if f.mean or f.std:
             made = (made - self._mean) / self._std
         running = held.running
         if self._running:
             made, running = self._running.follow(made, running)
-        if count and not np.maximum.reduce(np.abs(made), axis=None) <= LARGEST:
+        if not np.maximum.reduce(np.abs(made), axis=None) <= LARGEST:
             raise BadInput("samples that are too large: their features are beyond float32")
         frame = held.frame + count
         drop = min(max(0, frame * hop - held.start - 1), len(held.rest))  # one sample more is kept, to mirror it

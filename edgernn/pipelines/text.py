@@ -17,7 +17,7 @@ from edgernn.layers.base import Array
 from edgernn.layers.model import Port
 from edgernn.pipelines.ports import Frames, as_frames, single, together
 
-Row = dict[str, Array]  # one frame: (1, size) or (1,) by port
+Values = dict[str, list[Any]]  # one frame: `size` numbers by port
 TIME = "time"  # the name of a column or field that holds when a row was taken, in seconds
 
 
@@ -36,10 +36,10 @@ class Parser:
 
     def restart(self) -> None:
         """The next line is a first line again."""
-        self._parse: Callable[[str, str], tuple[Row, float | None] | None] | None = None
+        self._parse: Callable[[str, str], tuple[Values, float | None] | None] | None = None
         self._names: list[str] = []  # of the columns or fields; none where a header is still possible
 
-    def parse(self, line: str, place: str) -> tuple[Row, float | None] | None:
+    def parse(self, line: str, place: str) -> tuple[Values, float | None] | None:
         """(frame, when it was taken or None); None for an empty line or a header.
 
         Raises BadInput, which names `place`, for what is no frame of these ports.
@@ -50,7 +50,7 @@ class Parser:
             self._parse = self._json if line.lstrip()[:1] in ("[", "{") else self._csv_first
         return self._parse(line, place)
 
-    def _csv_first(self, line: str, place: str) -> tuple[Row, float | None] | None:
+    def _csv_first(self, line: str, place: str) -> tuple[Values, float | None] | None:
         single(self._ports, "CSV")
         self._parse = self._csv
         fields = _fields(line, place)
@@ -59,22 +59,19 @@ class Parser:
         self._names = [field.strip() for field in fields]
         return None
 
-    def _csv(self, line: str, place: str) -> tuple[Row, float | None]:
-        fields, size = _fields(line, place), self._ports[0].size
-        numbers = []
-        for column, field in enumerate(fields, start=1):
-            number = _number(field)
-            if number is None:
-                raise BadInput(f"{place}, column {column}: '{field}' is not a number")
-            numbers.append(number)
-        when = None
+    def _csv(self, line: str, place: str) -> tuple[Values, float | None]:
+        size, when = self._ports[0].size, None
+        try:
+            numbers = [float(field) for field in line.split(",")]
+        except ValueError:
+            numbers = _numbers(line, place)
         if TIME in self._names and len(self._names) == len(numbers) == size + 1:
             when = _finite(numbers.pop(self._names.index(TIME)), place)
         if len(numbers) != size:
             raise BadInput(f"{place}: {len(numbers)} numbers, a frame takes {size}")
-        return {self._ports[0].name: as_frames(self._ports[0], [numbers], place)}, when
+        return {self._ports[0].name: numbers}, when
 
-    def _json(self, line: str, place: str) -> tuple[Row, float | None]:
+    def _json(self, line: str, place: str) -> tuple[Values, float | None]:
         try:
             value = json.loads(line)
         except (ValueError, RecursionError) as error:
@@ -89,7 +86,7 @@ class Parser:
             value = {self._ports[0].name: self._by_field(value, place)}
         if value.keys() != names:
             raise BadInput(f"{place}: names {sorted(value)}, the model's inputs are {sorted(names)}")
-        return {port.name: as_frames(port, [_flat(value[port.name], place)], place) for port in self._ports}, when
+        return {port.name: _flat(value[port.name], port.size, place) for port in self._ports}, when
 
     def _by_field(self, value: dict[str, Any], place: str) -> list[Any]:
         size = self._ports[0].size
@@ -113,13 +110,17 @@ def read_text(path: Path, ports: Sequence[Port], chunk: int, say: Callable[[str]
         raise BadInput(f"{path} is not text in UTF-8") from None
 
 
-def rows(lines: Iterable[str], ports: Sequence[Port], where: str) -> Iterator[Row]:
-    """Each frame as soon as its line is there. Raises BadInput for the first line that holds none."""
+def rows(lines: Iterable[str], ports: Sequence[Port], where: str) -> Iterator[dict[str, Array]]:
+    """Each frame, (1, size) or (1,) by port, as soon as its line is there.
+
+    Raises BadInput for the first line that holds none.
+    """
     parser = Parser(ports)
     try:
         for number, line in enumerate(lines, start=1):
-            if found := parser.parse(line, f"{where}, line {number}"):
-                yield found[0]
+            place = f"{where}, line {number}"
+            if found := parser.parse(line, place):
+                yield {port.name: as_frames(port, [found[0][port.name]], place) for port in ports}
     except UnicodeDecodeError:
         raise BadInput(f"{where} is not text in UTF-8") from None
 
@@ -138,14 +139,27 @@ def _number(field: str) -> float | None:
         return None
 
 
+def _numbers(line: str, place: str) -> list[float]:
+    """The fields of a line, some of them quoted or no numbers at all."""
+    numbers = []
+    for column, field in enumerate(_fields(line, place), start=1):
+        number = _number(field)
+        if number is None:
+            raise BadInput(f"{place}, column {column}: '{field}' is not a number")
+        numbers.append(number)
+    return numbers
+
+
 def _finite(value: Any, place: str) -> float:
     if not isinstance(value, (int, float)) or not math.isfinite(value):
         raise BadInput(f"{place}: the time is {value!r}, a number of seconds expected")
     return float(value)
 
 
-def _flat(value: Any, place: str) -> list[Any]:
+def _flat(value: Any, size: int, place: str) -> list[Any]:
     row = value if isinstance(value, list) else [value]
     if not all(isinstance(number, (int, float)) for number in row):
         raise BadInput(f"{place}: a list of numbers expected")
+    if len(row) != size:
+        raise BadInput(f"{place}: {len(row)} numbers, a frame takes {size}")
     return row

@@ -56,7 +56,6 @@ FILES: dict[str, Kind] = {
     ".csv": open_text,
     ".jsonl": open_text,
 }
-BLOCK, AHEAD = 0.01, 0.5  # seconds of a block: live, and of what can be read ahead
 
 
 def open_source(
@@ -85,8 +84,9 @@ def open_source(
         raise BadInput(f"{text}: only a .csv or .jsonl file can be followed")
     if pcm and kind in (open_microphone, *FILES.values()):
         raise BadInput(f"{text}: PCM is what comes from -, {', '.join(list(KINDS)[1:])}")
-    live = realtime or kind is open_microphone
-    wanted = Wanted(rate, channels, Pcm.parse(pcm) if pcm else None, follow, BLOCK if live else AHEAD)
+    if realtime and kind not in (open_standard_input, *FILES.values()):
+        raise BadInput(f"{text} has its own speed: only a file can be played at real time")
+    wanted = Wanted(rate, channels, Pcm.parse(pcm) if pcm else None, follow)
     tally, opened = Tally(say), ExitStack()
     try:
         return Source(opened.enter_context(kind(text, wanted, tally)), rate, channels, realtime, tally, opened)

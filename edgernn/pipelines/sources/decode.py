@@ -9,12 +9,12 @@ from typing import Protocol
 import numpy as np
 
 from edgernn.errors import BadInput
-from edgernn.layers.base import Array
 from edgernn.layers.model import Port
 from edgernn.pipelines.sources.source import Piece
 from edgernn.pipelines.sources.tally import Tally
 from edgernn.pipelines.text import Parser
 
+LARGEST = float(np.finfo(np.float32).max)
 LONGEST = 1 << 20  # bytes of a line
 SET_BACK, SET_AHEAD = 1.0, 1e7  # seconds: a step of more tells that the clock was set
 SLACK = 0.75  # of a row: what is later than expected by more tells that a row is missing
@@ -57,7 +57,6 @@ class Wanted:
     channels: int
     pcm: Pcm | None
     follow: bool
-    block: float  # seconds of a piece of what can be read ahead
 
     @property
     def port(self) -> Port:
@@ -132,7 +131,7 @@ class LineDecoder:
         self._parser.restart()
 
     def _pieces(self, lines: list[bytes]) -> list[Piece]:
-        parts: list[tuple[float, list[Array]]] = []  # (gap, rows that follow one another)
+        parts: list[tuple[float, list[list[float]]]] = []  # (gap, rows that follow one another)
         for line in lines:
             row = self._row(line)
             if row is not None:
@@ -140,9 +139,9 @@ class LineDecoder:
                 if gap or not parts:
                     parts.append((gap, []))
                 parts[-1][1].append(row)
-        return [Piece(np.concatenate(rows), gap) for gap, rows in parts]
+        return [Piece(np.array(rows, np.float32), gap) for gap, rows in parts]
 
-    def _row(self, line: bytes) -> Array | None:
+    def _row(self, line: bytes) -> list[float] | None:
         self._number += 1
         place = f"{self._where}, line {self._number}"
         try:
@@ -150,7 +149,7 @@ class LineDecoder:
             if found is None:
                 return None
             row, when = found[0]["row"], found[1]
-            if not np.isfinite(row).all():
+            if not all(-LARGEST <= number <= LARGEST for number in row):
                 raise BadInput(f"{place}: a number that is not finite")
         except UnicodeDecodeError:
             self._refuse(f"{place} is not text in UTF-8")

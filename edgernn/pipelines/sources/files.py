@@ -17,6 +17,7 @@ from edgernn.pipelines.sources.decode import Decoder, Wanted
 from edgernn.pipelines.sources.source import Feed, Piece
 from edgernn.pipelines.sources.tally import Tally
 
+AHEAD = 0.5  # seconds of a piece of a file
 POLL = 0.1  # seconds between two looks at a file that is followed
 CHUNK = 1 << 16  # bytes
 
@@ -24,14 +25,14 @@ CHUNK = 1 << 16  # bytes
 @contextmanager
 def open_sound_file(address: str, wanted: Wanted, tally: Tally) -> Iterator[Feed]:
     """A sound file."""
-    with open_sound(Path(address), wanted.block) as sound:
+    with open_sound(Path(address), AHEAD) as sound:
         yield Feed(address, sound.rate, sound.channels, (Piece(samples) for samples in sound.samples))
 
 
 @contextmanager
 def open_array(address: str, wanted: Wanted, tally: Tally) -> Iterator[Feed]:
     """A NumPy file of rows (T, channels), or (T,)."""
-    parts = read_npy(Path(address), [wanted.port], max(1, round(wanted.block * wanted.rate)), tally.say)
+    parts = read_npy(Path(address), [wanted.port], max(1, round(AHEAD * wanted.rate)), tally.say)
     yield Feed(address, wanted.rate, wanted.channels, (Piece(rows) for rows in parts if not isinstance(rows, dict)))
 
 

@@ -14,6 +14,8 @@ from edgernn.layers.base import Array
 from edgernn.pipelines.sources.resample import Resampler
 from edgernn.pipelines.sources.tally import Tally
 
+BLOCK = 0.01  # seconds of a block of what is heard live
+
 
 @dataclass(frozen=True)
 class Block:
@@ -76,11 +78,14 @@ class Source:
         return self._paced() if self._realtime else self._blocks()
 
     def _paced(self) -> Iterator[Block]:
-        """The blocks, each when its last sample would have been recorded."""
-        start = time.monotonic()
+        """Blocks of BLOCK seconds, each when its last sample would have been recorded."""
+        start, size = time.monotonic(), max(1, round(BLOCK * self._rate))
         for block in self._blocks():
-            time.sleep(max(0.0, start + self.time - time.monotonic()))
-            yield block
+            for i in range(0, len(block.samples), size):
+                part = block.samples[i : i + size]
+                self.time = block.time + (i + len(part)) / self._rate
+                time.sleep(max(0.0, start + self.time - time.monotonic()))
+                yield Block(block.time + i / self._rate, part, 0.0 if i else block.gap)
 
     def _blocks(self) -> Iterator[Block]:
         gap = 0.0

@@ -1,0 +1,97 @@
+"""What `edgernn listen` costs: processor time and memory of the process while it hears sound at its own speed.
+
+    python tools/listen_cost.py [MODEL.edgernn] [--seconds 60]
+
+Plays the speech of the demo over and over, as a WAV file with --realtime, which gives blocks of 10 ms. The first 3 s,
+in which the process starts, do not count. Without MODEL the one of models/vad-raw is converted to int8.
+On a busy machine each awakening finds cold caches: the figures are then a multiple of what they are on a quiet one.
+Linux only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import wave
+from pathlib import Path
+
+import numpy as np
+
+import edgernn
+from edgernn.cli.tables import tables
+from edgernn.pipelines.sound import read_sound
+
+ROOT = Path(__file__).resolve().parents[1]
+STARTING = 3.0  # seconds
+
+
+def vad(folder: Path) -> Path:
+    """The voice-activity model, ready to listen."""
+    source = ROOT / "models" / "vad-raw"
+    edgernn.convert(source / "model.onnx", quantize="int8", **tables(source / "pipeline.toml", None)).save(
+        folder / "vad.edgernn"
+    )
+    return folder / "vad.edgernn"
+
+
+def playing(seconds: float, folder: Path) -> Path:
+    """The speech of the demo, over and over."""
+    samples, rate = read_sound(ROOT / "edgernn" / "demo" / "speech.wav")
+    count = round(seconds * rate)
+    sound = np.tile(samples, count // len(samples) + 1)[:count]
+    with wave.open(str(folder / "sound.wav"), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes((sound * 32768).astype("<i2").tobytes())
+    return folder / "sound.wav"
+
+
+def used(process: int) -> float:
+    """Seconds of processor time, all threads together."""
+    fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def memory(process: int) -> dict[str, float]:
+    """Megabytes resident, by what /proc calls it: now and at most."""
+    lines = dict(line.split(":", 1) for line in Path(f"/proc/{process}/status").read_text().splitlines())
+    return {name: int(lines[name].split()[0]) * 1024 / 1e6 for name in ("VmRSS", "VmHWM")}
+
+
+def measure(model: Path, sound: Path, seconds: float) -> dict[str, float]:
+    """Figures of one run."""
+    command = [sys.executable, "-m", "edgernn", "listen", str(model), str(sound), "--realtime", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        time.sleep(STARTING)
+        starting, begin = used(process.pid), time.monotonic()
+        time.sleep(seconds)
+        spent, passed, found = used(process.pid) - starting, time.monotonic() - begin, memory(process.pid)
+        out, remarks = process.communicate()
+    if process.returncode or "nothing lost" not in remarks:
+        raise SystemExit(remarks)
+    print(f"{out.count(chr(10))} decisions; {remarks.strip()}")
+    return {"core": spent / passed, "starting": starting, **found}
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("model", nargs="?", type=Path)
+    parser.add_argument("--seconds", type=float, default=60)
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        model = given.model or vad(folder)
+        found = measure(model, playing(given.seconds + 2 * STARTING, folder), given.seconds)
+    print(f"{100 * found['core']:.2f} % of one core over {given.seconds:.0f} s of sound at its own speed")
+    print(f"{found['VmRSS']:.0f} MB resident, {found['VmHWM']:.0f} MB at most")
+    print(f"{found['starting']:.2f} s of processor time to start")
+
+
+if __name__ == "__main__":
+    main()

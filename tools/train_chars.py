@@ -22,7 +22,8 @@ TITLES = ("EMMA", "MANSFIELD PARK", "NORTHANGER ABBEY", "Persuasion", "PRIDE AND
 HELD_OUT = "Persuasion"
 RAREST = 50  # of a character in the texts that are trained on; others are left out
 EMBEDDED, HIDDEN = 32, 192
-STEPS, BATCH, CHUNK, PEAK_RATE = 7000, 32, 64, 5e-3
+STEPS, BATCH, CHUNK, PEAK_RATE = 6000, 32, 64, 5e-3
+FRESH = 0.1  # chunks that begin in the initial state, as a prompt does
 
 
 class Characters(nn.Module):
@@ -78,7 +79,7 @@ def tokens(alphabet: str, text: str) -> NDArray[np.int64]:
 
 
 def fit(network: Characters, numbers: NDArray[np.int64]) -> None:
-    """Train on BATCH places of the text at once; the state passes from chunk to chunk."""
+    """Train on BATCH places of the text at once; the state mostly passes from chunk to chunk."""
     rows = torch.from_numpy(numbers[: len(numbers) // BATCH * BATCH].reshape(BATCH, -1).T.copy())  # (T, B)
     optimiser = torch.optim.AdamW(network.parameters(), lr=PEAK_RATE, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, PEAK_RATE, total_steps=STEPS, pct_start=0.1)
@@ -88,7 +89,8 @@ def fit(network: Characters, numbers: NDArray[np.int64]) -> None:
             at, state = int(torch.randint(CHUNK, ())), None
         x, y = rows[at : at + CHUNK], rows[at + 1 : at + CHUNK + 1]
         h, state = network.lstm(network.embedding(x), state)
-        state = tuple(part.detach() for part in state)
+        goes_on = (torch.rand(1, BATCH, 1) > FRESH).float()
+        state = tuple(goes_on * part.detach() for part in state)
         loss = nn.functional.cross_entropy(network.head(h).flatten(0, 1), y.flatten())
         optimiser.zero_grad()
         loss.backward()

@@ -9,6 +9,8 @@ from edgernn.layers.model import Model
 
 def spelt(model: Model, alphabet: str) -> tuple[Model, tuple[str, ...]]:
     """(the model with this alphabet, no notes), or the model as it is with a note where the alphabet does not fit."""
+    if not alphabet:
+        return model, ()
     try:
         return replace(model, alphabet=alphabet), ()
     except ValueError as error:

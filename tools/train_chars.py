@@ -3,7 +3,7 @@
     python tools/train_chars.py               train, then write model.onnx and io.npz
     python tools/train_chars.py --evaluate    bits per character of the stored model, by edgernn, on text it never saw
 
-Needs edgernn[convert], torch==2.13.0, and Debian's apt-get and dpkg, which fetch the text. One thread, ten minutes.
+Needs edgernn[convert], torch==2.13.0, and Debian's apt-get and dpkg, which fetch the text. One thread, five minutes.
 """
 
 import re

@@ -4,7 +4,8 @@
     python tools/train_ecg.py --evaluate    measure the stored model with edgernn on the end of the recording, with
                                             faults that are put into it, and draw roc.png
 
-Needs edgernn[convert,plot], torch==2.13.0 and Debian's apt-get and dpkg, which fetch the data. One thread; minutes.
+Needs edgernn[convert,plot], torch==2.13.0, and apt-get and dpkg of Debian 12, which fetch the data. One thread, two
+minutes to train and one to measure.
 """
 
 from collections.abc import Callable
@@ -22,10 +23,9 @@ FOLDER = ROOT / "models" / "ecg-forecast-gru"
 MODEL = FOLDER / "model.onnx"
 RATE, HIDDEN = 360, 32
 BLOCK = 36  # samples from one look at the score to the next
-MEAN, STD = -0.17, 0.6  # mV
+MEAN, STD = -0.17, 0.6  # mV; pipeline.toml has them too
 TRAINED_ON = 180 * RATE  # samples; the rest of the 300 s is for the test
 STEPS, BATCH, CHUNK, SETTLING, PEAK_RATE = 1000, 48, 360, 60, 5e-3
-
 
 Fault = Callable[[np.random.Generator, Floats], Floats]
 
@@ -45,7 +45,7 @@ class Forecast(nn.Module):
 
 
 def recording() -> Floats:
-    """300 s of one lead in mV, (108000,): what scipy.misc.electrocardiogram gave, from Debian's python3-scipy."""
+    """300 s of one lead in mV, (108000,): what scipy.misc.electrocardiogram gave, from Debian 12's python3-scipy."""
     folder = package_folder("python3-scipy", CACHE)
     with np.load(folder / "usr/lib/python3/dist-packages/scipy/misc/ecg.dat") as file:
         return ((file["ecg"].astype(np.float32) - 1024) / 200).astype(np.float32)  # 200 units a mV, zero at 1024

@@ -13,7 +13,9 @@ import click
 
 import edgernn
 
-COMMANDS = ("demo", "convert", "inspect", "verify", "run", "eval", "listen", "bench", "build", "serve", "doctor")
+COMMANDS = (
+    "demo", "convert", "inspect", "verify", "run", "eval", "listen", "generate", "bench", "build", "serve", "doctor",
+)  # fmt: skip
 
 
 class Commands(click.Group):

@@ -13,6 +13,7 @@ import onnx
 
 from edgernn.errors import BadInput, Problem, UnsupportedModel
 from edgernn.importer.again import MOST_FRAMES, built
+from edgernn.importer.alphabet import spelt
 from edgernn.importer.assemble import assembled, goes_on
 from edgernn.importer.build import Build
 from edgernn.importer.evaluate import folded
@@ -95,7 +96,10 @@ def analyse(
         report = _analysed(graph, state or {}) if window is None else _on_windows(graph, window, hop or 1)
     except UnsupportedModel as unsupported:
         return Report(None, unsupported.problems)
-    return replace(report, notes=(*report.notes, *notes)) if report.model else report
+    if report.model is None:
+        return report
+    model, unfit = spelt(report.model, graph.alphabet)
+    return replace(report, model=model, notes=(*report.notes, *notes, *unfit))
 
 
 def _analysed(graph: Graph, given: Mapping[str, str]) -> Report:

@@ -85,7 +85,8 @@ def _graph(data: bytes, folder: Path | None, edit: Edit | None) -> Graph:
     ends = [*graph.input, *graph.output]
     _check_count(graph)
     dims = [dim.dim_param for value in ends for dim in value.type.tensor_type.shape.dim]
-    _check_text([*dims, *(named.name for named in (*ends, *graph.initializer)), model.producer_name])
+    alphabet = next((entry.value for entry in model.metadata_props if entry.key == "alphabet"), "")
+    _check_text([*dims, *(named.name for named in (*ends, *graph.initializer)), model.producer_name, alphabet])
     constants = {tensor.name: array_of(tensor) for tensor in graph.initializer}
     if len(constants) != len(graph.initializer):
         raise BadModelFile("two initializers have the same name; export the model again")
@@ -106,7 +107,7 @@ def _graph(data: bytes, folder: Path | None, edit: Edit | None) -> Graph:
     # before version 4 every constant was listed as an input, and none was meant to be given
     optional = [value.name for value in graph.input if value.name in constants] if model.ir_version >= 4 else []
     defaults = {name: constants[name] for name in optional}
-    return Graph(inputs, outputs, operators, constants, opset, origin, Folder(opset, held), defaults)
+    return Graph(inputs, outputs, operators, constants, opset, origin, Folder(opset, held), defaults, alphabet)
 
 
 def _check_count(graph: onnx.GraphProto) -> None:

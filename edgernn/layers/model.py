@@ -67,6 +67,7 @@ class Model:
     at each evaluation. `receptive_field`: how many frames an answer depends on directly; what recurrent layers carry
     reaches further back.
 
+    `alphabet`: the characters that the tokens 0, 1, ... of its one token port stand for, where that is known.
     `origin` says where it came from and how close it is (producer, opset, sha256 of the ONNX file, parity, drift).
     `frontend` makes frames of samples, `deciding` makes decisions of answers; both are for a `Pipeline`.
     Raises ValueError when the graph is not well formed, and BadInput when front end or decisions do not fit it:
@@ -82,6 +83,7 @@ class Model:
     window: int = 1
     delay: int = 0
     receptive_field: int = 1
+    alphabet: str = ""
     frontend: FrontEnd | None = None
     deciding: Deciding | None = None
 
@@ -110,6 +112,7 @@ class Model:
                 _define(known, name, shape)
         self._check_ends(known)
         self._check_tokens()
+        self._check_alphabet()
         return known
 
     def _check_ends(self, known: Mapping[str, Shape]) -> None:
@@ -140,6 +143,16 @@ class Model:
                     )
         if any(port.dtype != "float32" for port in self.outputs):
             raise ValueError("outputs are float32")
+
+    def _check_alphabet(self) -> None:
+        if not self.alphabet:
+            return
+        sizes = [port.high + 1 for port in self.inputs if port.dtype == "int64"]
+        if sizes != [len(self.alphabet)]:
+            taken = f"{sizes[0]} tokens" if len(sizes) == 1 else f"tokens at {len(sizes)} inputs"
+            raise ValueError(f"the alphabet has {len(self.alphabet)} characters, the model takes {taken}")
+        if len(set(self.alphabet)) < len(self.alphabet):
+            raise ValueError("a character is in the alphabet twice")
 
     def _check_settings(self) -> None:
         """The front end makes what the model takes, and the labels are those of its answer."""
@@ -201,6 +214,8 @@ class Model:
         digest.update(json.dumps([len(self.inputs), ports]).encode())
         if self.rhythm:
             digest.update(json.dumps(self.rhythm, sort_keys=True).encode())
+        if self.alphabet:
+            digest.update(json.dumps(["alphabet", self.alphabet]).encode())
         if self.settings:
             digest.update(json.dumps(self.settings, sort_keys=True).encode())
         for state in self.states:

@@ -218,14 +218,6 @@ def run_model(x: Floats) -> Floats:
     return session.run(None, {"x": x[:, None]})[0][:, 0]
 
 
-def ranking(p: Floats, y: Floats) -> float:
-    """Area under the ROC curve: how often a speech frame scores above another frame."""
-    _, inverse, counts = np.unique(p, return_inverse=True, return_counts=True)
-    rank = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
-    positive, negative = y.sum(dtype=float), (1 - y).sum(dtype=float)
-    return float((rank[y > 0.5].sum() - positive * (positive + 1) / 2) / (positive * negative))
-
-
 def scenery(rng: np.random.Generator, make: vs.Noise, n: int) -> vs.Sound:
     """Noise of one kind, different every 20 s."""
     parts = [make(rng, 20 * vs.RATE) for _ in range(n // (20 * vs.RATE) + 1)]
@@ -242,7 +234,7 @@ def measure(rng: np.random.Generator, name: str, clips: list[vs.Sound], noises: 
     for kind, make in noises.items():
         noise = scenery(rng, make, len(clean))
         answers = [run_model(frames(vs.mix(clean, noise, snr, -25)))[:, 0] for snr in SNRS]
-        row = [figure for p in answers for figure in (100 * ((p > 0.5) == y).mean(), ranking(p, y))]
+        row = [figure for p in answers for figure in (100 * ((p > 0.5) == y).mean(), vs.ranking(p, y))]
         alarms = 100 * (run_model(frames(vs.mix(0 * clean, noise, 0, -25))) > 0.5).mean()
         rows.append([*row, alarms])
         print(f"{kind:23s}" + (len(SNRS) * "   {:5.1f} / {:.3f}").format(*row) + f"   {alarms:5.1f}", flush=True)

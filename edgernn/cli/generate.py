@@ -35,6 +35,7 @@ def command(model: Path, prompt: str, length: int, temperature: float, seed: int
     """
     import edgernn
     from edgernn.cli import console
+    from edgernn.errors import plain
     from edgernn.pipelines.generate import generate
 
     loaded = edgernn.load(model)
@@ -46,7 +47,7 @@ def command(model: Path, prompt: str, length: int, temperature: float, seed: int
         console.print_json({**text, "tokens": tokens, "temperature": temperature, "seed": seed})
         return
     for token in chain(given, made):
-        click.echo(console.plain(loaded.alphabet[token]) if loaded.alphabet else f"{token} ", nl=False)
+        click.echo(plain(loaded.alphabet[token]) if loaded.alphabet else f"{token} ", nl=False)
     click.echo()
 
 

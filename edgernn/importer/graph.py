@@ -48,8 +48,8 @@ class Graph:
     """What a file holds.
 
     `folder` works out constants, within what a file of this size may ask for. `defaults`: inputs that need not be
-    given, which stand among the constants at first. `work`: what all walks over the graph have cost. `alphabet`: what its
-    metadata says that tokens stand for.
+    given, which stand among the constants at first. `work`: what all walks over the graph have cost. `alphabet`: what
+    its metadata says that tokens stand for.
     """
 
     inputs: tuple[Input, ...]

@@ -107,7 +107,7 @@ def _graph(data: bytes, folder: Path | None, edit: Edit | None) -> Graph:
     # before version 4 every constant was listed as an input, and none was meant to be given
     optional = [value.name for value in graph.input if value.name in constants] if model.ir_version >= 4 else []
     defaults = {name: constants[name] for name in optional}
-    return Graph(inputs, outputs, operators, constants, opset, origin, Folder(opset, held), defaults, alphabet)
+    return Graph(inputs, outputs, operators, constants, opset, origin, Folder(opset, held), defaults, alphabet=alphabet)
 
 
 def _check_count(graph: onnx.GraphProto) -> None:

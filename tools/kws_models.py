@@ -1,0 +1,123 @@
+"""The small networks on log-mels that `train_kws.py` and `train_vad_gru.py` train: layers, export, and how they learn.
+
+In: features (T, B, BANDS) with labels. Out: modules and ONNX files. Imports torch.
+"""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+BANDS = 40
+State = Tensor
+Loss = Callable[[Tensor, tuple[Tensor, slice]], Tensor]
+
+
+class Gru(nn.Module):
+    """One GRU and a linear layer: an answer for every frame."""
+
+    hop = 1
+
+    def __init__(self, hidden: int, outputs: int) -> None:
+        """Lay out the layers."""
+        super().__init__()
+        self.gru = nn.GRU(BANDS, hidden)
+        self.head = nn.Linear(hidden, outputs)
+
+    def score(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """Frames (T, B, BANDS) to scores (T, B, outputs), from and to a state (1, B, hidden)."""
+        h, state = self.gru(x, state)
+        return self.head(h), state
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Frames (T, 1, BANDS) to scores (T, 1, outputs)."""
+        return self.score(x, x.new_zeros(1, x.shape[1], self.gru.hidden_size))[0]
+
+
+class Crnn(nn.Module):
+    """A causal convolution over time that answers every `hop` frames, a GRU, a linear layer."""
+
+    def __init__(self, channels: int, kernel: int, hop: int, hidden: int, outputs: int) -> None:
+        """Lay out the layers."""
+        super().__init__()
+        self.hop = hop
+        self.conv = nn.Conv1d(BANDS, channels, kernel, stride=hop)
+        self.gru = nn.GRU(channels, hidden)
+        self.head = nn.Linear(hidden, outputs)
+
+    def score(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """Frames (T, B, BANDS) to scores (T / hop, B, outputs), from and to a state; the past before x counts as 0."""
+        past = self.conv.kernel_size[0] - self.hop
+        z = torch.relu(self.conv(nn.functional.pad(x.permute(1, 2, 0), (past, 0))))  # (B, channels, T / hop)
+        h, state = self.gru(z.permute(2, 0, 1), state)
+        return self.head(h), state
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Frames (T, 1, BANDS) to scores (T / hop, 1, outputs)."""
+        return self.score(x, x.new_zeros(1, x.shape[1], self.gru.hidden_size))[0]
+
+
+@dataclass(frozen=True)
+class Course:
+    """How long and how hard to train."""
+
+    epochs: tuple[int, ...]  # of each cycle, in which the learning rate rises to its peak and falls to nothing
+    batch: int = 48
+    peak_rate: float = 5e-3
+    chunk: int = 250  # frames between two steps; the state passes on
+
+
+def varied(x: Tensor, floor: float) -> Tensor:
+    """Scenes (T, B, BANDS) with another vocal tract, gain and tone each, some bands missing, a third band-limited."""
+    count, bands = x.shape[1], torch.arange(BANDS)
+    place = bands * (1 + 0.05 * torch.randn(count, 1).clamp(-2, 2)) + 0.4 * torch.randn(count, 1)
+    place = place.clamp(0, BANDS - 1)[:, None]  # (B, 1, BANDS): where in x each band is read
+    mixing = (1 - (place - bands[:, None]).abs()).clamp(min=0)  # (B, BANDS, BANDS)
+    tone = nn.functional.interpolate(0.6 * torch.randn(count, 1, 5), BANDS, mode="linear", align_corners=True)
+    offset = tone + torch.randn(count, 1, 1)  # (B, 1, BANDS)
+    first, width = torch.randint(0, BANDS, (count, 1, 1)), torch.randint(0, 7, (count, 1, 1))
+    there = ~((bands >= first) & (bands < first + width))
+    top = torch.randint(26, 36, (count, 1, 1)) + BANDS * (torch.rand(count, 1, 1) < 0.65)
+    offset = offset * there - 2.0 * (bands >= top)
+    return torch.baddbmm(offset, x.transpose(0, 1), mixing * there).transpose(0, 1).clamp(min=floor)
+
+
+def fit(model: nn.Module, x: Tensor, loss: Loss, course: Course, floor: float) -> None:
+    """Train on scenes `x` (T, scenes, BANDS); loss(scores, (scenes, frames)) says how wrong the scores are.
+
+    Half of the scenes start in the state that another one ended in, so that the model stays right in long streams.
+    """
+    state = torch.zeros(1, course.batch, model.gru.hidden_size)
+    for epochs in course.epochs:
+        steps = epochs * (x.shape[1] // course.batch) * -(-len(x) // course.chunk)
+        optimiser = torch.optim.AdamW(model.parameters(), lr=course.peak_rate, weight_decay=1e-2)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, course.peak_rate, total_steps=steps, pct_start=0.15)
+        for epoch in range(epochs):
+            losses = []
+            for scenes in torch.randperm(x.shape[1]).split(course.batch)[: x.shape[1] // course.batch]:
+                state = state * (torch.rand(1, course.batch, 1) < 0.5)
+                z = varied(x[:, scenes].float(), floor)
+                for first in range(0, len(x), course.chunk):
+                    scores, state = model.score(z[first : first + course.chunk], state.detach())
+                    error = loss(scores, (scenes, slice(first, first + course.chunk)))
+                    optimiser.zero_grad()
+                    error.backward()
+                    nn.utils.clip_grad_norm_(model.parameters(), 1)
+                    optimiser.step()
+                    schedule.step()
+                    losses.append(error.item())
+            print(f"epoch {epoch}: loss {sum(losses) / len(losses):.4f}", flush=True)
+
+
+def export(model: nn.Module, path: Path) -> None:
+    """Write the ONNX file, with a free number of frames."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            model.eval(), (torch.zeros(12, 1, BANDS),), str(path), dynamo=False, opset_version=17,
+            input_names=["x"], output_names=["y"], dynamic_axes={"x": {0: "time"}, "y": {0: "time"}},
+        )  # fmt: skip

@@ -1,0 +1,43 @@
+"""Train models/vad-gru, which hears from log-mels whether somebody speaks, on the scenes of the digit spotters.
+
+    python tools/train_vad_gru.py              train, then write model.onnx and io.npz
+    python tools/eval_vad.py                   afterwards: every figure of the model's card
+
+Needs what train_kws.py needs.
+"""
+
+import torch
+from kws_models import Course, Gru
+from kws_scenes import SILENCE
+from torch import Tensor, nn
+from train_kws import ROOT, front_end, load_scenes, train
+
+FOLDER = ROOT / "models" / "vad-gru"
+HIDDEN, COURSE = 32, Course(epochs=(6,))
+
+
+def main() -> None:
+    """Train it: speech from the first word of an utterance until 0.15 s after its last; the next 0.15 s don't count."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    x, labels, counts = load_scenes(front_end(FOLDER))
+    speech, weights = (
+        torch.from_numpy(labels != SILENCE).float(),
+        torch.from_numpy(counts | (labels != SILENCE)).float(),
+    )
+
+    def lesson(scores: Tensor, at: tuple[Tensor, slice]) -> Tensor:
+        """The binary cross-entropy of the frames that count."""
+        scenes, frames = at
+        wanted, weight = (part[frames][:, scenes] for part in (speech, weights))
+        return (
+            nn.functional.binary_cross_entropy_with_logits(scores[..., 0], wanted, weight)
+            * weight.numel()
+            / weight.sum()
+        )
+
+    train(Gru(HIDDEN, 1), x, lesson, COURSE, FOLDER)
+
+
+if __name__ == "__main__":
+    main()

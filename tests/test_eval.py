@@ -150,8 +150,10 @@ def test_bad_folders(beeps: Path, tmp_path: Path) -> None:
     assert "there is no folder" in bad("eval", beeps, tmp_path / "missing")
     assert "holds no recordings" in bad("eval", beeps, tmp_path)
     (tmp_path / "cough").mkdir()
-    write_wav(tmp_path / "cough" / "a.wav", beep(500, 0.1))
-    assert "has cough, the model decides on low, high: none in common" in bad("eval", beeps, tmp_path)
+    write_wav(tmp_path / "cough" / "a.wav", beep(500, 0.4))
+    result = call("eval", beeps, tmp_path, "--json")
+    assert "is one of low, high: all of it is background" in result.stderr
+    assert json.loads(result.stdout)["false_accepts"] == 1
     assert "no decisions to judge" in bad("eval", GOLDEN / "small.edgernn", tmp_path)
     wrong = {
         "begins with 'a,b'": "a,b\n",

@@ -87,10 +87,11 @@ def test_eval_of_clips(beeps: Path, tmp_path: Path) -> None:
         (tmp_path / folder).mkdir()
         for i in range(2):
             write_wav(tmp_path / folder / f"{i}.wav", beep(tone, 0.5 + i / 10))
-    write_wav(tmp_path / "low" / "wrong.wav", beep(3000, 0.5))
+    write_wav(tmp_path / "low" / "wrong.wav", np.repeat(beep(3000, 0.5), 2), channels=2)
     write_wav(tmp_path / "low" / "short.wav", beep(500, 0.05))
     result = call("eval", beeps, tmp_path, "--json")
     assert result.exit_code == 0 and "background, as the model does not decide on it: other" in result.stderr
+    assert result.stderr.splitlines()[-1] == "1 recording: 2 channels, mixed to one"
     found = json.loads(result.stdout)
     expected = {"high": {"high": 2}, "low": {NONE: 1, "high": 1, "low": 2}, NONE: {NONE: 2}}
     assert found["confusion"] == expected and found["recordings"] == 8

@@ -115,8 +115,9 @@ class Decider:
             return posteriors
         joined = np.concatenate((self._recent, posteriors))
         self._recent = joined[len(posteriors) :]
-        windows = np.lib.stride_tricks.sliding_window_view(joined, self._length, axis=0)  # (k, labels, S)
-        sums = np.add.reduce(np.ascontiguousarray(windows), axis=2)
+        sums = np.add.reduce(np.ascontiguousarray(_windows(joined, self._length)), axis=2)
+        if self._count + 1 >= self._length:
+            return np.asarray(sums / self._length)
         kept = np.minimum(self._count + 1 + np.arange(len(posteriors)), self._length)
         return np.asarray(sums / kept[:, None])
 
@@ -147,6 +148,13 @@ class Decider:
         self._recent, self._scores = recent.reshape(self._recent.shape), scores
         for (_, track), numbers in zip(self._tracks, tracks.reshape(-1, 4).tolist(), strict=True):
             track.set_state(*numbers)
+
+
+def _windows(rows: Array, length: int) -> Array:
+    """(n, labels) -> (n - length + 1, labels, length)."""
+    if len(rows) == length:  # one answer at a time, as they come live: half the cost of a decision
+        return rows.T[None]
+    return np.lib.stride_tricks.sliding_window_view(rows, length, axis=0)
 
 
 def activated(activation: str, answers: Array) -> Array:

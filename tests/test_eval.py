@@ -64,6 +64,8 @@ def test_run_prints_decisions(beeps: Path, tmp_path: Path) -> None:
     assert answers[0] == "y.0,y.1,y.2" and len(answers) == 1 + 398
     result = call("run", beeps, write_wav(tmp_path / "quiet.wav", np.zeros(RATE, np.int16)))
     assert result.stdout == "" and "no decision in 1.00 s" in result.stderr
+    result = call("run", beeps, write_wav(tmp_path / "short.wav", np.zeros(99, np.int16)), "--answers")
+    assert result.stdout == "y.0,y.1,y.2\n" and "no answer in 0.01 s" in result.stderr
     assert "no such source" in bad("run", beeps, tmp_path / "song.txt")
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import tomllib
 import wave
 from pathlib import Path
 
@@ -207,6 +209,17 @@ def test_convert_with_features_and_decisions(tmp_path: Path) -> None:
     assert "kind raw" in " ".join(good("inspect", target).split())
     described = json.loads(good("inspect", target, "--json"))
     assert described["features"]["frame_length"] == size and described["decisions"]["top"] == 1
+
+
+def test_the_settings_in_the_readme() -> None:
+    (text,) = re.findall(
+        r"```toml\n(.*?)```", (EXPORTS.parents[1] / "README.md").read_text(encoding="utf-8"), re.DOTALL
+    )
+    tables = tomllib.loads(text)
+    assert FrontEnd.from_settings(tables["features"]).size == 40
+    deciding = Deciding.from_settings(tables["decisions"])
+    by_label = {**tables["decisions"], "threshold": {"yes": 0.7, "no": 0.8}}
+    assert Deciding.from_settings(by_label).threshold[:2] == (0.7, 0.8) and len(deciding.labels) == 3
 
 
 def test_settings_files_that_do_not_fit(tmp_path: Path) -> None:

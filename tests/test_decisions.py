@@ -147,6 +147,18 @@ def test_any_answers_in_any_pieces(deciding: Deciding, seed: int, count: int) ->
         assert all(d.end - d.start >= deciding.minimum_duration and math.isfinite(d.score) for d in found)
 
 
+@pytest.mark.parametrize("smoothing", [2, 30, 300])
+def test_smoothed_scores_are_the_same_bits_in_any_pieces(smoothing: int) -> None:
+    answers = np.random.default_rng(0).standard_normal((1000, 3))
+    table = {"labels": LABELS, "activation": "softmax", "smoothing": smoothing}
+    whole, single = (Decider(Deciding.from_settings(table), 1) for _ in range(2))
+    for at in range(0, 1000, 250):
+        whole.feed(answers[at : at + 250])
+        for answer in answers[at : at + 250]:
+            single.feed(answer[None])
+        assert whole.scores == single.scores
+
+
 ANOMALY = {"kind": "anomaly", "baseline": 50, "warmup": 20, "threshold": 6}
 
 
@@ -195,6 +207,8 @@ REFUSED: dict[str, dict[str, Any]] = {
     "has no setting 'top_k': write top": {"labels": LABELS, "top_k": 2},
     "kind is 'regression': one of labels, anomaly": {"labels": LABELS, "kind": "regression"},
     "labels: one or more texts, each once": {"labels": ["a", "a"]},
+    "labels is \\[\\]: a text": {"labels": ["a", []], "threshold": {"a": 1}},
+    "ignored is 3: a list": {"labels": ["a"], "ignored": 3, "threshold": {"a": 1}},
     "labels is 'a': a list": {"labels": "a"},
     "ignored: 'x' is none of the labels a, b, c": {"labels": LABELS, "ignored": ["x"]},
     "threshold: 2 numbers for 3 labels": {"labels": LABELS, "threshold": [1, 2]},

@@ -216,6 +216,9 @@ REFUSED = {
     'bands: kind "raw" has kind, rate': {"kind": "raw", "rate": 1, "frame_length": 1, "hop_length": 1, "bands": 3},
     "statistics is 'median': one of": {**IMU, "statistics": ["median"]},
     "a frame of 24000 numbers: at most 4096": {**IMU, "frame_length": 8000},
+    "32768 rows of 64 numbers: at most 262144": {**IMU, "frame_length": 32768, "channels": 64, "statistics": ["rms"]},
+    "frame_length is nan: a whole number": {**KALDI, "frame_length": float("nan")},
+    "rate is nan: a number|lacks 'frame_length'": {**KALDI, "rate": float("nan")},
     "scale is 0": {**IMU, "scale": 0},
 }
 

@@ -269,6 +269,24 @@ def test_settings_are_in_the_file_and_in_the_hash(tmp_path: Path) -> None:
     assert '"features"' not in encode(bare)[0] and '"decisions"' not in encode(bare)[0]
 
 
+single = st.sampled_from([None, True, -1, 0, 3, 10**30, 0.5, float("nan"), float("inf"), "", "a", "kaldi", "mfcc"])
+junk = single | st.lists(single, max_size=2) | st.dictionaries(st.sampled_from(["a", "x"]), single, max_size=2)
+TABLES = [(FrontEnd, small_listener().settings["features"]), (Deciding, LOUD), (Deciding, {"kind": "anomaly"})]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.sampled_from(TABLES), st.data())
+def test_whatever_the_settings_hold_the_error_is_a_bad_input(
+    of: tuple[Any, dict[str, Any]], data: st.DataObject
+) -> None:
+    kind, table = of
+    names = st.sampled_from([*kind.__dataclass_fields__, "preset"])
+    try:
+        kind.from_settings({**table, **data.draw(st.dictionaries(names, junk, min_size=1, max_size=3))})
+    except BadInput as error:
+        assert str(error).startswith("[")
+
+
 MISFITS: dict[str, Callable[[Model], Model]] = {
     r"\[features\] make 9 numbers a frame, the model takes 8": lambda m: replace(
         m,
@@ -309,6 +327,9 @@ HOSTILE: dict[str, tuple[str, str, Any]] = {  # message -> table, setting, value
     "labels is .*: a list of at most": ("decisions", "labels", ["x"] * 5000),
     "threshold: 2 numbers": ("decisions", "threshold", [0.5, 0.5]),
     "release of 'a'": ("decisions", "release", [9.0, 0.1, 0.1]),
+    "smoothing over 2.59e\\+07 numbers: at most": ("decisions", "smoothing", 86400.0),
+    r"preset is \[\]": ("features", "preset", []),
+    "'features' is not whole:": ("features", "preset", "kaldi"),
     "altered": ("decisions", "refractory", 2.0),
 }
 

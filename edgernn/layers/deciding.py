@@ -70,6 +70,7 @@ class Deciding:
                 given = {**ANOMALY, **given}
             if "labels" not in given:
                 raise BadInput(f"[{TABLE}] lacks 'labels': what the numbers of the model's answer stand for, in order")
+            checked(cls, {name: given[name] for name in ("labels", "ignored") if name in given}, TABLE, ELSEWHERE)
             given.setdefault("threshold", 0.5)
             given["threshold"] = _by_label(given, "threshold")
             given["release"] = _by_label({"release": given["threshold"], **given}, "release")
@@ -110,13 +111,13 @@ class Deciding:
 def _by_label(given: Mapping[str, Any], name: str) -> Any:
     """A setting with one number for each label, as a list."""
     value, labels = given[name], given["labels"]
-    if not isinstance(labels, (list, tuple)) or isinstance(value, (list, tuple)):
+    if isinstance(value, (list, tuple)):
         return value
     if not isinstance(value, Mapping):
         return [value] * len(labels)
     unknown = [label for label in value if label not in labels]
     if unknown:
-        raise BadInput(f"[{TABLE}] {name}: '{unknown[0]}' is none of the labels {', '.join(map(str, labels))}")
+        raise BadInput(f"[{TABLE}] {name}: '{unknown[0]}' is none of the labels {', '.join(labels)}")
     missing = [label for label in labels if label not in value and label not in given.get("ignored", ())]
     if missing:
         raise BadInput(f"[{TABLE}] {name} has no number for '{missing[0]}'")

@@ -39,6 +39,8 @@ STATISTICS = ("mean", "std", "min", "max", "rms")
 LARGEST_RATE = 1_000_000
 LONGEST_FRAME = 1 << 15  # samples
 LARGEST_SIZE = 4096  # numbers in a frame of features
+LARGEST_WINDOW = 1 << 18  # numbers in the rows that a frame is made of
+MOST_CEPSTRA = 128
 
 
 @dataclass(frozen=True)
@@ -54,12 +56,18 @@ class FrontEnd:
     - "reflect", "zeros": the same around sample t * hop_length; what lies outside is mirrored, the sample at the edge
       once, or zero (librosa's center = true with that pad_mode).
 
-    Of a frame x of sound: x * scale; minus its mean (remove_dc_offset); x[i] - preemphasis * x[i - 1], x[-1] being
-    x[0]; times the window; |rfft(x, n_fft)| ** power; sums over `bands` triangles between low_freq and high_freq Hz (0
-    or less: so much below half the rate), which are triangles on Kaldi's mel scale ("kaldi"), or in Hz with corners on
-    Slaney's or HTK's ("slaney", "htk"), each of area 1 with norm = "slaney"; ln(max(S, log_floor)) or 10 *
-    log10(max(S, log_floor) / ref). mfcc: the orthonormal DCT-II of these, `cepstra` of its coefficients, coefficient i
-    times 1 + lifter / 2 * sin(pi * i / lifter). use_energy, raw_energy, energy_floor and htk_compat are Kaldi's.
+    A frame x of sound becomes a spectrum in these steps (use_energy, raw_energy, energy_floor and htk_compat are as in
+    Kaldi):
+
+    1. x * scale, minus its mean (remove_dc_offset).
+    2. x[i] - preemphasis * x[i - 1], with x[0] for x[-1]; times the window ("povey": a Hann one to the power of 0.85).
+    3. P = |rfft(x, n_fft)| ** power.
+    4. S: sums of P over `bands` triangles from low_freq to high_freq Hz (0 or less: so much below half the rate). They
+       are triangles on Kaldi's mel scale (mel = "kaldi"), or in Hz with their corners on Slaney's or HTK's ("slaney",
+       "htk"); norm = "slaney" gives each an area of 1.
+    5. ln(max(S, log_floor)), or 10 * log10(max(S, log_floor) / max(ref, log_floor)) with log = "db".
+    6. mfcc: the first `cepstra` coefficients of the orthonormal DCT-II, the i-th times 1 + lifter / 2 * sin(pi * i /
+       lifter).
 
     imu: rows of `channels` numbers; with `differences` the change from the row before follows each row; a frame is its
     rows one after the other, or those `statistics` of each column, one statistic after the other.
@@ -138,6 +146,10 @@ class FrontEnd:
             one_of(TABLE, "statistics", name, STATISTICS)
         if self.size > LARGEST_SIZE:
             raise BadInput(f"[{TABLE}] a frame of {self.size} numbers: at most {LARGEST_SIZE} expected")
+        if self.columns * self.frame_length > LARGEST_WINDOW:
+            raise BadInput(
+                f"[{TABLE}] {self.frame_length} rows of {self.columns} numbers: at most {LARGEST_WINDOW} in all"
+            )
         for name in ("mean", "std"):
             if len(getattr(self, name)) not in (0, 1, self.size):
                 raise BadInput(f"[{TABLE}] {name} has {len(getattr(self, name))} numbers: 1 or {self.size} expected")
@@ -162,7 +174,7 @@ class FrontEnd:
             within(TABLE, name, getattr(self, name), 1e-300, 1e30)
         within(TABLE, "energy_floor", self.energy_floor, 0, 1e30)
         if self.kind == "mfcc":
-            within(TABLE, "cepstra", self.cepstra, 1, self.bands)
+            within(TABLE, "cepstra", self.cepstra, 1, min(self.bands, MOST_CEPSTRA))
             within(TABLE, "lifter", self.lifter, 0, 1e6)
             if self.log == "none":
                 raise BadInput(f'[{TABLE}] log is "none": cepstra are made of logarithms, "natural" or "db" expected')

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from edgernn.stream import Stream
 
 
+LARGEST_SMOOTHING = 1 << 20  # numbers that are averaged for one decision
+
+
 @dataclass(frozen=True)
 class Port:
     """One vector a frame, in or out. Token ports take one integer within `low..high` instead."""
@@ -156,14 +159,17 @@ class Model:
                 f"[features] make {self.frontend.size} numbers a frame, the model takes {self.inputs[0].size}"
             )
         if self.deciding is not None:
-            self._check_deciding(self.deciding)
+            self._check_deciding(self.deciding, self.frontend)
 
-    def _check_deciding(self, deciding: Deciding) -> None:
+    def _check_deciding(self, deciding: Deciding, front: FrontEnd) -> None:
         sizes, labels = [port.size for port in self.outputs], len(deciding.labels)
         if len(sizes) != 1:
             raise BadInput(f"[decisions] are for models with one output, this one has {len(sizes)}")
         if deciding.kind == "labels" and sizes != [labels]:
             raise BadInput(f"[decisions] have {labels} labels, the model answers with {sizes[0]} numbers")
+        smoothed = deciding.smoothing / (self.hop * front.seconds) * labels
+        if smoothed > LARGEST_SMOOTHING:
+            raise BadInput(f"[decisions] smoothing over {smoothed:.3g} numbers: at most {LARGEST_SMOOTHING} expected")
         if deciding.kind == "anomaly" and (sizes != [self.inputs[0].size] or self.hop > 1 or self.delay):
             raise BadInput(
                 '[decisions] kind "anomaly" is for models that answer each frame with a forecast of the next: this one '

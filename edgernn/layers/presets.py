@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Mapping
 from typing import Any
 
@@ -93,21 +92,23 @@ ELSEWHERE = {
 }
 
 
+OPTIONAL = ("mean", "std", "running", "running_std", "use_energy", "raw_energy", "energy_floor", "htk_compat")
+
+
 def filled_in(given: dict[str, Any], used: Mapping[str, Collection[str]]) -> dict[str, Any]:
     """The settings with the defaults of the preset that they name; without one they must be complete.
 
     Raises BadInput for an unknown preset, and for settings that it cannot have.
     """
     preset, kind = given.pop("preset", None), given.get("kind")
-    if preset is None or not isinstance(kind, str) or kind not in used:
-        if preset is None and isinstance(kind, str) and kind in PRESETS["kaldi"]:
-            missing = [name for name in used[kind] if name not in given and name not in OPTIONAL]
-            if missing:
-                raise BadInput(
-                    f'[features] lacks \'{missing[0]}\': give all settings, or preset = "kaldi" or "librosa"'
-                )
+    if not isinstance(kind, str) or kind not in used:
         return given
-    if preset not in PRESETS or kind not in PRESETS[preset]:
+    if preset is None:
+        missing = [name for name in used[kind] if name not in given and name not in OPTIONAL]
+        if missing and kind in PRESETS["kaldi"]:
+            raise BadInput(f'[features] lacks \'{missing[0]}\': give all settings, or preset = "kaldi" or "librosa"')
+        return given
+    if not isinstance(preset, str) or kind not in PRESETS.get(preset, ()):
         raise BadInput(f"[features] preset is {preset!r}: kaldi or librosa expected, for kind logmel or mfcc")
     if preset == "librosa" and given.get("lifter", 0) != 0:
         raise BadInput("[features] lifter: librosa counts its coefficients from 1, Kaldi from 0; only Kaldi's is here")
@@ -115,27 +116,27 @@ def filled_in(given: dict[str, Any], used: Mapping[str, Collection[str]]) -> dic
     return {**{name: value for name, value in defaults.items() if name in used[kind]}, **_lengths(preset, given)}
 
 
-OPTIONAL = ("mean", "std", "running", "running_std", "use_energy", "raw_energy", "energy_floor", "htk_compat")
-
-
 def _lengths(preset: str, given: dict[str, Any]) -> dict[str, Any]:
     """The settings with the lengths of frame, hop and transform, which follow from each other.
 
     Kaldi: 25 ms every 10 ms, transformed with the next power of two; librosa: n_fft 2048, a window as long, a hop of a
-    quarter of it.
+    quarter of it. What is no number is left for the check of types to find.
     """
-    known = {name: value for name, value in given.items() if type(value) in (int, float)}
-    rate = known.get("rate", 0)
-    if preset == "kaldi" and 0 < rate < 1e9:
-        frame = known.get("frame_length", int(rate * 0.025))
-        lengths = {"frame_length": frame, "hop_length": int(rate * 0.010)}
-        return {**lengths, "n_fft": _power_of_two(frame), **given}
     if preset == "librosa":
-        n_fft = known.get("n_fft", 2048)
-        frame = known.get("frame_length", n_fft)
-        return {"rate": 22050, "n_fft": n_fft, "frame_length": frame, "hop_length": int(frame // 4), **given}
-    return given
+        n_fft = _whole(given, "n_fft", 2048)
+        frame = _whole(given, "frame_length", n_fft)
+        return {"rate": 22050, "n_fft": n_fft, "frame_length": frame, "hop_length": frame // 4, **given}
+    rate = given.get("rate")
+    if not isinstance(rate, (int, float)) or not 0 < rate < 1e9:
+        return given
+    frame = _whole(given, "frame_length", int(rate * 0.025))
+    return {"frame_length": frame, "hop_length": int(rate * 0.010), "n_fft": _power_of_two(frame), **given}
 
 
-def _power_of_two(n: float) -> int:
-    return 1 << max(1, math.ceil(math.log2(min(max(n, 1), 1e6))))
+def _whole(given: Mapping[str, Any], name: str, default: int) -> int:
+    value = given.get(name)
+    return value if type(value) is int else default
+
+
+def _power_of_two(n: int) -> int:
+    return 1 << min(max(n - 1, 1), 1 << 20).bit_length()

@@ -23,7 +23,7 @@ from edgernn.modelfile.weights import restored, stored, tensor
 FORMAT = 1  # of the file; number formats are the weights' business
 LARGEST_FRAME = 1 << 26  # numbers in all values of one frame together: 256 MB of float32
 RHYTHM = {"hop", "window", "delay", "receptive_field"}
-SETTINGS = {"features": FrontEnd, "decisions": Deciding}
+SETTINGS = ("features", "decisions")
 KEYS = {"format", "inputs", "outputs", "states", "nodes", "origin", "hash"}
 
 
@@ -69,7 +69,7 @@ def decode(text: str, tensors: Mapping[str, Array]) -> Model:
     described = parse_json(text, "description", size)
     _check_format(described.get("format"))
     rhythm = _rhythm(described.pop("rhythm", {}))
-    front, deciding = (_settings(described, key, kind) for key, kind in SETTINGS.items())
+    given = {key: described.pop(key) for key in SETTINGS if key in described}
     left = unfolded(tensors, described.pop("shared", {}))
     _check_keys(described, KEYS, "the description")
     try:
@@ -80,11 +80,13 @@ def decode(text: str, tensors: Mapping[str, Array]) -> Model:
             tuple(_node(i, node, left) for i, node in enumerate(_list(described, "nodes"))),
             _origin(described["origin"]),
             **rhythm,
-            frontend=front,
-            deciding=deciding,
+            frontend=_settings(given, "features", FrontEnd),
+            deciding=_settings(given, "decisions", Deciding),
         )
     except BadModelFile:
         raise
+    except BadInput as error:  # settings that cannot be, or do not fit the graph
+        raise BadModelFile(str(error)) from None
     except Exception as error:  # whatever a layer makes of weights and attributes that do not fit it
         raise BadModelFile(f"the graph is not well formed: {error}") from None
     if left:
@@ -123,16 +125,12 @@ def _rhythm(record: object) -> dict[str, int]:
     return record
 
 
-def _settings(described: dict[str, Any], key: str, kind: Any) -> Any:
+def _settings(given: Mapping[str, Any], key: str, kind: Any) -> Any:
     """The settings under this key, if it is there; all of them, so that no default can change what a file means."""
-    if key not in described:
+    if key not in given:
         return None
-    given = described.pop(key)
-    try:
-        made = kind.from_settings(given)
-    except BadInput as error:
-        raise BadModelFile(str(error)) from None
-    if given != made.settings():
+    made = kind.from_settings(given[key])
+    if given[key] != made.settings():
         raise BadModelFile(f"'{key}' is not whole: {', '.join(made.settings())} expected")
     return made
 

@@ -16,6 +16,8 @@ from edgernn.pipelines.tracks import Decision, Found, Timing, Track
 
 __all__ = ["Decider", "Decision"]
 
+BLOCK = 1 << 16  # numbers that are averaged at a time
+
 
 class Decider:
     """Turns answers into decisions; however the answers are cut, the decisions are the same.
@@ -40,7 +42,7 @@ class Decider:
             for i, label in enumerate(d.labels)
             if label not in d.ignored
         ]
-        self._lowest = np.array(d.release)
+        self._lowest = np.array(d.release)[:, None]
         self._length = max(1, round(d.smoothing / seconds_per_answer))
         self._baseline = Baseline(d.baseline / seconds_per_answer, d.warmup / seconds_per_answer)
         self.reset()
@@ -53,7 +55,7 @@ class Decider:
     def _begin(self, origin: float) -> None:
         self._origin = origin
         self._count = 0
-        self._recent = np.zeros((self._length - 1, len(self.deciding.labels)))  # p of the last answers
+        self._recent = np.zeros((len(self.deciding.labels), self._length - 1))  # p of the last answers
         self._scores = np.zeros(len(self.deciding.labels))
         for _, track in self._tracks:
             track.reset()
@@ -71,11 +73,11 @@ class Decider:
         given = np.asarray(answers, np.float64)
         if given.ndim != 2 or given.shape[1] != len(self.deciding.labels):
             raise BadInput(f"answers of shape {given.shape}; (n, {len(self.deciding.labels)}) expected")
-        if not np.isfinite(given).all():
+        if not np.maximum.reduce(np.abs(given), axis=None, initial=0) < np.inf:  # which NaN is not
             raise BadInput("the model's answers are not finite: it is no good for these numbers")
         if self.deciding.kind == "anomaly":
             return [found for error in given for found in self._follow_error(error)]
-        return self._follow(activated(self.deciding.activation, given)) if len(given) else []
+        return self._follow(activated(self.deciding.activation, given).T) if len(given) else []
 
     def finish(self) -> list[Decision]:
         """What is still on at the end of the stream, as far as it is a decision."""
@@ -92,41 +94,39 @@ class Decider:
 
     def _follow_error(self, error: Array) -> list[Decision]:
         """One error (1,): learnt where it leaves everything quiet."""
-        found = self._follow(self._baseline.score(error)[None])
+        found = self._follow(self._baseline.score(error)[:, None])
         if not any(track.on for _, track in self._tracks):
             self._baseline.learn(error)
         return found
 
     def _follow(self, posteriors: Array) -> list[Decision]:
-        """(k, labels), k > 0."""
+        """(labels, k), k > 0."""
         scores = self._smoothed(posteriors)
-        may_begin = scores >= self._bar(scores)
-        hot = np.logical_or.reduce(scores >= self._lowest, axis=0).tolist()
+        may_begin = self._may_begin(scores)
+        hot = np.logical_or.reduce(scores >= self._lowest, axis=1).tolist()
         found: list[Found] = []
         for i, track in self._tracks:
             if hot[i] or track.on:
-                found += track.follow(self._count, scores[:, i], may_begin[:, i])
-        self._count, self._scores = self._count + len(scores), scores[-1]
+                found += track.follow(self._count, scores[i], may_begin[i])
+        self._count, self._scores = self._count + scores.shape[1], scores[:, -1]
         return [self._timed(one) for one in sorted(found, key=lambda one: one.told)]
 
     def _smoothed(self, posteriors: Array) -> Array:
-        """(k, labels) -> (k, labels): each sum is taken over S numbers, zeros before the start, in the same order."""
+        """(labels, k) -> (labels, k): each sum is taken over S numbers in a row, zeros before the start."""
         if self._length == 1:
             return posteriors
-        joined = np.concatenate((self._recent, posteriors))
-        self._recent = joined[len(posteriors) :]
-        sums = np.add.reduce(np.ascontiguousarray(_windows(joined, self._length)), axis=2)
+        count, joined = posteriors.shape[1], np.concatenate((self._recent, posteriors), axis=1)
+        self._recent = joined[:, count:]
+        sums = np.add.reduce(joined, axis=1)[:, None] if count == 1 else _sums(joined, self._length)
         if self._count + 1 >= self._length:
             return np.asarray(sums / self._length)
-        kept = np.minimum(self._count + 1 + np.arange(len(posteriors)), self._length)
-        return np.asarray(sums / kept[:, None])
+        return np.asarray(sums / np.minimum(self._count + 1 + np.arange(count), self._length))
 
-    def _bar(self, scores: Array) -> Array:
-        """(k, labels) -> (k, 1): the score that a label needs to be among the highest."""
-        top = self.deciding.top
-        if not 0 < top < scores.shape[1]:
-            return np.full((len(scores), 1), -np.inf)
-        return np.sort(scores, axis=1)[:, -top, None]
+    def _may_begin(self, scores: Array) -> Array:
+        """(labels, k) -> (labels, k): whether a label is among the highest."""
+        top = self.deciding.top if self.deciding.top < len(scores) else 0
+        bar = np.sort(scores, axis=0)[-top] if top else -np.inf
+        return np.asarray(scores >= bar)
 
     def _timed(self, found: Found) -> Decision:
         first, end = (self._origin + k * self.seconds - self._delay for k in (found.first, found.end))
@@ -150,11 +150,12 @@ class Decider:
             track.set_state(*numbers)
 
 
-def _windows(rows: Array, length: int) -> Array:
-    """(n, labels) -> (n - length + 1, labels, length)."""
-    if len(rows) == length:  # one answer at a time, as they come live: half the cost of a decision
-        return rows.T[None]
-    return np.lib.stride_tricks.sliding_window_view(rows, length, axis=0)
+def _sums(joined: Array, length: int) -> Array:
+    """(labels, n) -> (labels, n - length + 1): sums of so many in a row, each added up in the same order."""
+    windows = np.lib.stride_tricks.sliding_window_view(joined, length, axis=1)  # (labels, k, length)
+    step = max(1, BLOCK // (length * len(joined)))
+    blocks = (np.ascontiguousarray(windows[:, at : at + step]) for at in range(0, windows.shape[1], step))
+    return np.concatenate([np.add.reduce(block, axis=2) for block in blocks], axis=1)
 
 
 def activated(activation: str, answers: Array) -> Array:

@@ -57,7 +57,7 @@ class Listening:
         pipe = subprocess.PIPE
         self._process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe)
         self.decisions: list[dict[str, float]] = []
-        self.resident: list[float] = []  # megabytes, after each part
+        self.resident: list[float] = []  # megabytes of its own, without pages of files, after each part
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
 
@@ -74,7 +74,7 @@ class Listening:
             self._process.stdin.write(data[start:end])
             start = end
         self._process.stdin.flush()
-        self.resident.append(memory(self._process.pid)["VmRSS"])
+        self.resident.append(memory(self._process.pid)["RssAnon"])
 
     def end(self) -> str:
         """The summary that the command ends with."""
@@ -105,11 +105,13 @@ def main() -> None:
     quarter = -(-len(listening.resident) // 4)
     grown = median(listening.resident[-quarter:]) - median(listening.resident[:quarter])
     complete = summary.startswith(f"{seconds:.1f} s heard") and summary.endswith("nothing lost")
+    memories = (
+        f"{max(listening.resident):.1f} MB of its own at most, {grown:+.1f} MB from the first quarter to the last"
+    )
     verdicts = {
         f"{summary} (of {seconds} s)": complete,
         f"{len(listening.decisions)} decisions, {len(expected)} at ten minutes a time": listening.decisions == expected,
-        f"{max(listening.resident):.1f} MB resident at most, {grown:+.1f} MB from the first quarter to the last": grown
-        <= GROWTH,
+        memories: grown <= GROWTH,
     }
     print(f"{seconds / took:.0f} times real time")
     for what, holds in verdicts.items():

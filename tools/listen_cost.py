@@ -58,9 +58,9 @@ def used(process: int) -> float:
 
 
 def memory(process: int) -> dict[str, float]:
-    """Megabytes resident, by what /proc calls it: now and at most."""
+    """Megabytes resident, by what /proc calls it: now, at most, and now without the pages of files."""
     lines = dict(line.split(":", 1) for line in Path(f"/proc/{process}/status").read_text().splitlines())
-    return {name: int(lines[name].split()[0]) * 1024 / 1e6 for name in ("VmRSS", "VmHWM")}
+    return {name: int(lines[name].split()[0]) * 1024 / 1e6 for name in ("VmRSS", "VmHWM", "RssAnon")}
 
 
 def measure(model: Path, sound: Path, seconds: float) -> dict[str, float]:

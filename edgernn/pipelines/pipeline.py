@@ -167,6 +167,8 @@ class Pipeline:
         self._origin, self._early = float(origin), int(early)
         self._forecast = forecast.astype(np.float32).reshape(-1, self.model.outputs[0].size)
         self._last = last.reshape(-1, *self.nothing.shape[1:])
+        if len(self._forecast) > 1 or not 0 <= self._early <= self.model.delay // self.model.hop:
+            raise ValueError("another number of answers")
         self._extractor.set_state(parts[:4])
         if self._decider:
             self._decider.set_state(parts[4:])

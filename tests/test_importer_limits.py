@@ -12,8 +12,9 @@ import pytest
 from hostile_attacks import cell, escapes, escapes_in_a_weight, of_type, split_in, strides_and_names
 from hostile_cases import made
 from hostile_graphs import unsupported
-from onnx import TensorProto
-from onnx_cases import Cell, node, on_gru
+from hostile_parts import value_info
+from onnx import TensorProto, helper
+from onnx_cases import GRU, Cell, graph, node, on_gru
 
 import edgernn
 from edgernn import conversion, importer
@@ -83,11 +84,11 @@ def test_what_no_model_file_can_describe_is_refused(monkeypatch: pytest.MonkeyPa
     assert "more than a model file can describe" in problem.what
 
 
-@pytest.mark.parametrize("given", [{}, {"clip": 0.5}])
-def test_the_largest_window_over_an_lstm_streams(given: dict[str, Any]) -> None:
-    model = importer.read(Cell("LSTM", given, "BHCP" if given else "B").model().SerializeToString(), window=4096)
-    frames = np.random.default_rng(0).normal(size=(4096, model.inputs[0].size)).astype(np.float32)
-    assert model.stream().run(frames).shape == (1, model.outputs[0].size)
+def test_the_largest_window_over_an_lstm_is_its_sequence() -> None:
+    made = Cell("LSTM").model().SerializeToString()
+    frames = np.random.default_rng(0).normal(size=(4096, Cell.n_in)).astype(np.float32)
+    whole, steps = importer.read(made, window=4096).stream().run(frames), importer.read(made).stream().run(frames)
+    np.testing.assert_allclose(whole["Y"].reshape(4096, -1), steps["Y"], atol=1e-6)
 
 
 def test_more_instructions_than_a_plan_may_have_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,3 +96,25 @@ def test_more_instructions_than_a_plan_may_have_are_refused(monkeypatch: pytest.
     model = importer.read(Cell("LSTM").model().SerializeToString(), window=64)
     with pytest.raises(UnsupportedModel, match="takes more than 100 instructions a frame -> use a smaller window"):
         model.stream()
+
+
+def test_a_window_is_told_the_length_that_shapes_hold() -> None:
+    both = {name: np.concatenate([w, w]) for name, w in GRU.items()}
+    nodes = [node("GRU", "x W R B", "Y", hidden_size=5, direction="bidirectional"), node("Reshape", "Y n", "y")]
+    made = graph(nodes, {"x": ("T", 1, 3)}, ["y"], {**both, "n": np.array([12, 10])}).SerializeToString()
+    with pytest.raises(UnsupportedModel, match=r"exported for sequences of 12 steps, so a window of 7 .* window=12"):
+        importer.read(made, window=7)
+    assert importer.read(made, window=12).window == 12
+
+
+def test_a_loop_that_halves_the_number_of_its_step_says_why() -> None:
+    inner = [node("Div", "i two", "half"), node("Gather", "x half", "row", axis=0), node("Identity", "go", "still")]
+    inner += [node("Add", "h row", "new")]
+    ends = [value_info("i", TensorProto.INT64), value_info("go", TensorProto.BOOL), value_info("h")]
+    body = helper.make_graph(inner, "body", ends, [value_info("still", TensorProto.BOOL), value_info("new")])
+    loop = helper.make_node("Loop", ["many", "yes", "h0"], ["y"], body=body)
+    many = [node("Shape", "x", "s"), node("Gather", "s zero", "many")]
+    held = {"two": np.int64(2), "zero": np.int64(0), "yes": np.array(True), "h0": np.zeros((1, 3), np.float32)}
+    made = graph([*many, loop], {"x": ("T", 1, 3)}, ["y"], held).SerializeToString()
+    with pytest.raises(UnsupportedModel, match="computes Div of now: a stream has no first step to count from"):
+        importer.read(made)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from numbers import Real
 from typing import Any
 
 from edgernn.conversion.certificate import STEPS, certified, is_quantised, one_run
@@ -69,7 +70,7 @@ def _check(quantize: str, static: str | None, min_snr: float | None, calibration
         raise BadInput(f"static='{static}': one of {', '.join(ESTIMATORS)} expected")
     if static is not None and calibration is None:
         raise BadInput("static activation scales need calibration: frames to see how large the numbers become")
-    if min_snr is not None and not isinstance(min_snr, (int, float)):
+    if min_snr is not None and not isinstance(min_snr, Real):
         raise BadInput(f"min_snr={min_snr!r}: a number of dB expected")
     if (quantize == "auto") != (min_snr is not None) or not math.isfinite(min_snr or 0):
         raise BadInput(

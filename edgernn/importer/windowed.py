@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
+import numpy as np
+
 from edgernn.errors import Problem
 from edgernn.importer.again import built
 from edgernn.importer.assemble import assembled, goes_on
@@ -22,11 +24,13 @@ from edgernn.importer.graph import Graph
 from edgernn.importer.signals import Wider
 from edgernn.importer.state import follows, pair
 from edgernn.importer.time import Hypothesis, hypotheses
+from edgernn.importer.wire import MOST_AXES
 from edgernn.layers.model import Model
 from edgernn.layers.recurrent import BACKWARDS, SEVERAL_STEPS
 
 BATCHES = ("b", "bs", "n")  # names of a batch, beside those that begin with "batch"
 TIMES = ("t", "time", "frames", "steps", "seq", "sequence", "length", "seq_len", "seq_length", "sequence_length")
+MOST_LENGTHS, LONGEST = 8, 4096  # lengths that are tried, and steps of any
 STREAMS = "the graph can stream, too: without a window, its state goes on from frame to frame and each is computed once"
 NO_STATES = "on windows nothing is carried"
 
@@ -74,7 +78,23 @@ def windowed(graph: Graph, window: int, hop: int) -> Windowed:
     rank = _unlikely(graph, likely[0])
     equals = [reading for reading in likely if _unlikely(graph, reading) == rank]
     fitting = [reading for reading in equals if not reading.fixed or reading.hypothesis.length == window]
-    return fitting[0] if fitting else Windowed(likely[0].hypothesis, [_of_other_length(equals, window)])
+    if not fitting:
+        return Windowed(likely[0].hypothesis, [_of_other_length(equals, window)])
+    other = None if isinstance(fitting[0].found, Model) else _held_within(graph, fitting[0].hypothesis, window, hop)
+    return fitting[0] if other is None else Windowed(fitting[0].hypothesis, [_of_other_length([other], window)])
+
+
+def _held_within(graph: Graph, hypothesis: Hypothesis, window: int, hop: int) -> Windowed | None:
+    """The graph on windows of a length that its shapes hold though its inputs leave it free, where that works."""
+    shapes = [held for held in graph.constants.values() if held.dtype == np.int64 and 0 < held.size <= MOST_AXES]
+    lengths = {int(n) for held in shapes for n in held.reshape(-1)} - {window}
+    for length in sorted((n for n in lengths if 1 < n <= LONGEST), reverse=True)[:MOST_LENGTHS]:
+        if graph.work.much:
+            break
+        reading = _tried(graph, hypothesis, length, hop)
+        if isinstance(reading.found, Model):
+            return replace(reading, hypothesis=replace(hypothesis, length=length))
+    return None
 
 
 def _settled(reading: Windowed) -> bool:

@@ -1,7 +1,9 @@
 """Where the buffers lie: what persists first, then scratch, packed by lifetime.
 
 Greedy by size: each scratch buffer, largest first, goes to the lowest offset at which it meets no buffer whose lifetime
-overlaps its own (Pisarchyk and Lee 2020, arXiv 2001.03288, section 5.2).
+overlaps its own (Pisarchyk and Lee 2020, arXiv 2001.03288, section 5.2). In a program of more than LARGE instructions,
+as a window over recurrent layers makes, a buffer that is needed for more than LONG of them shares its place with none:
+there may be thousands of them, and each would be compared with all.
 """
 
 from __future__ import annotations
@@ -10,6 +12,8 @@ from bisect import bisect, insort
 from collections.abc import Sequence
 
 from edgernn.planner.lower import Instruction, Place
+
+LARGE, LONG = 5000, 200
 
 
 def lifetimes(code: Sequence[Instruction]) -> dict[int, tuple[int, int]]:
@@ -64,8 +68,12 @@ def layout(code: Sequence[Instruction], sizes: Sequence[int], persistent: Sequen
     for buffer in persistent:
         offsets[buffer] = top
         top += sizes[buffer]
-    end = top
     live = {b: span for b, span in lifetimes(code).items() if b not in offsets}
+    for buffer in [b for b, (first, last) in live.items() if len(code) > LARGE and last - first > LONG]:
+        del live[buffer]
+        offsets[buffer] = top
+        top += sizes[buffer]
+    end = top
     placed = _Placed()
     for buffer in sorted(live, key=lambda b: (-sizes[b], b)):
         first, last = live[buffer]

@@ -6,7 +6,7 @@ May import: errors; NumPy only.
 
 from __future__ import annotations
 
-from edgernn.layers import combine, deconv, einsum, functions, pieces, pool, quantised, stacking, turn
+from edgernn.layers import combine, deconv, einsum, functions, pieces, pool, quantised, running, stacking, turn
 from edgernn.layers.base import Layer
 from edgernn.layers.constant import Constant
 from edgernn.layers.conv import Conv
@@ -46,7 +46,7 @@ LAYERS: dict[str, type[Layer]] = {
 }
 
 # these hold rules only, for layers of other files: combine, deconv, einsum, functions, pieces, pool, quantised,
-# stacking, turn
+# running, stacking, turn
 __all__ = [
     "GRU",
     "LAYERS",
@@ -72,6 +72,7 @@ __all__ = [
     "pieces",
     "pool",
     "quantised",
+    "running",
     "stacking",
     "turn",
 ]

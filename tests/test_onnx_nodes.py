@@ -32,6 +32,7 @@ CONSTANTS: dict[str, tuple[int, ...]] = {
     **dict.fromkeys(("Conv", "ConvTranspose", "Dropout", "GroupNormalization", "InstanceNormalization"), (1, 2)),
     **dict.fromkeys(("ConvInteger", "MatMulInteger"), (1, 2, 3)),
     **dict.fromkeys(("DequantizeLinear", "QuantizeLinear"), (1, 2)),
+    "CumSum": (1,),
     "BatchNormalization": (1, 2, 3, 4),
     "LayerNormalization": (1, 2),
     "Pad": (1, 2, 3),

@@ -65,11 +65,14 @@ class RefusedStreams(BadInput):
     reasons: stream -> why. answers: what the call gives, without those streams' answers.
     """
 
+    SHOWN = 5  # in the message
+
     def __init__(self, reasons: Mapping[int, str], answers: Any):
         self.reasons, self.answers = dict(reasons), answers
         count = f"{len(reasons)} stream{'s' if len(reasons) != 1 else ''}"
-        lines = "".join(f"\n  - stream {stream}: {why}" for stream, why in self.reasons.items())
-        super().__init__(f"{count} of the pool refused (the others went on, see the error's `answers`):{lines}")
+        lines = [f"\n  - stream {stream}: {why}" for stream, why in list(self.reasons.items())[: self.SHOWN]]
+        more = f"\n  and {len(reasons) - len(lines)} more" if len(reasons) > len(lines) else ""
+        super().__init__(f"{count} refused (the others went on; the error holds their answers):{''.join(lines)}{more}")
 
 
 class BackendUnavailable(EdgernnError):

@@ -8,7 +8,19 @@ from __future__ import annotations
 from edgernn.layers import LAYERS, combine, deconv, einsum, functions, pieces, pool, quantised, running, stacking, turn
 from edgernn.layers.rules import RULES
 
-__all__ = ["RULES", "combine", "deconv", "einsum", "functions", "pieces", "pool", "quantised", "running", "stacking", "turn"]
+__all__ = [
+    "RULES",
+    "combine",
+    "deconv",
+    "einsum",
+    "functions",
+    "pieces",
+    "pool",
+    "quantised",
+    "running",
+    "stacking",
+    "turn",
+]
 
 for _layer in LAYERS.values():
     _ = _layer  # its rules are registered now

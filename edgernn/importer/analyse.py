@@ -37,7 +37,7 @@ from edgernn.layers.rhythm import WINDOW
 NARROW = (10, 16, 2, 3, 4, 5)
 RECURRENT = ("RNN", "GRU", "LSTM", "Loop", "Scan")  # operators that may run over several steps
 GOES_ON = "cells start anew in every call of the graph; in the stream their state goes on from frame to frame"
-MANY = 31  # what a free dimension counts to see what runs along it
+MANY = range(31, 43)  # what a free dimension counts to see what runs along it: one of these divides by 2 to 12
 
 
 @dataclass(frozen=True)
@@ -247,15 +247,20 @@ def _failed(hypothesis: Hypothesis, problems: Sequence[Problem]) -> Report:
 def _along_a_free_dimension(graph: Graph, step: Build) -> list[Problem]:
     """Why a graph is no step graph: a recurrent layer runs along a dimension that is free, and not the batch.
 
-    Each free dimension is tried by itself, since a graph need not work with more than one in another.
+    Each free dimension is tried by itself, since a graph need not work with more than one in another; and at several
+    lengths, since strides and stacked frames may need one that divides.
     """
     last = max((n for n, operator in enumerate(graph.operators, 1) if _may_recur(operator)), default=0)
     begun = replace(graph, operators=graph.operators[:last], outputs=())
+    lengths = MANY[: max(1, WALKED // (1 + last))]
     for name in dict.fromkeys(n for given in graph.inputs for n in given.dims or () if isinstance(n, str)):
-        longer = Build(begun, 1, {}, free={name: MANY})
-        problems = [problem for problem in (*longer.problems, *longer.in_frame) if problem not in step.in_frame]
-        if along := [problem for problem in problems if problem.what.startswith(SEVERAL_STEPS)]:
-            return along
+        for length in lengths:
+            longer = Build(begun, 1, {}, free={name: length})
+            problems = [problem for problem in (*longer.problems, *longer.in_frame) if problem not in step.in_frame]
+            if along := [problem for problem in problems if problem.what.startswith(SEVERAL_STEPS)]:
+                return along
+            if not longer.problems or graph.work.much:
+                break
     return []
 
 

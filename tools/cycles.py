@@ -2,9 +2,9 @@
 
     python tools/cycles.py [--mca llvm-mca-16]
 
-It needs Debian's llvm-16 (any version that has llvm-mca) and prints a table: cycles for 64 multiply-accumulates, all
-operands in the first cache. LLVM's model of Neoverse N1 stands for Cortex-A76, whose core it is, and that of Cortex-A57
-for Cortex-A72, as LLVM itself has it.
+It needs Debian's llvm-16 (any version that has llvm-mca) and prints a table: cycles for 64 products, of which int16
+needs two for a weight, all operands in the first cache. LLVM's model of Neoverse N1 stands for Cortex-A76, whose core
+it is, and that of Cortex-A57 for Cortex-A72, as LLVM itself has it.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ KERNELS = {
     "int16": "affine_i16",
     "int4": "affine_i4",
 }
-# multiply-accumulates of an instruction
+# products of an instruction
 PRODUCTS = {r"sdot\t": 16, r"smull2?\tv\d+\.8h": 8, r"smull2?\tv\d+\.4s": 4, r"fml?[ua]l?\tv\d+\.4s": 4}
 ASSEMBLY = """
 import sys
@@ -48,7 +48,7 @@ def assembly(board: str) -> str:
 
 
 def products(block: str) -> int:
-    """Multiply-accumulates in some lines."""
+    """How many products some lines compute."""
     return sum(count * len(re.findall(rf"\t{name}", block)) for name, count in PRODUCTS.items())
 
 
@@ -63,7 +63,7 @@ def inner_loop(text: str, kernel: str) -> str:
 
 
 def cycles(mca: str, model: str, loop: str) -> float:
-    """Cycles for 64 multiply-accumulates."""
+    """Cycles for 64 products."""
     lines = [line for line in loop.splitlines()[1:] if not line.lstrip().startswith((".", "//"))]
     command = [mca, "-mtriple=aarch64", f"-mcpu={model}", f"-iterations={ITERATIONS}", "-resource-pressure=false"]
     done = subprocess.run(command, input="\n".join(lines), capture_output=True, text=True, check=True)
@@ -77,7 +77,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--mca", default="llvm-mca-16")
     given = parser.parse_args()
-    print(f"| cycles for 64 MACs | {' | '.join(KERNELS)} |\n|---|{'---:|' * len(KERNELS)}")
+    print(f"| cycles for 64 products | {' | '.join(KERNELS)} |\n|---|{'---:|' * len(KERNELS)}")
     for board, model in MODELS.items():
         text = assembly(board)
         row = [f"{cycles(given.mca, model, inner_loop(text, kernel)):.1f}" for kernel in KERNELS.values()]

@@ -180,6 +180,16 @@ def test_what_does_not_fit_is_refused_before_it_is_loaded(
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.parametrize("can", [True, False])
+def test_what_was_built_before_is_replaced(copied: Path, can: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not can:
+        monkeypatch.setattr(bundle, "exchanged", lambda one, other: False)
+    (copied / "of-old").touch()
+    bundle.build(MODEL, "kws", targets.host(), copied, "0.1.0")
+    assert not (copied / "of-old").exists() and (copied / "libkws.so").exists()
+    assert [path.name for path in copied.parent.iterdir()] == [copied.name]
+
+
 def rhythmic() -> Model:
     """An answer every 3 frames, of windows of 5."""
     from dataclasses import replace

@@ -28,6 +28,7 @@ from edgernn.importer.subgraph import nodes_in
 from edgernn.importer.time import Hypothesis, hypotheses
 from edgernn.importer.unrolled import UNROLLED
 from edgernn.importer.windowed import NO_STATES, STREAMS, windowed
+from edgernn.importer.work import WALKED
 from edgernn.layers.axes import RATES
 from edgernn.layers.model import Model
 from edgernn.layers.recurrent import OTHER_AXIS, SEVERAL_STEPS

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from edgernn.errors import BackendUnavailable
 from edgernn.kernels import prebuilt, processor
 from edgernn.kernels.isas import ISAS, REFERENCE, VARIABLE, available, chosen
 from edgernn.kernels.native import Library
 
+if TYPE_CHECKING:
+    from edgernn.kernels.reference import ReferenceLibrary
+
 BACKENDS = ("auto", "native", "jit")
-AnyLibrary = Any  # a Library, or a reference.ReferenceLibrary, which is the same in NumPy
+AnyLibrary: TypeAlias = "Library | ReferenceLibrary"
 
 
 def load(backend: str = "auto") -> AnyLibrary:
@@ -60,8 +63,10 @@ def describe() -> dict[str, Any]:
     from edgernn.kernels import jit
 
     name, why = chosen(processor.features())
-    unfit = prebuilt.unfit(name) if name in ISAS else ""
-    compiled = bool(unfit) and jit.is_there() and jit.read_object(jit.object_path(ISAS[name])) is not None
+    unfit = prebuilt.unfit(name) if name in ISAS else why
+    compiled = (
+        name in ISAS and bool(unfit) and jit.is_there() and jit.read_object(jit.object_path(ISAS[name])) is not None
+    )
     return {
         "processor": processor.name(),
         "isa": name,

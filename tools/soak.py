@@ -1,11 +1,11 @@
 """Hours of sound through `edgernn listen`, faster than real time: flat memory, no lost frame, the same decisions.
 
-    python tools/soak.py [MODEL.edgernn] [--hours 4]
+    python tools/soak.py [MODEL] [--hours 4]
 
 The sound is the speech of the demo over and over, each second at another level and in other noise, by a fixed seed. It
 goes to the standard input of the command as PCM, in parts of random size. The decisions are compared with those of a
-pipeline that is fed ten minutes at a time. Exits 1 where one of the three does not hold. Without MODEL the
-voice-activity model of models/vad-raw is converted to int8. Linux only.
+pipeline that is fed ten minutes at a time. Exits 1 where one of the three does not hold. MODEL is a model file or
+a folder of models/, which is converted to int8. Linux only.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
-from listen_cost import ROOT, memory, vad
+from listen_cost import ROOT, VAD, memory, ready
 
 import edgernn
 from edgernn.pipelines.sound import read_sound
@@ -90,11 +90,11 @@ class Listening:
 def main() -> None:
     """Soak and judge."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("model", nargs="?", type=Path)
+    parser.add_argument("model", nargs="?", type=Path, default=VAD)
     parser.add_argument("--hours", type=float, default=4.0)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        model = given.model or vad(Path(name))
+        model = ready(given.model, Path(name))
         listening, start = Listening(model, 16000), time.monotonic()
         for number, part in enumerate(parts(given.hours)):
             listening.hear(part, np.random.default_rng([1, number]))

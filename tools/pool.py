@@ -2,8 +2,8 @@
 
     python tools/pool.py [--sizes BD] [--formats int8,none] [--rate 100] [--chunks 20] [--png FILE] [--readme]
 
-All streams take one frame a turn. "alone" are as many Streams, each with an arena of its own, that a compiled loop steps
-one after the other. Figures are medians of turns, taken in turns; one thread's are processor time. "streams a core" says
+All streams take one frame a turn. "alone" are as many Streams, each with an arena of its own, that a compiled loop
+steps one after the other. Figures are medians, taken in turns; one thread's are processor time. "streams a core" says
 how many at `rate` frames a second keep one core busy.
 """
 
@@ -75,7 +75,7 @@ def alone(model: Model, n: int, each: Callable[[int, int], int]) -> Callable[[],
         runner.control[PORTS + ADDRESS] = address(x) + i * x.strides[0]
         runner.control[PORTS + PORT_WORDS + ADDRESS] = address(y) + i * y.strides[0]
     blocks = np.array([address(runner.control) for runner in runners])
-    return lambda: (each(address(blocks), n), x, y)
+    return lambda: (each(address(blocks), n), runners, x, y)
 
 
 def together(model: Model, n: int, threads: int = 1) -> Callable[[], object]:
@@ -159,7 +159,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=100.0, help="frames a second of a stream")
     parser.add_argument("--chunks", type=int, default=20)
     parser.add_argument("--png", type=Path)
-    parser.add_argument("--readme", action="store_true")
+    parser.add_argument("--readme", action="store_true", help="write the table into README.md")
     given = parser.parse_args()
     formats = given.formats.split(",")
     found = curves(given.sizes, formats, given.chunks)

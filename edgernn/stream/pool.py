@@ -103,7 +103,7 @@ class Pool:
     def _numbers(self, which: Which) -> Array:
         """The streams that a mask or numbers name, (k,) int64."""
         if which is None:
-            return self._all.copy()
+            return self._all
         given = np.asarray(which)
         if given.dtype == bool and given.shape == (self._n,):
             return np.flatnonzero(given)
@@ -123,7 +123,7 @@ class Pool:
     def _advanced(self, inputs: list[Array], several: bool, active: Which, out: Any) -> Answers:
         plan, streams, frames = self.plan, self._numbers(active), len(inputs[0])
         due = self._streams.due(streams, frames)
-        most = int(np.max(due, initial=0)) if several else 1
+        most = (due if isinstance(due, int) else int(due.max(initial=0))) if several else 1
         named = wanted(plan, out)
         shapes = [(*((most,) if several else ()), self._n, port.size) for port in plan.outputs]
         outputs = [as_output(named.get(p.name), p, shape) for p, shape in zip(plan.outputs, shapes, strict=True)]
@@ -132,8 +132,9 @@ class Pool:
                 array.fill(np.nan)
         inputs = [apart(array, outputs) for array in inputs] if out is not None else inputs
         refused = self._streams.run(streams, frames, inputs, outputs)
-        self.answered[:] = 0
-        self.answered[streams] = due
+        if active is not None:
+            self.answered[:] = 0
+        self.answered[slice(None) if active is None else streams] = due
         if len(refused):
             self.answered[refused] = 0
             raise RefusedStreams({int(n): self._reason(int(n), inputs) for n in refused}, as_answers(plan, outputs))

@@ -20,6 +20,7 @@ from edgernn.stream.state import pack_state, unpack_state
 from edgernn.stream.stream import plan_for
 from edgernn.stream.tiles import Tiles, tile_bytes
 
+LISTED = 3 * 8  # bytes a stream in lists of streams
 Which = Any  # streams: a mask (n,) of booleans, numbers (k,), or None for all
 
 
@@ -36,7 +37,7 @@ class Pool:
         n, threads = _at_least_one(n, "streams"), _at_least_one(threads, "threads")
         loaded = library.load()
         self.model, self.plan = model, plan_for(model, loaded.backend)
-        check_room(n, self.plan.carried_bytes, threads * tile_bytes(self.plan))
+        check_room(n, self.plan.carried_bytes + LISTED, threads * tile_bytes(self.plan))
         self._streams = Tiles(self.plan, loaded, n, threads)
         self._n, self._all = n, np.arange(n)
         self._lock = threading.Lock()

@@ -25,7 +25,7 @@ Which = Any  # streams: a mask (n,) of booleans, numbers (k,), or None for all
 
 
 class Pool:
-    """n streams of one model, stepped together: each gives the same bits as a Stream of its own, in much less time.
+    """n streams of one model, stepped together: each gives the same bits as a Stream of its own.
 
     Streams are numbered 0..n-1 and independent: one joins by `reset` or `load_state`, and leaves by not being active
     any more; no other notices. A Pool is used by one thread at a time, and shares each step among `threads`.

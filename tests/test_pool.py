@@ -235,10 +235,10 @@ def test_a_pool_that_does_not_fit_says_how_large_it_could_be(tmp_path: Path, mon
     each = model.pool(1).plan.carried_bytes
     with pytest.raises(BadInput, match=r"1,000,000,000,000,000 streams take .* there can be [1-9][0-9,]* at most"):
         model.pool(10**15)
-    limit, used = tmp_path / "limit", tmp_path / "used"
-    limit.write_text("5000000\n")
-    used.write_text("1000000\n")
-    monkeypatch.setattr(memory, "GROUPS", ((limit, used),))
+    (tmp_path / "limit").write_text("5000000\n")
+    (tmp_path / "used").write_text("3000000\n")
+    (tmp_path / "memory.stat").write_text("anon 1000000\nactive_file 1500000\ninactive_file 500000\n")
+    monkeypatch.setattr(memory, "GROUPS", ((tmp_path, "limit", "used", ""),))
     with pytest.raises(BadInput) as refused:
         model.pool(1_000_000)
     most = int(str(refused.value).split("there can be ")[1].split(" at")[0].replace(",", ""))

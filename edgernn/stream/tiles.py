@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import numpy as np
 
@@ -31,8 +31,8 @@ from edgernn.planner.lower import aligned
 from edgernn.stream.runner import address, control_block, put_states, slots
 
 TILE = 32  # streams that meet each panel of weights in turn
-ROOM_OF_WEIGHTS = 32
-TOGETHER = 4  # of them that share a load: threads get a multiple of it
+ROOM_OF_WEIGHTS = 32  # two registers of spread weights take the room of as many vectors (kernels.cpu.winograd)
+TOGETHER = 4  # streams that share a load: threads get a multiple of it
 NOBODY = np.zeros(0, np.int64)
 
 
@@ -112,6 +112,9 @@ class Tiles:
         for n, block in enumerate(self._blocks[1:], 1):
             begin, end = min(n * share, count), min((n + 1) * share, count)
             others.append(self._others.submit(self.library.pool, block, begin, end, TILE))
-        refusals = self.library.pool(self._blocks[0], 0, min(share, count), TILE)
+        try:
+            refusals = self.library.pool(self._blocks[0], 0, min(share, count), TILE)
+        finally:
+            wait(others)  # they read and write what belongs to the caller
         refusals += sum(other.result() for other in others)
         return -1 - places[places < 0] if refusals else NOBODY

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cases import CASES, SIZES, frames
+from cases import CASES, SIZES, Net, frames, worst_sums
 from conftest import instruction_set
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -103,10 +103,18 @@ def test_the_reference_has_pools(name: str) -> None:
         assert states(pool) == [stream.save_state() for stream in alone]
 
 
+@pytest.mark.parametrize("number", FORMATS)
+def test_a_model_without_states(number: str) -> None:
+    net = Net(5)
+    model = quantise(net.model(y=(net.dense("x", 5, 9), 9)), number)
+    x = np.random.default_rng(1).standard_normal((7, 5)).astype(np.float32)
+    np.testing.assert_equal(model.pool(7).step(x), Stream(model).run(x))
+    with pytest.raises(BadInput, match="at most"):
+        model.pool(10**15)
+
+
 def test_numbers_at_the_limits_of_int8() -> None:
     """All products of one sign, at their largest: where a sum could leave its integers."""
-    from cases import worst_sums
-
     for cols in (1, 33, 513, 8193):
         model, x = worst_sums(cols, "int8")
         X = np.stack([x, -x, x[::-1], x], 1)
@@ -227,10 +235,10 @@ def test_a_pool_that_does_not_fit_says_how_large_it_could_be(tmp_path: Path, mon
     each = model.pool(1).plan.carried_bytes
     with pytest.raises(BadInput, match=r"1,000,000,000,000,000 streams take .* there can be [1-9][0-9,]* at most"):
         model.pool(10**15)
-    limit, used = tmp_path / "limit", tmp_path / "used"
-    limit.write_text("5000000\n")
-    used.write_text("1000000\n")
-    monkeypatch.setattr(memory, "GROUPS", ((limit, used),))
+    (tmp_path / "limit").write_text("5000000\n")
+    (tmp_path / "used").write_text("3000000\n")
+    (tmp_path / "memory.stat").write_text("anon 1000000\nactive_file 1500000\ninactive_file 500000\n")
+    monkeypatch.setattr(memory, "GROUPS", ((tmp_path, "limit", "used", ""),))
     with pytest.raises(BadInput) as refused:
         model.pool(1_000_000)
     most = int(str(refused.value).split("there can be ")[1].split(" at")[0].replace(",", ""))

@@ -29,7 +29,8 @@ and vectors, and a list of as many addresses as there are slots. The entry `pool
 frames through the streams whose numbers stand at STREAMS, from place begin to end: as many as the tile has slots enter
 it at a time, and each instruction runs for all of them before the next one does, so that weights are read once a tile.
 A port holds (FRAMES, POOL, size) numbers in, (answers, POOL, size) out. A stream with a bad number in any of its frames
-does not enter: its number at STREAMS becomes -1 - itself. A stream's answers are the same bits as if it ran alone.
+does not enter: its number at STREAMS becomes -1 - itself; the entry returns how many did not. A stream's answers are
+the same bits as if it ran alone.
 
 May import: NumPy.
 """

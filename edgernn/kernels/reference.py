@@ -73,8 +73,11 @@ class ReferenceLibrary:
         return 0
 
     def pool(self, control: int, begin: int, end: int, tile: int) -> int:
-        """All frames for the streams from place begin to end, one after the other, in the tile's first slot."""
-        words = at(control, c.PORTS, np.int64)
+        """All frames for the streams from place begin to end, one after the other, in the tile's first slot.
+
+        How many were refused.
+        """
+        words, refusals = at(control, c.PORTS, np.int64), 0
         slot = at(int(words[c.ARENA]) + c.SLOT_HEADER, int(words[c.SLOT]) - c.SLOT_HEADER, np.uint8)
         walker = _Walker(control, slot.ctypes.data, int(words[c.WEIGHTS]))
         for stream in at(int(words[c.STREAMS]) + 8 * begin, end - begin, np.int64)[:, None]:
@@ -82,6 +85,7 @@ class ReferenceLibrary:
             numbers = range(number, number + frames * streams, streams)
             if any(_first_bad_frame(control, p, numbers) is not None for p in range(int(words[c.INPUTS]))):
                 stream[:] = -1 - number
+                refusals += 1
                 continue
             carried = at(int(words[c.STATES]) + number * int(words[c.CARRIED]), int(words[c.CARRIED]), np.uint8)
             slot[: len(carried)] = carried
@@ -90,7 +94,7 @@ class ReferenceLibrary:
                 words[c.FRAME] = frame
                 words[c.ANSWER] += streams * walker.walk(int(words[c.PROGRAM]))
             carried[:] = slot[: len(carried)]
-        return 0
+        return refusals
 
     def fast(
         self, control: Array, slow: tuple[Callable[..., Any], Callable[..., Any]]

@@ -24,11 +24,12 @@ from edgernn.stream.tiles import Tiles, tile_bytes
 if TYPE_CHECKING:
     from edgernn.stream.gpu import OnGpu
 
+LISTED = 3 * 8  # bytes a stream in lists of streams
 Which = Any  # streams: a mask (n,) of booleans, numbers (k,), or None for all
 
 
 class Pool:
-    """n streams of one model, stepped together: each gives the same bits as a Stream of its own, in much less time.
+    """n streams of one model, stepped together: each gives the same bits as a Stream of its own.
 
     Streams are numbered 0..n-1 and independent: one joins by `reset` or `load_state`, and leaves by not being active
     any more; no other notices. A Pool is used by one thread at a time, and shares each step among `threads`.
@@ -103,7 +104,7 @@ class Pool:
     def _numbers(self, which: Which) -> Array:
         """The streams that a mask or numbers name, (k,) int64."""
         if which is None:
-            return self._all.copy()
+            return self._all
         given = np.asarray(which)
         if given.dtype == bool and given.shape == (self._n,):
             return np.flatnonzero(given)
@@ -138,7 +139,7 @@ class Pool:
     def _advanced(self, inputs: list[Array], several: bool, active: Which, out: Any) -> Answers:
         plan, streams, frames = self.plan, self._numbers(active), len(inputs[0])
         due = self._streams.due(streams, frames)
-        most = int(np.max(due, initial=0)) if several else 1
+        most = (due if isinstance(due, int) else int(due.max(initial=0))) if several else 1
         named = wanted(plan, out)
         shapes = [(*((most,) if several else ()), self._n, port.size) for port in plan.outputs]
         outputs = [as_output(named.get(p.name), p, shape) for p, shape in zip(plan.outputs, shapes, strict=True)]
@@ -147,8 +148,9 @@ class Pool:
                 array.fill(np.nan)
         inputs = [apart(array, outputs) for array in inputs] if out is not None else inputs
         refused = self._streams.run(streams, frames, inputs, outputs)
-        self.answered[:] = 0
-        self.answered[streams] = due
+        if active is not None:
+            self.answered[:] = 0
+        self.answered[slice(None) if active is None else streams] = due
         if len(refused):
             self.answered[refused] = 0
             raise RefusedStreams({int(n): self._reason(int(n), inputs) for n in refused}, as_answers(plan, outputs))
@@ -170,7 +172,7 @@ def _on(device: str, model: Model, n: int, threads: int) -> Tiles | OnGpu:
         raise BackendUnavailable(f"there is no device '{device}'; there are 'cpu' and 'cuda'")
     loaded = library.load()
     plan = plan_for(model, loaded.backend)
-    check_room(n, plan.carried_bytes, threads * tile_bytes(plan))
+    check_room(n, plan.carried_bytes + LISTED, threads * tile_bytes(plan))
     return Tiles(plan, loaded, n, threads)
 
 

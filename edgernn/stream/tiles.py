@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import numpy as np
 
@@ -30,8 +30,9 @@ from edgernn.planner.lower import aligned
 from edgernn.stream.runner import address, control_block, put_states, slots
 
 TILE = 32  # streams that meet each panel of weights in turn
-ROOM_OF_WEIGHTS = 32
-TOGETHER = 4  # of them that share a load: threads get a multiple of it
+ROOM_OF_WEIGHTS = 32  # two registers of spread weights take the room of as many vectors (kernels.cpu.winograd)
+TOGETHER = 4  # streams that share a load: threads get a multiple of it
+NOBODY = np.zeros(0, np.int64)
 
 
 def slot_bytes(plan: Plan) -> int:
@@ -58,6 +59,7 @@ class Tiles:
     def __init__(self, plan: Plan, library: AnyLibrary, n: int, threads: int):
         self.plan, self.library = plan, library
         self._carried = aligned(n * plan.carried_bytes).reshape(n, plan.carried_bytes)
+        self._places = np.zeros(n, np.int64)
         self._tiles = [aligned(tile_bytes(plan)) for _ in range(threads)]
         self._controls = [control_block(plan) for _ in range(threads)]
         for control, tile in zip(self._controls, self._tiles, strict=True):
@@ -65,7 +67,9 @@ class Tiles:
             list_at = TILE * slot_bytes(plan)
             tile[list_at : list_at + 8].view(np.int64)[0] = address(tile) + len(tile) - room_bytes(plan)
             control[STATES], control[CARRIED], control[POOL] = address(self._carried), plan.carried_bytes, n
-        self._others = ThreadPoolExecutor(threads - 1, "edgernn") if threads > 1 else None
+            control[STREAMS] = address(self._places)
+        self._blocks = [address(control) for control in self._controls]
+        self._others = ThreadPoolExecutor(max(1, threads - 1), "edgernn")  # a thread begins with the first call for it
         self.set_states(0, plan.initial)
         self._initial = self._carried[0].copy()
         self._carried[1:] = self._initial
@@ -97,18 +101,19 @@ class Tiles:
 
         Gives the streams that were refused for a bad number in their frames; these are as before.
         """
-        places = np.ascontiguousarray(streams)
+        count, places = len(streams), self._places[: len(streams)]
+        places[:] = streams
+        ports = [address(array) for array in (*inputs, *outputs)]
         for control in self._controls:
-            control[STREAMS], control[FRAMES] = address(places), frames
-            for number, array in enumerate((*inputs, *outputs)):
-                control[PORTS + number * PORT_WORDS + ADDRESS] = address(array)
-        share = -(-len(places) // (TOGETHER * len(self._controls))) * TOGETHER
-        calls = [
-            (address(control), min(n * share, len(places)), min((n + 1) * share, len(places)), TILE)
-            for n, control in enumerate(self._controls)
-        ]
-        others = [self._others.submit(self.library.pool, *call) for call in calls[1:]] if self._others else []
-        self.library.pool(*calls[0])
-        for other in others:
-            other.result()
-        return -1 - places[places < 0]
+            control[FRAMES], control[PORTS + ADDRESS :: PORT_WORDS] = frames, ports
+        share = -(-count // (TOGETHER * len(self._controls))) * TOGETHER
+        others = []
+        for n, block in enumerate(self._blocks[1:], 1):
+            begin, end = min(n * share, count), min((n + 1) * share, count)
+            others.append(self._others.submit(self.library.pool, block, begin, end, TILE))
+        try:
+            refusals = self.library.pool(self._blocks[0], 0, min(share, count), TILE)
+        finally:
+            wait(others)  # they read and write what belongs to the caller
+        refusals += sum(other.result() for other in others)
+        return -1 - places[places < 0] if refusals else NOBODY

@@ -145,14 +145,16 @@ def advance(control, slots, count, unused):
 
 @kernel
 def pool(control, begin, end, tile):
-    """All frames for the streams from place begin to end, a tile at a time."""
+    """All frames for the streams from place begin to end, a tile at a time; how many were refused."""
+    refusals = end - begin
     first, size = load_1n(control + 8 * ARENA), load_1n(control + 8 * SLOT)
     states, carried = load_1n(control + 8 * STATES), load_1n(control + 8 * CARRIED)
     while begin < end:
         count = enter(control, begin, min(begin + tile, end), 0)
+        refusals -= count
         for _ in range(load_1n(control + 8 * FRAMES)):
             advance(control, first + tile * size + 8, count, 0)
         for slot in range(first, first + count * size, size):
             move(states + load_1n(slot + 8 * SLOT_STREAM) * carried, slot + SLOT_HEADER, carried)
         begin += tile
-    return 0
+    return refusals

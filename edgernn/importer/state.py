@@ -167,13 +167,13 @@ def _doubtful(found: Pairing, ends: Ends, before: Mapping[str, str]) -> dict[str
     frames = [name for name in ends.inputs if name not in found.pairs]
     answers = [output for output in ends.outputs if output not in found.pairs.values()]
     doubtful = {name: [o for o in answers if ends.fits(name, o)] for name in settled}
-    kept = {name: [o for o in (*answers, *settled.values()) if ends.keeps(name, o)] for name in frames}
-    if not settled or not any((*doubtful.values(), *kept.values())):
+    keepers = {name: [o for o in (*answers, *settled.values()) if ends.keeps(name, o)] for name in frames}
+    if not settled or not any((*doubtful.values(), *keepers.values())):
         return {}
     for name, output in settled.items():
         del found.pairs[name]
         doubtful[name].insert(0, output)
-    return {name: outputs for name, outputs in {**doubtful, **kept}.items() if outputs}
+    return {name: outputs for name, outputs in {**doubtful, **keepers}.items() if outputs}
 
 
 def kept(build: Build, graph: Graph, pairs: Mapping[str, str]) -> list[str]:

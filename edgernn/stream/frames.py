@@ -59,6 +59,8 @@ def _as_array(given: Any, port: Port, lead: tuple[int | None, ...]) -> Array:
     wanted = np.dtype(port.dtype)
     if array.dtype != wanted:
         array = _converted(array, port, wanted)
+        if lead in ((), (None,)):  # in a pool each stream answers for itself
+            _check_narrowed(np.asarray(given), array, port)
     array = np.ascontiguousarray(array if array.flags.aligned else array.copy())
     return array if None in lead else array[None]
 
@@ -78,6 +80,11 @@ def _converted(array: Array, port: Port, wanted: np.dtype[Any]) -> Array:
         return array.astype(wanted)
 
 
+def _check_narrowed(array: Array, narrow: Array, port: Port) -> None:
+    if narrow.dtype.kind == "f" and np.isinf(narrow).any() and np.isfinite(array).all():
+        raise BadInput(f"input '{port.name}' holds {np.abs(array).max():.3g}, beyond float32")
+
+
 def bad_value(port: Port, frames: Array) -> str | None:
     """What is wrong with the first of these frames, (T, size), that the kernel's check refuses; None where none is."""
     tokens = port.dtype == "int64"
@@ -86,7 +93,7 @@ def bad_value(port: Port, frames: Array) -> str | None:
         value, where = frames[frame, at], f"input '{port.name}', frame {frame}"
         if tokens:
             return f"{where}: token {value} is outside {port.low}..{port.high}"
-        return f"{where}, element {at} is {value}; all numbers must be finite in float32"
+        return f"{where}, element {at} is {value}; all numbers must be finite"
     return None
 
 

@@ -184,6 +184,7 @@ WRONG: dict[str, tuple[object, object]] = {
     "twice": (np.zeros((4, 7)), [1, 2, 1]),
     "no numbers": (np.zeros((4, 7)), [0.5]),
     "a matrix": (np.zeros((4, 7)), [[0], [1]]),
+    "ragged": (np.zeros((4, 7)), [[0], [1, 2]]),
     "one number": (np.zeros((4, 7)), 2),
 }
 

@@ -1,6 +1,6 @@
 """Cost of a stream in a pool, by how many there are, beside single streams in a compiled loop; and by threads.
 
-    python tools/pool.py [--sizes BD] [--formats int8,none] [--rate 100] [--chunks 20] [--png FILE] [--readme]
+    python tools/pool.py [--sizes BDE] [--formats int8,none] [--rate 100] [--chunks 20] [--png FILE] [--readme]
 
 All streams take one frame a turn. "alone" are as many Streams, each with an arena of its own, that a compiled loop
 steps one after the other. Figures are medians, taken in turns; one thread's are processor time. "streams a core" says
@@ -155,7 +155,7 @@ def draw(found: Curves, path: Path) -> None:
 def main() -> None:
     """Measure, print, and draw where asked."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--sizes", default="BD")
+    parser.add_argument("--sizes", default="BDE")
     parser.add_argument("--formats", default="int8,none")
     parser.add_argument("--rate", type=float, default=100.0, help="frames a second of a stream")
     parser.add_argument("--chunks", type=int, default=20)

@@ -105,7 +105,10 @@ class Pool:
         """The streams that a mask or numbers name, (k,) int64."""
         if which is None:
             return self._all
-        given = np.asarray(which)
+        try:
+            given = np.asarray(which)
+        except ValueError as error:
+            raise BadInput(f"active is no list of stream numbers: {error}") from None
         if given.dtype == bool and given.shape == (self._n,):
             return np.flatnonzero(given)
         if given.ndim != 1 or (given.size and given.dtype.kind not in "iu"):

@@ -20,7 +20,7 @@ import edgernn
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = Path.home() / ".cache" / "edgernn-tools"
-SNRS = [30, 20, 10, 5, 0]  # dB, of active speech to noise
+SNRS = [20, 10, 0]  # dB, of active speech to noise
 LATE = 400  # samples of a front end's frame
 
 Floats = NDArray[np.float32]
@@ -42,7 +42,7 @@ def vad_gru(quantize: str) -> Hear:
     def hear(sound: vs.Sound) -> Floats:
         """Sound to probabilities."""
         scores = edgernn.Pipeline(model).answers(sound.astype(np.float32))[:, 0]
-        return spread(1 / (1 + np.exp(-scores)), LATE + 160 * np.arange(len(scores)), len(sound) // vs.FRAME)
+        return spread(scores, LATE + 160 * np.arange(len(scores)), len(sound) // vs.FRAME)
 
     return hear
 

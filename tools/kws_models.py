@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 BANDS = 40
 State = Tensor
-Loss = Callable[[Tensor, tuple[Tensor, slice]], Tensor]
+Loss = Callable[[Tensor, tuple[Tensor, Tensor]], Tensor]
 
 
 class Gru(nn.Module):
@@ -71,15 +71,21 @@ class Course:
 
 
 def varied(x: Tensor, floor: float) -> Tensor:
-    """Scenes (T, B, BANDS) with another vocal tract, gain and tone each, some bands missing, a third band-limited."""
+    """Scenes (T, B, BANDS), each with another voice, gain and tone, some bands missing, a third band-limited.
+
+    Each band is read from another place, as a mean over up to two bands on either side (formants as wide as those of
+    another voice), and what rises above the mean rises more or less.
+    """
     count, bands = x.shape[1], torch.arange(BANDS)
-    place = bands * (1 + 0.05 * torch.randn(count, 1).clamp(-2, 2)) + 0.4 * torch.randn(count, 1)
+    place = bands * (1 + 0.07 * torch.randn(count, 1).clamp(-2, 2)) + 0.6 * torch.randn(count, 1)
     place = place.clamp(0, BANDS - 1)[:, None]  # (B, 1, BANDS): where in x each band is read
-    mixing = (1 - (place - bands[:, None]).abs()).clamp(min=0)  # (B, BANDS, BANDS)
-    tone = nn.functional.interpolate(0.6 * torch.randn(count, 1, 5), BANDS, mode="linear", align_corners=True)
+    width = 1 + 1.2 * torch.rand(count, 1, 1)
+    mixing = (1 - (place - bands[:, None]).abs() / width).clamp(min=0)  # (B, BANDS, BANDS)
+    mixing = mixing / mixing.sum(dim=1, keepdim=True) * (0.8 + 0.5 * torch.rand(count, 1, 1))
+    tone = nn.functional.interpolate(0.8 * torch.randn(count, 1, 6), BANDS, mode="linear", align_corners=True)
     offset = tone + torch.randn(count, 1, 1)  # (B, 1, BANDS)
-    first, width = torch.randint(0, BANDS, (count, 1, 1)), torch.randint(0, 7, (count, 1, 1))
-    there = ~((bands >= first) & (bands < first + width))
+    first, number = torch.randint(0, BANDS, (count, 1, 1)), torch.randint(0, 7, (count, 1, 1))
+    there = ~((bands >= first) & (bands < first + number))
     top = torch.randint(26, 36, (count, 1, 1)) + BANDS * (torch.rand(count, 1, 1) < 0.65)
     offset = offset * there - 2.0 * (bands >= top)
     return torch.baddbmm(offset, x.transpose(0, 1), mixing * there).transpose(0, 1).clamp(min=floor)
@@ -88,21 +94,26 @@ def varied(x: Tensor, floor: float) -> Tensor:
 def fit(model: nn.Module, x: Tensor, loss: Loss, course: Course, floor: float) -> None:
     """Train on scenes `x` (T, scenes, BANDS); loss(scores, (scenes, frames)) says how wrong the scores are.
 
+    In every epoch a scene is heard anew: at another pace, and as `varied` says.
+
     Half of the scenes start in the state that another one ended in, so that the model stays right in long streams.
     """
-    state = torch.zeros(1, course.batch, model.gru.hidden_size)
+    state, chunks = torch.zeros(1, course.batch, model.gru.hidden_size), int(0.8 * len(x)) // course.chunk
     for epochs in course.epochs:
-        steps = epochs * (x.shape[1] // course.batch) * -(-len(x) // course.chunk)
+        steps = epochs * chunks * (x.shape[1] // course.batch)
         optimiser = torch.optim.AdamW(model.parameters(), lr=course.peak_rate, weight_decay=1e-2)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, course.peak_rate, total_steps=steps, pct_start=0.15)
         for epoch in range(epochs):
             losses = []
             for scenes in torch.randperm(x.shape[1]).split(course.batch)[: x.shape[1] // course.batch]:
                 state = state * (torch.rand(1, course.batch, 1) < 0.5)
-                z = varied(x[:, scenes].float(), floor)
-                for first in range(0, len(x), course.chunk):
-                    scores, state = model.score(z[first : first + course.chunk], state.detach())
-                    error = loss(scores, (scenes, slice(first, first + course.chunk)))
+                pace = 0.8 + 0.45 * torch.rand(1)  # slower or faster
+                start = torch.rand(1) * (len(x) - pace * chunks * course.chunk)
+                read = (start + pace * torch.arange(chunks * course.chunk)).long()
+                z = varied(x[:, scenes][read].float(), floor)
+                for part, frames in zip(z.split(course.chunk), read.split(course.chunk), strict=True):
+                    scores, state = model.score(part, state.detach())
+                    error = loss(scores, (scenes, frames))
                     optimiser.zero_grad()
                     error.backward()
                     nn.utils.clip_grad_norm_(model.parameters(), 1)
@@ -112,12 +123,20 @@ def fit(model: nn.Module, x: Tensor, loss: Loss, course: Course, floor: float) -
             print(f"epoch {epoch}: loss {sum(losses) / len(losses):.4f}", flush=True)
 
 
+class Probability(nn.Module):
+    """The softmax of scores, or the sigmoid of a single one."""
+
+    def forward(self, scores: Tensor) -> Tensor:
+        """Scores (T, 1, n) to probabilities (T, 1, n)."""
+        return torch.sigmoid(scores) if scores.shape[-1] == 1 else torch.softmax(scores, dim=-1)
+
+
 def export(model: nn.Module, path: Path) -> None:
-    """Write the ONNX file, with a free number of frames."""
+    """Write the ONNX file, with a free number of frames; `model` then answers with probabilities."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            model.eval(), (torch.zeros(12, 1, BANDS),), str(path), dynamo=False, opset_version=17,
-            input_names=["x"], output_names=["y"], dynamic_axes={"x": {0: "time"}, "y": {0: "time"}},
+            nn.Sequential(model, Probability()).eval(), (torch.zeros(12, 1, BANDS),), str(path),
+            dynamo=False, opset_version=17, input_names=["x"], output_names=["y"], dynamic_axes={"x": {0: "time"}, "y": {0: "time"}},
         )  # fmt: skip

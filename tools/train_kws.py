@@ -31,8 +31,8 @@ ROOT = Path(__file__).resolve().parent.parent
 CACHE = Path.home() / ".cache" / "edgernn-tools"
 SCENES = 3600
 MODELS = {  # name -> its layers and how long it trains
-    "gru": (lambda: Gru(64, 12), Course(epochs=(12, 12), batch=96, peak_rate=6e-3)),
-    "crnn": (lambda: Crnn(28, 6, 3, 44, 12), Course(epochs=(16,), batch=96, peak_rate=8e-3, chunk=252)),
+    "gru": (lambda: Gru(64, 12), Course(epochs=(12, 12, 9), batch=96, peak_rate=6e-3)),
+    "crnn": (lambda: Crnn(28, 6, 3, 44, 12), Course(epochs=(16, 24), batch=96, peak_rate=8e-3, chunk=252)),
 }
 DIGIT_WEIGHT = 3.0  # of frames that ask for a digit
 
@@ -84,7 +84,7 @@ def counting() -> NDArray[np.float32]:
 
 
 def write_example(front: FrontEnd, folder: Path) -> None:
-    """Write io.npz: the frames of a voice that counts (T, bands) and ONNX Runtime's answers (T / hop, n_out)."""
+    """Write io.npz: the frames of a voice that counts (T, bands) and ONNX Runtime's answers (T // hop, n_out)."""
     frames = Extractor(front).feed(counting())
     (answers,) = onnxruntime.InferenceSession(folder / "model.onnx").run(None, {"x": frames[:, None]})
     np.savez_compressed(folder / "io.npz", x=frames, y=answers[:, 0])
@@ -110,7 +110,7 @@ class Lesson:
         self.labels, self.weights = torch.from_numpy(labels), torch.from_numpy(weights.astype(np.float32))
         self.hop = hop
 
-    def __call__(self, scores: Tensor, at: tuple[Tensor, slice]) -> Tensor:
+    def __call__(self, scores: Tensor, at: tuple[Tensor, Tensor]) -> Tensor:
         """How wrong `scores` (T / hop, B, classes) are in these scenes and frames."""
         scenes, frames = at
         labels, weights = (part[frames][:, scenes][self.hop - 1 :: self.hop] for part in (self.labels, self.weights))

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from train_kws import ROOT, front_end, load_scenes, train
 
 FOLDER = ROOT / "models" / "vad-gru"
-HIDDEN, COURSE = 32, Course(epochs=(6,))
+HIDDEN, COURSE = 32, Course(epochs=(8,), batch=96, peak_rate=6e-3)
 
 
 def main() -> None:
@@ -26,7 +26,7 @@ def main() -> None:
         torch.from_numpy(counts | (labels != SILENCE)).float(),
     )
 
-    def lesson(scores: Tensor, at: tuple[Tensor, slice]) -> Tensor:
+    def lesson(scores: Tensor, at: tuple[Tensor, Tensor]) -> Tensor:
         """The binary cross-entropy of the frames that count."""
         scenes, frames = at
         wanted, weight = (part[frames][:, scenes] for part in (speech, weights))

@@ -13,7 +13,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from edgernn.errors import BackendUnavailable, BadInput, BadModelFile, EdgernnError, UnsupportedModel
+from edgernn.errors import BackendUnavailable, BadInput, BadModelFile, EdgernnError, RefusedStreams, UnsupportedModel
 
 if TYPE_CHECKING:
     from edgernn.conversion import convert
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from edgernn.modelfile import load
     from edgernn.pipelines.decide import Decision
     from edgernn.pipelines.pipeline import Pipeline
-    from edgernn.stream import Stream
+    from edgernn.stream import Pool, Stream
 
 __version__ = "0.1.0"
 
@@ -33,6 +33,8 @@ __all__ = [
     "EdgernnError",
     "Model",
     "Pipeline",
+    "Pool",
+    "RefusedStreams",
     "Stream",
     "UnsupportedModel",
     "__version__",
@@ -44,6 +46,7 @@ _HOMES = {
     "Decision": "edgernn.pipelines.decide",
     "Model": "edgernn.layers.model",
     "Pipeline": "edgernn.pipelines.pipeline",
+    "Pool": "edgernn.stream",
     "Stream": "edgernn.stream",
     "convert": "edgernn.conversion",
     "load": "edgernn.modelfile",

@@ -5,12 +5,21 @@ In: nothing. Out: exception classes. May import: the standard library only.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
+
+
+def plain(text: str) -> str:
+    """Text that came from a file, safe for a terminal: control characters other than line ends are spelt out."""
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
 
 
 class EdgernnError(Exception):
-    """The base of every error that edgernn raises on purpose."""
+    """The base of every error that edgernn raises on purpose. What a file may have smuggled into it is spelt out."""
+
+    def __init__(self, message: str = ""):
+        super().__init__(plain(message.replace("\n", "\\n")))
 
 
 @dataclass(frozen=True)
@@ -24,7 +33,8 @@ class Problem:
 
     def __str__(self) -> str:
         place = f"{self.operator} '{self.node}'" if self.operator else f"'{self.node}'"
-        return f"{place}: {self.what}" + (f" -> {self.remedy}" if self.remedy else "")
+        text = f"{place}: {self.what}" + (f" -> {self.remedy}" if self.remedy else "")
+        return plain(text.replace("\n", "\\n"))
 
 
 class UnsupportedModel(EdgernnError):
@@ -33,7 +43,12 @@ class UnsupportedModel(EdgernnError):
     def __init__(self, problems: Sequence[Problem]):
         self.problems = tuple(problems)
         count = f"{len(self.problems)} problem{'s' if len(self.problems) != 1 else ''}"
-        super().__init__(f"the model cannot be streamed ({count}):\n" + "\n".join(f"  - {p}" for p in self.problems))
+        Exception.__init__(
+            self, f"the model cannot be streamed ({count}):\n" + "\n".join(f"  - {p}" for p in self.problems)
+        )
+
+    def __reduce__(self) -> tuple[type[UnsupportedModel], tuple[tuple[Problem, ...]]]:
+        return type(self), (self.problems,)
 
 
 class BadModelFile(EdgernnError):
@@ -41,7 +56,23 @@ class BadModelFile(EdgernnError):
 
 
 class BadInput(EdgernnError, ValueError):
-    """Input of the wrong shape or dtype, or not finite. The stream's state is as before the call."""
+    """Input of the wrong shape or dtype, or not finite, or a setting that does not fit. A stream's state is kept."""
+
+
+class RefusedStreams(BadInput):
+    """Streams of a pool whose frames hold a bad number: they are as before the call, the others have taken theirs.
+
+    reasons: stream -> why. answers: what the call gives, without those streams' answers.
+    """
+
+    SHOWN = 5  # in the message
+
+    def __init__(self, reasons: Mapping[int, str], answers: Any):
+        self.reasons, self.answers = dict(reasons), answers
+        count = f"{len(reasons)} stream{'s' if len(reasons) != 1 else ''}"
+        lines = [f"\n  - stream {stream}: {why}" for stream, why in list(self.reasons.items())[: self.SHOWN]]
+        more = f"\n  and {len(reasons) - len(lines)} more" if len(reasons) > len(lines) else ""
+        super().__init__(f"{count} refused (the others went on; the error holds their answers):{''.join(lines)}{more}")
 
 
 class BackendUnavailable(EdgernnError):

@@ -41,6 +41,13 @@ def bad(*arguments: object, input: str | None = None) -> str:
     return result.stderr
 
 
+def usage(*arguments: object) -> str:
+    """The message of a command whose arguments are a mistake: exit status 2."""
+    result = call(*arguments)
+    assert result.exit_code == 2, result.output
+    return " ".join(result.stderr.split())
+
+
 def write_wav(path: Path, samples: np.ndarray, channels: int = 1, width: int = 2) -> Path:
     """A PCM WAV file at 16 kHz."""
     with wave.open(str(path), "wb") as file:

@@ -7,12 +7,12 @@ from contextlib import contextmanager
 
 import pytest
 
-from edgernn.kernels import library
+from edgernn.kernels import processor
 from edgernn.kernels.isas import REFERENCE, VARIABLE, available
 from edgernn.layers.model import Model
 from edgernn.stream import Stream
 
-COMPILED = [name for name in available(library.host_features()) if name != REFERENCE]
+COMPILED = [name for name in available(processor.features()) if name != REFERENCE]
 
 
 @contextmanager

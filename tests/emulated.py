@@ -14,7 +14,7 @@ import pytest
 
 from edgernn.compiler import bundle, linker, targets
 from edgernn.kernels import contract as c
-from edgernn.kernels.library import cache_folder, fingerprint
+from edgernn.kernels.jit import cache_folder, fingerprint
 from edgernn.kernels.panels import CpuBackend
 from edgernn.layers.base import Array
 from edgernn.layers.model import Model

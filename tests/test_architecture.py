@@ -26,6 +26,7 @@ ROOMS: dict[str, tuple[int, set[str]]] = {
     "edgernn.cli": (7, {"click", "matplotlib", "numpy", "rich"}),
     "edgernn": (6, set()),
     "edgernn.pipelines": (5, {"numpy", "paho", "serial", "sounddevice", "soundfile", "soxr"}),
+    "edgernn.serving": (6, {"numpy", "prometheus_client", "starlette", "uvicorn"}),
     "edgernn.conversion": (5, {"numpy", "onnxruntime"}),
     "edgernn.compiler": (5, {"llvmlite", "numba", "numpy"}),
     "edgernn.stream": (4, {"numpy"}),
@@ -35,7 +36,10 @@ ROOMS: dict[str, tuple[int, set[str]]] = {
     "edgernn.modelfile": (2, {"numpy", "safetensors"}),
     "edgernn.kernels": (2, {"numpy"}),
     "edgernn.kernels.cpu": (2, {"llvmlite", "numba", "numpy"}),
-    "edgernn.kernels.library": (2, {"llvmlite", "numpy"}),
+    "edgernn.kernels.cuda": (2, {"llvmlite", "numba", "numpy"}),
+    "edgernn.kernels.library": (3, {"numpy"}),
+    "edgernn.kernels.jit": (2, {"llvmlite", "numpy"}),
+    "edgernn.kernels.processor": (1, {"llvmlite"}),
     "edgernn.kernels.contract": (1, {"numpy"}),
     "edgernn.layers": (1, {"numpy"}),
     "edgernn.errors": (0, set()),
@@ -190,7 +194,20 @@ def test_the_changelog_knows_this_version() -> None:
     assert version and f"## {version[1]}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
-HEAVY = ("matplotlib", "numba", "onnx", "onnxruntime", "paho", "serial", "sounddevice", "soundfile", "soxr")
+HEAVY = (
+    "llvmlite",
+    "matplotlib",
+    "numba",
+    "onnx",
+    "onnxruntime",
+    "paho",
+    "serial",
+    "sounddevice",
+    "soundfile",
+    "soxr",
+    "starlette",
+    "uvicorn",
+)
 GOLDEN = ROOT / "tests" / "golden" / "small.edgernn"
 QUICK = {
     "import edgernn": "import edgernn",

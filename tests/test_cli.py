@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from commands import CLASSIFIER, EXPORTS, GOLDEN, HERE, SEQUENCE, STATEFUL, STEP, bad, call, good, write_wav
+from commands import CLASSIFIER, EXPORTS, GOLDEN, HERE, SEQUENCE, STATEFUL, STEP, bad, call, good, usage, write_wav
 
 import edgernn
 from edgernn.cli import COMMANDS
@@ -116,10 +116,10 @@ def test_calibration_frames_are_measured_on(tmp_path: Path) -> None:
 def test_formats_of_single_layers(tmp_path: Path) -> None:
     target = tmp_path / "m.edgernn"
     arguments = ("convert", STATEFUL, "-o", target, "--quantize", "int8")
-    good(*arguments, "--layer", "/lstm/*=int4")
+    good(*arguments, "--layer", "LSTM*=int4")
     found = {row["layer"]: row["weights"] for row in json.loads(good("inspect", target, "--json"))["nodes"]}
     assert found == {"LSTM": "int4", "Affine": "int8"}
-    assert "no layer with matrices is named 'nothing*'" in bad(*arguments, "--layer", "nothing*=int4")
+    assert "no layer with matrices is named 'nothing*'" in usage(*arguments, "--layer", "nothing*=int4")
     for wrong in ("int4", "=int4", "*=int5", "*="):
         assert call(*arguments, "--layer", wrong).exit_code == 2
     assert set(FORMATS) == set(QUANTISER_FORMATS)
@@ -132,7 +132,7 @@ def test_what_saturates_is_named(tmp_path: Path) -> None:
     options = ("--quantize", "int8", "--calibrate", tmp_path / "x.npy", "--static", "percentile")
     result = call("convert", SEQUENCE, "-o", tmp_path / "m.edgernn", *options)
     assert result.exit_code == 0 and "saturates" in result.stderr and "of up to 100" in result.stderr
-    assert "need calibration" in bad("convert", SEQUENCE, "-o", tmp_path / "m.edgernn", "--static", "max")
+    assert "needs --calibrate" in usage("convert", SEQUENCE, "-o", tmp_path / "m.edgernn", "--static", "max")
 
 
 def test_auto_shows_what_it_chose(tmp_path: Path) -> None:
@@ -140,7 +140,8 @@ def test_auto_shows_what_it_chose(tmp_path: Path) -> None:
     shown = good(*arguments, "--min-snr", 25)
     assert "SNR of it alone" in shown and "int" in shown and "/lstm/LSTM_output_0" in shown
     assert json.loads(good(*arguments, "--min-snr", 25, "--json"))["auto"]["min_snr"] == 25
-    assert "min_snr" in bad(*arguments)
+    assert "--quantize auto and --min-snr need each other" in usage(*arguments)
+    assert "min_snr=90 dB is not reached" in bad(*arguments, "--min-snr", 90, "--layer", "*=int4")
 
 
 def test_a_quantised_model_is_verified_alone(model: Path, tmp_path: Path) -> None:

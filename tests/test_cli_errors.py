@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from commands import GOLDEN, SEQUENCE, bad, call, good, write_wav
+from commands import GOLDEN, SEQUENCE, bad, call, good, usage, write_wav
 from onnx import TensorProto, helper
 
 import edgernn
@@ -99,6 +99,9 @@ INPUTS: dict[str, tuple[str, bytes | None, str]] = {
     "empty NPY": ("x.npy", b"", "not a NumPy array"),
     "PNG as WAV": ("x.wav", PNG, "not a WAV file"),
     "empty WAV": ("x.wav", b"", "not a WAV file"),
+    "words as CSV": ("x.csv", b"hello,world\n\n", "x.csv, line 1 holds no number, and no frame follows"),
+    "more words as CSV": ("x.csv", b"a,b,c,d,e,f\ng,h,i,j,k,l\n", "line 2, column 1: 'g' is not a number"),
+    "empty CSV": ("x.csv", b"\n", "x.csv holds not one frame"),
     "PNG as JSON lines": ("x.jsonl", PNG, "UTF-8"),
     "JSON of words": ("x.jsonl", b'["a"]\n', "line 1: a list of numbers"),
     "JSON of another port": ("x.jsonl", b'{"z": [1]}\n', "names ['z'], the model's inputs are ['x']"),
@@ -129,6 +132,16 @@ def test_bad_arrays(what: str, model: Path, tmp_path: Path) -> None:
     array, message = ARRAYS[what]
     np.save(tmp_path / "x.npy", array, allow_pickle=True)
     assert message in bad("run", model, tmp_path / "x.npy")
+
+
+def test_options_that_need_others_are_mistakes_in_usage(tmp_path: Path) -> None:
+    convert = ("convert", SEQUENCE, "-o", tmp_path / "m.edgernn")
+    assert "--hop needs --window" in usage(*convert, "--hop", 3)
+    assert "--static needs --calibrate" in usage(*convert, "--quantize", "int8", "--static", "mse")
+    for options in (("--quantize", "auto"), ("--min-snr", 40)):
+        assert "--quantize auto and --min-snr need each other" in usage(*convert, *options)
+    assert "there are /gru/GRU_output_0" in usage(*convert, "--layer", "lstm*=int8")
+    assert not list(tmp_path.iterdir())
 
 
 def test_stereo_is_mixed_and_said(tmp_path: Path) -> None:

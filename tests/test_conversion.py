@@ -6,9 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from commands import CLASSIFIER, EXPORTS, GOLDEN, SEQUENCE, STATEFUL, STEP
 from conftest import COMPILED, instruction_set
+from onnx_cases import graph, node, weights
 
 import edgernn
 from edgernn.conversion.certificate import figures_of, holds
@@ -51,6 +53,14 @@ def test_a_classifier_is_compared_at_the_ends_of_sequences() -> None:
     (places,) = [found.places for found in answers.values()]
     assert places[0] == 0 and places[-1] == 99 and len(places) > 10
     assert all(found.max_error < 1e-5 for found in parity(model, CLASSIFIER, steps=100).values())
+
+
+def test_what_a_sequence_has_one_of_is_held_while_it_is_compared(tmp_path: Path) -> None:
+    nodes = [node("Unsqueeze", "who one", "w1"), node("Add", "x w1", "a"), node("GRU", "a W R B", "Y", hidden_size=3)]
+    model = graph(nodes, {"x": ["T", 1, 4], "who": [1, 4]}, ["Y"], {**weights("GRU", 4, 3), "one": np.array([0])})
+    onnx.save(model, tmp_path / "speaker.onnx")
+    (found,) = parity(edgernn.convert(tmp_path / "speaker.onnx"), tmp_path / "speaker.onnx", steps=50).values()
+    assert found.frames == 50 and found.max_error < 1e-5
 
 
 def test_a_wrong_model_is_found_out() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import tomllib
 import wave
 from pathlib import Path
 
@@ -64,6 +66,8 @@ def test_run_prints_decisions(beeps: Path, tmp_path: Path) -> None:
     assert answers[0] == "y.0,y.1,y.2" and len(answers) == 1 + 398
     result = call("run", beeps, write_wav(tmp_path / "quiet.wav", np.zeros(RATE, np.int16)))
     assert result.stdout == "" and "no decision in 1.00 s" in result.stderr
+    result = call("run", beeps, write_wav(tmp_path / "short.wav", np.zeros(99, np.int16)), "--answers")
+    assert result.stdout == "y.0,y.1,y.2\n" and "no answer in 0.01 s" in result.stderr
     assert "no such source" in bad("run", beeps, tmp_path / "song.txt")
 
 
@@ -87,10 +91,11 @@ def test_eval_of_clips(beeps: Path, tmp_path: Path) -> None:
         (tmp_path / folder).mkdir()
         for i in range(2):
             write_wav(tmp_path / folder / f"{i}.wav", beep(tone, 0.5 + i / 10))
-    write_wav(tmp_path / "low" / "wrong.wav", beep(3000, 0.5))
+    write_wav(tmp_path / "low" / "wrong.wav", np.repeat(beep(3000, 0.5), 2), channels=2)
     write_wav(tmp_path / "low" / "short.wav", beep(500, 0.05))
     result = call("eval", beeps, tmp_path, "--json")
     assert result.exit_code == 0 and "background, as the model does not decide on it: other" in result.stderr
+    assert result.stderr.splitlines()[-1] == "1 recording: 2 channels, mixed to one"
     found = json.loads(result.stdout)
     expected = {"high": {"high": 2}, "low": {NONE: 1, "high": 1, "low": 2}, NONE: {NONE: 2}}
     assert found["confusion"] == expected and found["recordings"] == 8
@@ -150,8 +155,10 @@ def test_bad_folders(beeps: Path, tmp_path: Path) -> None:
     assert "there is no folder" in bad("eval", beeps, tmp_path / "missing")
     assert "holds no recordings" in bad("eval", beeps, tmp_path)
     (tmp_path / "cough").mkdir()
-    write_wav(tmp_path / "cough" / "a.wav", beep(500, 0.1))
-    assert "has cough, the model decides on low, high: none in common" in bad("eval", beeps, tmp_path)
+    write_wav(tmp_path / "cough" / "a.wav", beep(500, 0.4))
+    result = call("eval", beeps, tmp_path, "--json")
+    assert "is one of low, high: all of it is background" in result.stderr
+    assert json.loads(result.stdout)["false_accepts"] == 1
     assert "no decisions to judge" in bad("eval", GOLDEN / "small.edgernn", tmp_path)
     wrong = {
         "begins with 'a,b'": "a,b\n",
@@ -202,6 +209,17 @@ def test_convert_with_features_and_decisions(tmp_path: Path) -> None:
     assert "kind raw" in " ".join(good("inspect", target).split())
     described = json.loads(good("inspect", target, "--json"))
     assert described["features"]["frame_length"] == size and described["decisions"]["top"] == 1
+
+
+def test_the_settings_in_the_readme() -> None:
+    (text,) = re.findall(
+        r"```toml\n(.*?)```", (EXPORTS.parents[1] / "README.md").read_text(encoding="utf-8"), re.DOTALL
+    )
+    tables = tomllib.loads(text)
+    assert FrontEnd.from_settings(tables["features"]).size == 40
+    deciding = Deciding.from_settings(tables["decisions"])
+    by_label = {**tables["decisions"], "threshold": {"yes": 0.7, "no": 0.8}}
+    assert Deciding.from_settings(by_label).threshold[:2] == (0.7, 0.8) and len(deciding.labels) == 3
 
 
 def test_settings_files_that_do_not_fit(tmp_path: Path) -> None:

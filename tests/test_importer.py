@@ -17,6 +17,7 @@ from onnx_cases import CELLS, GRU, graph, node, on_gru, onnx_runtime, weights
 from surroundings import ints, some
 
 from edgernn import importer
+from edgernn.errors import BadModelFile
 from edgernn.importer.dims import Time
 from edgernn.layers.definition import run
 from edgernn.layers.model import Model
@@ -166,6 +167,15 @@ def test_local_functions_are_put_in_place() -> None:
     model.functions.append(function)
     model.opset_import.append(helper.make_opsetid("mine", 1))
     assert [type(n.layer).__name__ for n in imported(model).nodes][-1] == "Combine"
+
+
+def test_a_version_that_is_named_twice_is_one() -> None:
+    model = graph([GRU_ON_X], {"x": ("T", 1, 3)}, ["Y"], GRU)
+    model.opset_import.append(helper.make_opsetid("", 17))
+    assert imported(model).outputs[0].name == "Y"
+    model.opset_import.append(helper.make_opsetid("", 16))
+    with pytest.raises(BadModelFile, match="one version"):
+        imported(model)
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in EXPORTS.glob("*.onnx")))

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from hostile_cases import BOMBS, HARMLESS, LARGE, laughs, made
+from hostile_cases import BOMBS, HARMLESS, LARGE, made
+from hostile_parts import laughs
 from onnx import TensorProto, helper
 from onnx_cases import CELLS, GRU, graph, node, on_gru
 from surroundings import OPS
@@ -92,7 +93,7 @@ BROKEN: dict[str, tuple[Callable[[], bytes], str]] = {
     "negative dims": (lambda: with_tensor(dims=[1, -15, 3]).SerializeToString(), "negative dimension"),
     "huge dims": (lambda: with_tensor(dims=[2**40, 2**40, 3]).SerializeToString(), "needs"),
     "short data": (lambda: with_tensor(dims=[1, 15, 4]).SerializeToString(), "needs 240 bytes but has 180"),
-    "unknown type": (lambda: with_tensor(data_type=99).SerializeToString(), "malformed"),
+    "unknown type": (lambda: with_tensor(data_type=99).SerializeToString(), "holds no real numbers"),
     "ring of functions": (lambda: ring().SerializeToString(), "call each other in a ring"),
     "billion laughs": (lambda: laughs().SerializeToString(), "unfolds to"),
     "external data in bytes": (lambda: external("w.bin").SerializeToString(), "give the path of the model"),
@@ -229,6 +230,22 @@ def test_external_data_elsewhere_are_refused(tmp_path: Path, location: str, says
     (folder / "m.onnx").write_bytes(external(location).SerializeToString())
     with pytest.raises(BadModelFile, match=says):
         importer.read(folder / "m.onnx")
+
+
+def test_a_link_that_takes_the_place_of_a_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "w.bin").write_bytes(bytes(180))
+    (tmp_path / "m.onnx").write_bytes(external("w.bin").SerializeToString())
+    really = os.open
+
+    def late(path: Any, *given: Any, **named: Any) -> int:
+        if path == "w.bin":  # between any check and the opening
+            (tmp_path / "w.bin").unlink()
+            (tmp_path / "w.bin").symlink_to("/etc/hostname")
+        return really(path, *given, **named)
+
+    monkeypatch.setattr(os, "open", late)
+    with pytest.raises(BadModelFile, match="is a link"):
+        importer.read(tmp_path / "m.onnx")
 
 
 def test_any_damage_ends_in_a_named_error() -> None:

@@ -184,3 +184,17 @@ def test_all_problems_come_at_once_and_each_root_once() -> None:
     with pytest.raises(UnsupportedModel) as raised:
         importer.read(model.SerializeToString())
     assert [problem.operator for problem in raised.value.problems] == ["Det", "Softmax"]
+
+
+def test_a_sequence_is_no_step_graph_though_its_batch_is_fixed_within() -> None:
+    """Of one frame the mean over time is the frame itself, so as a step graph it would run, and answer nothing."""
+    nodes = [
+        node("Reshape", "x keep", "r"),
+        node("ReduceMean", "r", "m", axes=[1]),
+        node("Sub", "r m", "c"),
+        node("Transpose", "c", "t", perm=[1, 0, 2]),
+        node("GRU", "t W R B", "Y Y_h", hidden_size=5),
+    ]
+    model = graph(nodes, {"x": ("batch", "T", 3)}, ["Y"], {**GRU, "keep": np.array([1, 0, 3])}, opset=13)
+    (problem,) = importer.analyse(model.SerializeToString()).problems
+    assert problem.node == "Sub_c" and "last step of the sequence" in problem.what

@@ -14,11 +14,11 @@ import pytest
 from cases import CASES, SIZES, frames, worst_sums
 from conftest import COMPILED, stream_on
 
+from edgernn.kernels import jit
 from edgernn.kernels.isas import ISAS, REFERENCE
-from edgernn.kernels.library import Library
 from edgernn.layers.base import FORMATS
 from edgernn.quantiser import quantise
-from edgernn.stream import Stream
+from edgernn.stream import Pool, Stream
 
 # the instructions of the int8 and int16 products
 INSTRUCTIONS = {
@@ -58,12 +58,16 @@ def test_what_this_machine_lacks_gives_the_bits_of_the_reference(
 ) -> None:
     """Emulated: its panels, lanes and loops, in instructions that there are here."""
     run(str(Path(__file__).with_name("emulate.py")), isa, str(tmp_path / "kernels.o"))
-    emulated = Library(ISAS[isa], (tmp_path / "kernels.o").read_bytes())
+    emulated = jit.loaded(ISAS[isa], (tmp_path / "kernels.o").read_bytes())
     tried = [(CASES | SIZES)[case]() for case in (*CASES, "A", "B", "G")]
     pairs = [(quantise(model, name), frames(model, 6)) for model, name in product(tried, FORMATS)]
     for model, x in pairs + [worst_sums(cols, name) for cols, name in product((1, 33, 513, 8193), FORMATS)]:
         expected = stream_on(REFERENCE, model).run(x)
         with monkeypatch.context() as patch:
-            patch.setattr("edgernn.kernels.library.load", lambda: emulated)
-            stream = Stream(model)
+            patch.setattr("edgernn.kernels.library.load", lambda backend="auto": emulated)
+            stream, pool = Stream(model), Pool(model, 5)
         np.testing.assert_equal(stream.run(x), expected, err_msg=model.summary())
+        both = [expected] if isinstance(expected, np.ndarray) else expected.values()
+        together = pool.run(np.stack([x] * 5, 1))
+        for one, five in zip(both, [together] if isinstance(together, np.ndarray) else together.values(), strict=True):
+            np.testing.assert_equal(five, np.stack([one] * 5, 1), err_msg=model.summary())

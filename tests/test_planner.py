@@ -17,7 +17,7 @@ from edgernn.layers import Combine, Join, Map, Take
 from edgernn.layers.definition import run
 from edgernn.layers.model import Model, State
 from edgernn.planner import Plan, make_plan
-from edgernn.planner.arena import layout, lifetimes
+from edgernn.planner.arena import _Placed, layout, lifetimes
 from edgernn.planner.lower import Instruction, Place
 from edgernn.quantiser import quantise
 from edgernn.stream import Stream
@@ -51,10 +51,13 @@ def test_a_state_is_quantised_once_for_each_form() -> None:
     assert [Opcode(row[0]).name for row in made.prepare] == ["QUANTISE", "STOP"]
 
 
+@pytest.mark.parametrize("large", [5000, 0])  # instructions from which on what is needed for long is laid apart
 @pytest.mark.parametrize("precision", ["none", "int8", "int4"])
 @pytest.mark.parametrize("case", [*CASES, "C", "H"])
-def test_live_buffers_do_not_overlap(case: str, precision: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_live_buffers_do_not_overlap(case: str, precision: str, large: int, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = {}
+    monkeypatch.setattr("edgernn.planner.arena.LARGE", large)
+    monkeypatch.setattr("edgernn.planner.arena.LONG", 3)
 
     def spy(code: list[Instruction], sizes: list[int], persistent: list[int]) -> tuple[dict[int, int], int]:
         seen["code"], seen["sizes"], seen["persistent"] = code, sizes, persistent
@@ -69,6 +72,17 @@ def test_live_buffers_do_not_overlap(case: str, precision: str, monkeypatch: pyt
         low, high = (seen["offsets"][n] for n in (a, b))
         assert apart or low + seen["sizes"][a] <= high or high + seen["sizes"][b] <= low, (a, b)
     assert all(seen["offsets"][b] + seen["sizes"][b] <= made.arena_bytes for b in spans)
+
+
+def test_what_many_instructions_need_for_long_is_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    met: list[int] = []
+    during = _Placed.during
+    monkeypatch.setattr(_Placed, "during", lambda self, *span: met.append(len(found := during(self, *span))) or found)
+    count = 3000  # values that are all made before the first of them is read
+    code = [Instruction(Opcode.MAP, (Place(n, 0, 4),)) for n in range(count)]
+    code += [Instruction(Opcode.MAP, (Place(count + n, 0, 4), Place(n, 0, 4))) for n in range(count)]
+    _, top = layout(code, [64] * 2 * count, [])
+    assert sum(met) < 300 * len(code) and top <= 64 * 2 * count
 
 
 @pytest.mark.parametrize("case", [*CASES])

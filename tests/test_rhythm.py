@@ -153,6 +153,13 @@ def whole_sequence(source: bytes, x: Array) -> Array:
     return whole.reshape(len(whole), -1)
 
 
+def test_what_does_not_come_out_even_is_refused_and_no_step_graph() -> None:
+    """It runs at some lengths, 1 among them, so of one frame all of it works."""
+    layers: list[Layer] = [(conv, 1, 1, 0, 0, 2, 1), (pad, 1, 3), (conv, 1, 1, 0, 0, 2, 1), (stack, 3)]
+    with pytest.raises(UnsupportedModel, match="does not divide into"):
+        read(made(layers, True, 0))
+
+
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
 @given(
     st.lists(LAYERS, min_size=1, max_size=5),

@@ -90,6 +90,19 @@ def test_sound_files(tmp_path: Path, said: list[str]) -> None:
     assert said == [f"{stereo}: 2 channels, mixed to one"]
 
 
+def test_a_sound_file_that_is_damaged(tmp_path: Path) -> None:
+    soundfile = pytest.importorskip("soundfile", reason="FLAC needs soundfile")
+    soundfile.write(tmp_path / "x.flac", np.tile(SOUND, 20), RATE, subtype="PCM_16")
+    data = bytearray((tmp_path / "x.flac").read_bytes())
+    data[len(data) // 2 :] = bytes(len(data) - len(data) // 2)
+    (tmp_path / "x.flac").write_bytes(data)
+    with pytest.raises(BadInput, match="cannot be read to its end"):
+        everything(open_source(str(tmp_path / "x.flac"), RATE))
+    (tmp_path / "x.ogg").write_bytes(b"OggS" + bytes(100))
+    with pytest.raises(BadInput, match="not a sound file"):
+        open_source(str(tmp_path / "x.ogg"), RATE)
+
+
 @pytest.mark.parametrize("rate", [8000, 22050, 48000])
 def test_another_rate_is_resampled_as_it_comes(rate: int, tmp_path: Path, said: list[str]) -> None:
     pytest.importorskip("soxr", reason="resampling needs soxr")

@@ -112,6 +112,22 @@ def test_time_may_stand_first(dims: tuple[Dim, ...]) -> None:
     check(source, converted(source), some_frames(FRAMES, 1, 3), 0)
 
 
+def test_a_layer_that_runs_backwards_shows_its_axis_behind_strides() -> None:
+    """A line of text, (1, 1, height, width): the window is the width that is free, not the height of its length."""
+    rng = np.random.default_rng(0)
+    cell = {"W": (2, 9, 8), "R": (2, 9, 3), "K": (2, 1, 3, 3)}
+    held = {name: rng.uniform(-0.5, 0.5, shape).astype(np.float32) for name, shape in cell.items()}
+    nodes = [
+        node("Conv", "x K", "a", strides=[2, 2], pads=[1, 1, 1, 1]),
+        node("Transpose", "a", "t", perm=[3, 0, 1, 2]),
+        node("Reshape", "t columns", "X"),
+        node("GRU", "X W R", "Y", direction="bidirectional", hidden_size=3),
+    ]
+    held["columns"] = np.array([-1, 1, 8])
+    source = graph(nodes, {"x": (1, 1, 8, "width")}, ["Y"], held)
+    check(source, converted(source, 8, 4), some_frames(1, 1, 8, FRAMES), 3)
+
+
 def test_a_batch_is_no_window() -> None:
     """Keras fixes the length where it is told one, and leaves the batch free."""
     source = GRAPHS["attention"]("unk__1", 9)

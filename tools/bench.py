@@ -1,12 +1,13 @@
 """Microseconds a step, edgernn beside ONNX Runtime, LiteRT and a hand-written limit, on one thread, with batch 1.
 
-    python tools/bench.py [--sizes ABCDEFGH] [--chunks 40] [--limit FOLDER] [--formats] [--json FILE] [--readme]
+    python tools/bench.py [--sizes ABCDEFGH] [--chunks N] [--limit FOLDER] [--formats|--start] [--json FILE] [--readme]
 
 Every contender steps the same model, its state carried, in chunks of 250 frames, taking turns, so that all of them meet
 the same noise; the figure is the median over chunks. Contenders that are not installed are named and left out;
 tools/litert_models.py makes LiteRT's files. Run it on a quiet machine, pinned: `taskset -c 1 python tools/bench.py`.
 With --formats the contenders are edgernn's own number formats, and the table says how many times as long each takes as
-int8 does, and what its weights weigh. --readme writes the table into README.md and draws tools/bench.png.
+int8 does, and what its weights weigh. With --start whole processes are started, and stopped at their first answer.
+--readme writes the table into README.md and draws tools/bench.png.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from rich.progress import track
 from rich.table import Table
 
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parent.parent / "tests")]
+import bench_start  # noqa: E402
 from bench_report import DRAWING, Figures, draw, formats_table, into_readme, speed_table  # noqa: E402
 from cases import SIZES, frames  # noqa: E402
 from contenders import (  # noqa: E402
@@ -121,10 +123,15 @@ def main() -> None:
     parser.add_argument("--chunks", type=int, default=40)
     parser.add_argument("--limit", help="folder with limit.py, hand-written kernels to hold against")
     parser.add_argument("--formats", action="store_true", help="compare the number formats with each other")
+    parser.add_argument("--start", action="store_true", help="time whole processes to their first answer")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--readme", action="store_true")
     given = parser.parse_args()
-    if given.formats:
+    if given.start:
+        results = bench_start.measure(given.chunks)
+        text = bench_start.start_table(results)
+        print(text)
+    elif given.formats:
         results, held = formats(given.sizes, given.chunks)
         text = formats_table(results, held)
         print(text)

@@ -24,9 +24,11 @@ import numpy as np
 sys.path[:0] = [str(Path(__file__).parent.parent / part) for part in ("", "tests")]
 from cases import SIZES, frames  # noqa: E402
 
-from edgernn.kernels import library  # noqa: E402
+from edgernn.kernels import jit  # noqa: E402
 from edgernn.kernels.contract import ADDRESS, ALIGNMENT, ARENA, FRAMES, PORT_WORDS, PORTS, PROGRAM, WEIGHTS  # noqa: E402
 from edgernn.kernels.isas import ISAS, available  # noqa: E402
+from edgernn.kernels.native import Library  # noqa: E402
+from edgernn.kernels.processor import features  # noqa: E402
 from edgernn.layers.base import Array  # noqa: E402
 from edgernn.layers.model import Model  # noqa: E402
 from edgernn.planner import make_plan  # noqa: E402
@@ -40,19 +42,19 @@ ISA, STEPS, BASE = "avx2", 20, 1 << 33
 
 def missing() -> str:
     """What is needed to count and is not there; empty where all is."""
-    if ISA not in available(library.host_features()):
+    if ISA not in available(features()):
         return f"this processor has no {ISA}"
     return next((f"{program} is not installed" for program in ("valgrind", "cc") if not shutil.which(program)), "")
 
 
-def kernels() -> tuple[bytes, library.Library]:
+def kernels() -> tuple[bytes, Library]:
     """The object file, and the same loaded."""
-    path = library.object_path(ISAS[ISA])
-    code = library.read_object(path) or library.compile_object(ISAS[ISA], path)
-    return code, library.Library(ISAS[ISA], code)
+    path = jit.object_path(ISAS[ISA])
+    code = jit.read_object(path) or jit.compile_object(ISAS[ISA], path)
+    return code, jit.loaded(ISAS[ISA], code)
 
 
-def block(model: Model, loaded: library.Library) -> bytes:
+def block(model: Model, loaded: Library) -> bytes:
     """The memory of a stream that is about to run STEPS frames."""
     runner = Runner(make_plan(model, loaded.backend), loaded)
     x = frames(model, STEPS)

@@ -1,9 +1,9 @@
 """What `edgernn listen` costs: processor time and memory of the process while it hears sound at its own speed.
 
-    python tools/listen_cost.py [MODEL.edgernn] [--seconds 60]
+    python tools/listen_cost.py [MODEL] [--seconds 60]
 
 Plays the speech of the demo over and over, as a WAV file with --realtime, which gives blocks of 10 ms. The first 3 s,
-in which the process starts, do not count. Without MODEL the one of models/vad-raw is converted to int8.
+in which the process starts, do not count. MODEL is a model file or a folder of models/, which is converted to int8.
 On a busy machine each awakening finds cold caches: the figures are then a multiple of what they are on a quiet one.
 Linux only.
 """
@@ -26,16 +26,17 @@ from edgernn.cli.tables import tables
 from edgernn.pipelines.sound import read_sound
 
 ROOT = Path(__file__).resolve().parents[1]
+VAD = ROOT / "models" / "vad-raw"
 STARTING = 3.0  # seconds
 
 
-def vad(folder: Path) -> Path:
-    """The voice-activity model, ready to listen."""
-    source = ROOT / "models" / "vad-raw"
-    edgernn.convert(source / "model.onnx", quantize="int8", **tables(source / "pipeline.toml", None)).save(
-        folder / "vad.edgernn"
-    )
-    return folder / "vad.edgernn"
+def ready(given: Path, folder: Path) -> Path:
+    """A model that listens: the file that is given, or made in `folder`, in int8, of one of the folders of models/."""
+    if not given.is_dir():
+        return given
+    made = edgernn.convert(given / "model.onnx", quantize="int8", **tables(given / "pipeline.toml", None))
+    made.save(folder / "listener.edgernn")
+    return folder / "listener.edgernn"
 
 
 def playing(seconds: float, folder: Path) -> Path:
@@ -58,9 +59,9 @@ def used(process: int) -> float:
 
 
 def memory(process: int) -> dict[str, float]:
-    """Megabytes resident, by what /proc calls it: now and at most."""
+    """Megabytes resident, by what /proc calls it: now, at most, and now without the pages of files."""
     lines = dict(line.split(":", 1) for line in Path(f"/proc/{process}/status").read_text().splitlines())
-    return {name: int(lines[name].split()[0]) * 1024 / 1e6 for name in ("VmRSS", "VmHWM")}
+    return {name: int(lines[name].split()[0]) * 1024 / 1e6 for name in ("VmRSS", "VmHWM", "RssAnon")}
 
 
 def measure(model: Path, sound: Path, seconds: float) -> dict[str, float]:
@@ -81,16 +82,18 @@ def measure(model: Path, sound: Path, seconds: float) -> dict[str, float]:
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("model", nargs="?", type=Path)
+    parser.add_argument("model", nargs="?", type=Path, default=VAD)
     parser.add_argument("--seconds", type=float, default=60)
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        model = given.model or vad(folder)
+        model = ready(given.model, folder)
         found = measure(model, playing(given.seconds + 2 * STARTING, folder), given.seconds)
-    print(f"{100 * found['core']:.2f} % of one core over {given.seconds:.0f} s of sound at its own speed")
-    print(f"{found['VmRSS']:.0f} MB resident, {found['VmHWM']:.0f} MB at most")
-    print(f"{found['starting']:.2f} s of processor time to start")
+    print(
+        f"`{given.model.stem}`, {given.seconds:.0f} s of sound at its own speed, in blocks of 10 ms: "
+        f"{100 * found['core']:.1f} % of one core, {found['VmHWM']:.0f} MB resident at most; "
+        f"{found['starting']:.2f} s of processor time to start."
+    )
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ import numpy as np
 sys.path[:0] = [str(Path(__file__).parent.parent / part) for part in ("", "tests")]
 from cases import SIZES  # noqa: E402
 
-from edgernn.kernels.library import cache_folder  # noqa: E402
+from edgernn.kernels.jit import cache_folder  # noqa: E402
 from edgernn.layers import GRU, LSTM, RNN, Affine, Embedding, Map, Softmax  # noqa: E402
 from edgernn.layers.base import Array, Layer, dense  # noqa: E402
 from edgernn.layers.model import Model  # noqa: E402

@@ -1,8 +1,12 @@
-"""A folder with the real Python of another architecture, of Debian's packages, to be run by QEMU.
+"""A folder with the real Python and NumPy of another architecture, of Debian's packages, to be run by QEMU.
 
-python tools/make_root.py arm64 FOLDER      or armhf; nothing is installed, and nothing outside FOLDER is written
+    python tools/make_root.py arm64 FOLDER
 
-qemu-aarch64-static -cpu cortex-a72 -L FOLDER FOLDER/usr/bin/python3 -c pass
+or armhf, or riscv64; nothing is installed, and nothing outside FOLDER is written. Then, with a copy of what edgernn
+depends on and is of no architecture (click, rich) in SITE, and safetensors' wheel for this one:
+
+    export PYTHONPATH=.:SITE:FOLDER/usr/lib/python3/dist-packages
+    qemu-aarch64-static -cpu cortex-a72 -L FOLDER FOLDER/usr/bin/python3 -m edgernn demo
 """
 
 from __future__ import annotations
@@ -11,8 +15,8 @@ import argparse
 import subprocess
 from pathlib import Path
 
-SOURCE = "deb http://deb.debian.org/debian bookworm main\n"  # for tests alone, so that updates are not waited for
-PACKAGES = ("python3-minimal", "libpython3-stdlib")
+SOURCE = "deb http://deb.debian.org/debian trixie main\n"  # for tests alone, so that updates are not waited for
+PACKAGES = ("python3-minimal", "libpython3-stdlib", "python3-numpy")
 
 
 def apt(folder: Path, architecture: str, *arguments: str) -> None:
@@ -45,13 +49,16 @@ def make(folder: Path, architecture: str) -> None:
     packages = sorted((folder / "apt" / "cache" / "archives").glob("*.deb"))
     for package in packages:
         subprocess.run(["dpkg", "-x", str(package), str(folder)], check=True)
+    (folder / "lib").symlink_to("usr/lib")
+    for library in (folder / "usr" / "lib").glob("*/*/lib*.so.3"):  # which of several is a choice, made at installation
+        (library.parent.parent / library.name).symlink_to(library.relative_to(library.parent.parent))
     print(f"{folder}: {len(packages)} packages")
 
 
 def main() -> None:
     """Make the folder."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("architecture", choices=("arm64", "armhf"))
+    parser.add_argument("architecture", choices=("arm64", "armhf", "riscv64"))
     parser.add_argument("folder", type=Path)
     given = parser.parse_args()
     make(given.folder.absolute(), given.architecture)

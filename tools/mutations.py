@@ -12,7 +12,7 @@ from google.protobuf.message import DecodeError
 from onnx import AttributeProto, numpy_helper
 
 from edgernn.importer.evaluate import FOLDABLE
-from edgernn.layers.rules import RULES
+from edgernn.layers.operators import RULES
 from edgernn.modelfile.container import pack, unpack
 
 Rng = np.random.Generator

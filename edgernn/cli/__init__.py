@@ -13,7 +13,9 @@ import click
 
 import edgernn
 
-COMMANDS = ("demo", "convert", "inspect", "verify", "run", "eval", "listen", "bench", "build", "doctor")
+COMMANDS = (
+    "demo", "convert", "inspect", "verify", "run", "eval", "listen", "generate", "bench", "build", "serve", "doctor",
+)  # fmt: skip
 
 
 class Commands(click.Group):
@@ -44,7 +46,7 @@ class Commands(click.Group):
 
 
 def _explain(error: BaseException) -> str:
-    from edgernn.cli.console import plain
+    from edgernn.errors import plain
 
     if isinstance(error, KeyboardInterrupt):
         return "interrupted"

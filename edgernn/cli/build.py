@@ -60,11 +60,15 @@ def command(
 
 def chosen(name: str | None, cpu: str | None, triple: str | None) -> Target:
     """The target that the options name."""
-    from edgernn.compiler import targets
+    from edgernn.compiler import linker, targets
 
     if bool(cpu) != bool(triple) or bool(cpu) == bool(name):
         raise click.UsageError("name either --target (see --list), or --cpu and --triple")
-    return targets.named(name) if name else targets.processor(cpu or "", triple or "")
+    if name:
+        return targets.named(name)
+    target = targets.processor(cpu or "", triple or "")
+    linker.check()
+    return targets.best(target, linker.features(target))
 
 
 def show_targets(as_json: bool) -> None:

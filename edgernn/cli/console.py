@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from edgernn.errors import plain
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.status import Status
@@ -20,11 +22,6 @@ QUIET = 1.0  # seconds without a bar
 Item = TypeVar("Item")
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
-
-
-def plain(text: str) -> str:
-    """Text that came from a file, safe for a terminal: control characters other than line ends are spelt out."""
-    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
 
 
 def out() -> Console:

@@ -13,6 +13,7 @@ import click
 from edgernn.cli.console import as_json
 from edgernn.cli.formats import formats, shown
 from edgernn.cli.settings import settings
+from edgernn.errors import plain
 
 if TYPE_CHECKING:
     from edgernn.layers.model import Model
@@ -73,6 +74,7 @@ def command(
     from edgernn.cli.tables import tables
     from edgernn.conversion import equipped, imported
 
+    check_options(calibrate, **given)
     toml = [given.pop(name) for name in ("features", "decisions")]
     check_output(output, [source, *(path for path in (calibrate, reference, *toml) if path)])
     settings = tables(*toml)
@@ -80,6 +82,7 @@ def command(
     with console.working(f"reading {source}"), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # which stand in the notes
         model = equipped(imported(source, reference, **given), **settings)
+    check_layers(model, chosen["layers"])
     model = quantised(model, calibrate, chosen)
     for note in model.origin["notes"]:
         console.say(remark(note))
@@ -95,7 +98,7 @@ def command(
         console.out().print(shown(model.origin["auto"]))
     lines = [f"{output}: {model.parameters:,} weights, {console.size(size)}.", verdict]
     lines += [reference_sentence(model.origin["reference"])] if reference else []
-    click.echo(console.plain("\n".join(lines)))
+    click.echo(plain("\n".join(lines)))
 
 
 def quantised(model: Model, calibrate: Path | None, given: dict[str, Any]) -> Model:
@@ -108,6 +111,27 @@ def quantised(model: Model, calibrate: Path | None, given: dict[str, Any]) -> Mo
     frames = recordings(calibrate, model) if calibrate else None
     with console.working("quantising") as status:
         return formatted(model, calibration=frames, progress=status.update, **given)
+
+
+def check_options(calibrate: Path | None, **given: Any) -> None:
+    """Options that make no sense without others are said before any work is done."""
+    if (given["quantize"] == "auto") != (given["min_snr"] is not None):
+        raise click.UsageError("--quantize auto and --min-snr need each other")
+    if given["static"] is not None and calibrate is None:
+        raise click.UsageError("--static needs --calibrate: frames to see how large the numbers become")
+    if given["hop"] is not None and given["window"] is None:
+        raise click.UsageError("--hop needs --window: only on windows can be said how often to answer")
+
+
+def check_layers(model: Model, layers: dict[str, str]) -> None:
+    """Each --layer fits a layer of the model."""
+    from edgernn.errors import BadInput
+    from edgernn.quantiser import by_node
+
+    try:
+        by_node(model, layers)
+    except BadInput as error:
+        raise click.BadParameter(str(error), param_hint="--layer") from None
 
 
 def check_output(output: Path, read: list[Path]) -> None:

@@ -12,8 +12,9 @@ from edgernn.cli.console import as_json
 
 PARTS = {
     "numpy": "",
-    "numba": "",
-    "llvmlite": "",
+    "safetensors": "",
+    "numba": "jit",
+    "llvmlite": "jit",
     "onnx": "convert",
     "onnxruntime": "convert",
     "soundfile": "audio",
@@ -25,7 +26,8 @@ PARTS = {
     "ziglang": "build",
 }
 PURPOSE = {
-    "": "compiling the kernels",
+    "": "running at all",
+    "jit": "compiling kernels here, where none came with edgernn",
     "convert": "converting ONNX files",
     "audio": "microphones, sound that is not 16-bit PCM, sound of another rate",
     "sensors": "MQTT topics and serial lines",
@@ -37,7 +39,7 @@ PURPOSE = {
 @click.command()
 @as_json
 def command(as_json: bool) -> None:
-    """Show this machine: processor, instruction set and why it was chosen, cache, optional parts."""
+    """Show this machine: processor, instruction set and kernels and why they were chosen, cache, optional parts."""
     import edgernn
     from edgernn.cli import console
     from edgernn.kernels import library

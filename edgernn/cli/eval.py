@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,6 @@ import click
 from edgernn.cli.console import as_json
 
 if TYPE_CHECKING:
-    from edgernn.layers.model import Model
     from edgernn.pipelines.evaluation import Evaluation, Heard, Point
     from edgernn.pipelines.scoring import Outcome
 
@@ -44,7 +44,7 @@ def command(model: Path, folder: Path, det: Path | None, as_json: bool) -> None:
     figure = blank(det) if det else None
     loaded = edgernn.load(model)
     evaluation = Evaluation(loaded)
-    heard = listened(evaluation, loaded, folder)
+    heard = listened(evaluation, folder)
     outcome = evaluation.outcome(heard)
     points: list[Point] = []
     if figure and det:
@@ -56,15 +56,22 @@ def command(model: Path, folder: Path, det: Path | None, as_json: bool) -> None:
         show(outcome)
 
 
-def listened(evaluation: Evaluation, model: Model, folder: Path) -> list[Heard]:
-    """Every recording of the folder through features and model."""
+def listened(evaluation: Evaluation, folder: Path) -> list[Heard]:
+    """Every recording of the folder through features and model; what is said of many is said once."""
     from edgernn.cli import console
     from edgernn.pipelines.truth import read_truth
 
-    assert model.deciding is not None
-    labels = [label for label in model.deciding.labels if label not in model.deciding.ignored]
-    recordings = read_truth(folder, labels, console.say)
-    return [evaluation.listen(one, console.say) for one in console.progress(recordings, "listening")]
+    deciding = evaluation.deciding
+    labels = [label for label in deciding.labels if label not in deciding.ignored]
+    remarks: Counter[str] = Counter()
+    heard = []
+    for one in console.progress(read_truth(folder, labels, console.say), "listening"):
+        said: list[str] = []
+        heard.append(evaluation.listen(one, said.append))
+        remarks.update(text.removeprefix(f"{one.path}: ") for text in said)
+    for remark, count in remarks.items():
+        console.say(f"{count} recording{'s' if count > 1 else ''}: {remark}")
+    return heard
 
 
 def figures(outcome: Outcome) -> dict[str, Any]:

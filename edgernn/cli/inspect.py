@@ -91,6 +91,7 @@ def described(model: Model) -> dict[str, Any]:
         "macs": model.macs,
         "hop": model.hop,
         "delay": model.delay,
+        "alphabet": model.alphabet,
         **model.settings,
         "memory": memory(model),
         "origin": dict(model.origin),

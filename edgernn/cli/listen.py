@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+
+if TYPE_CHECKING:
+    from edgernn.cli.executing import Program
+    from edgernn.cli.watching import Shown
+    from edgernn.pipelines.decide import Decision
 
 
 @click.command()
@@ -52,12 +58,20 @@ def command(
     if front is None or pipeline.model.deciding is None:
         raise edgernn.BadInput(f"{model} has no decisions: convert it with --decisions")
     opened = open_source(source, front.rate, front.channels, pcm=pcm, follow=follow, realtime=realtime, say=say)
-    with opened, shown(pipeline, opened, as_json) as screen, suppress(KeyboardInterrupt):
-        for found in listen(pipeline, opened):
-            count += len(found)
-            screen.update(found)
-            if act:
-                act.start(found)
+    with opened, shown(pipeline, opened, as_json) as screen:
+        with suppress(KeyboardInterrupt):
+            for found in listen(pipeline, opened):
+                count += len(found)
+                tell(found, screen, act)
+        rest = pipeline.finish()  # of what was on when it was interrupted
+        tell(rest, screen, act)
     if act:
         act.finish()
-    say(f"{opened.time:.1f} s heard, {count} decisions; {opened.tally}")
+    say(f"{opened.time:.1f} s heard, {count + len(rest)} decisions; {opened.tally}")
+
+
+def tell(found: list[Decision], screen: Shown, act: Program | None) -> None:
+    """Show these decisions and act on them."""
+    screen.update(found)
+    if act:
+        act.start(found)

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgernn.cli.console import plain
-from edgernn.errors import BackendUnavailable, BadInput
+from edgernn.errors import BackendUnavailable, BadInput, plain
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -55,8 +55,8 @@ def _run_frames(loaded: Model, source: str, as_json: bool) -> None:
             raise edgernn.BadInput(f"{source}, in the frames from number {count} on: {error}") from None
         count += len(chunk[loaded.inputs[0].name] if isinstance(chunk, dict) else chunk)
         _write(loaded, answers, as_json)
-    if not count:
-        say(f"{source} holds not one frame")
+    if not count and source != "-":  # standard input may well end before it begins
+        raise edgernn.BadInput(f"{source} holds not one frame")
     elif count < loaded.window:
         say(f"{source} holds {count} frames; the first answer comes after {loaded.window}")
 
@@ -66,14 +66,16 @@ def _run_answers(loaded: Model, source: str, as_json: bool) -> None:
     from edgernn.cli.console import say
     from edgernn.pipelines.sources import open_source
 
-    pipeline = loaded.pipeline()
+    pipeline, count = loaded.pipeline(), 0
     with open_source(source, pipeline.rate, pipeline.frontend.channels, say=say) as blocks:
         _begin(loaded, as_json)
         for block in blocks:
             if block.gap:
                 pipeline.gap(block.gap)
-            _write(loaded, pipeline.answers(block.samples), as_json)
-    _write(loaded, pipeline.answers(pipeline.nothing, end=True), as_json)
+            count += _write(loaded, pipeline.answers(block.samples), as_json)
+        count += _write(loaded, pipeline.answers(pipeline.nothing, end=True), as_json)
+        if not count:
+            say(f"{source}: no answer in {blocks.time:.2f} s")
 
 
 def _run_decisions(loaded: Model, source: str, as_json: bool) -> None:
@@ -97,9 +99,12 @@ def _begin(model: Model, as_json: bool) -> None:
         sys.stdout.write(header(model) + "\n")
 
 
-def _write(model: Model, answers: Any, as_json: bool) -> None:
-    sys.stdout.writelines(f"{line}\n" for line in (json_lines if as_json else csv_lines)(model, answers))
+def _write(model: Model, answers: Any, as_json: bool) -> int:
+    """Write the answers; how many there are."""
+    lines = [f"{line}\n" for line in (json_lines if as_json else csv_lines)(model, answers)]
+    sys.stdout.writelines(lines)
     sys.stdout.flush()
+    return len(lines)
 
 
 def header(model: Model) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from edgernn.cli.console import as_json
+from edgernn.errors import plain
 
 if TYPE_CHECKING:
     from edgernn.layers.base import Array
@@ -98,7 +99,7 @@ def command(
     else:
         show(found)
         frames_of = str(source or ("the reference" if reference else "noise"))
-        click.echo(console.plain(f"{sentence(found, frames_of, other)} {'Within' if good else 'Past'} the limit."))
+        click.echo(plain(f"{sentence(found, frames_of, other)} {'Within' if good else 'Past'} the limit."))
     if not good:
         raise click.exceptions.Exit(1)
 
@@ -143,7 +144,7 @@ def check_certificate(model: Model, limit: float | None, as_json: bool) -> None:
         show(found)
         said = "are, bit for bit, those" if same else "are not those"
         click.echo(
-            console.plain(
+            plain(
                 f"So far it drifted from the float model over {frames} when it was converted. Its answers on this "
                 f"machine {said} that were measured. {'Within' if good else 'Past'} the limit."
             )

@@ -9,8 +9,8 @@ from collections import deque
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Protocol
 
-from edgernn.cli.console import plain
 from edgernn.cli.demo import ASCII, BLOCKS, can_write
+from edgernn.errors import plain
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -16,13 +16,14 @@ def main() -> None:
     parser.add_argument("--features", default="")
     parser.add_argument("--kernels", default="", help="names of the kernels wanted, with commas; all by default")
     parser.add_argument("--prefix", default="edgernn", help="what the names of the entries begin with")
+    parser.add_argument("--entries", action="store_true", help="with what Python calls")
     given = parser.parse_args()
     os.environ["EDGERNN_COMPILE_ISA"] = given.isa
     os.environ["NUMBA_OPT"] = "0"
     from edgernn.compiler.build import Machine, build
 
     machine = Machine(given.triple, given.cpu, given.features) if given.triple else Machine()
-    build(given.output, machine, tuple(filter(None, given.kernels.split(","))), given.prefix)
+    build(given.output, machine, tuple(filter(None, given.kernels.split(","))), given.prefix, given.entries)
 
 
 if __name__ == "__main__":

@@ -20,12 +20,14 @@ from numba.core.compiler_lock import global_compiler_lock
 from numba.core.registry import cpu_target
 
 from edgernn.compiler.scalars import scalar_floats
+from edgernn.kernels import entries
 from edgernn.kernels.contract import Opcode
-from edgernn.kernels.cpu import walk  # noqa: F401  (registers every function)
+from edgernn.kernels.cpu import pool  # noqa: F401  (registers every function)
 from edgernn.kernels.cpu.functions import FUNCTIONS, KERNELS, symbol
 from edgernn.kernels.cpu.isa import ISA
 
 EXTERNAL = ("run", "prepare")
+POOL = ("pool",)  # of a library for all programs only
 INSTRUCTIONS = {code.name.lower() for code in Opcode if code > Opcode.STOP}
 
 
@@ -81,7 +83,7 @@ def retargeted(text: str, machine: Any) -> Any:
 
 def optimise(module: Any, machine: Any) -> None:
     """Keep the entries, inline the rest, optimise for the processor."""
-    names = {symbol(name) for name in EXTERNAL}
+    names = {symbol(name) for name in EXTERNAL + POOL}
     for item in (*module.functions, *module.global_variables):
         if not item.is_declaration and item.name not in names:
             item.linkage = "internal"
@@ -108,7 +110,8 @@ define i64 @{symbol(name)}(i64, i64, i64, i64) {{
 def linked(machine: Any, kernels: Collection[str], progress: Callable[[str], None]) -> Any:
     """One module of the entries, these kernels (by name; none: all) and the functions that they call."""
     whole: Any = None
-    waiting, seen = list(EXTERNAL), set(EXTERNAL)
+    waiting = list(EXTERNAL if kernels else EXTERNAL + POOL)
+    seen = set(waiting)
     while waiting:
         name = waiting.pop()
         progress(name)
@@ -140,9 +143,18 @@ def compile_library(
     return whole, generator
 
 
-def build(output: str, machine: Machine | None = None, kernels: Collection[str] = (), prefix: str = "edgernn") -> None:
-    """Write the object to `output`, printing a line for each step."""
+def build(
+    output: str,
+    machine: Machine | None = None,
+    kernels: Collection[str] = (),
+    prefix: str = "edgernn",
+    with_entries: bool = False,
+) -> None:
+    """Write the object to `output`, with_entries: those that Python calls; prints a line for each step."""
     module, generator = compile_library(lambda name: print(name, flush=True), machine, kernels)
+    if with_entries:
+        text = entries.text(4 if generator.triple.startswith("arm") else 8)
+        module.link_in(llvm.parse_assembly(f'target triple = "{generator.triple}"\n{text}'))
     for name in EXTERNAL:
         module.get_function(symbol(name)).name = f"{prefix}_{name}"
     Path(output).write_bytes(generator.emit_object(module))

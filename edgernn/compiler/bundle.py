@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Collection
@@ -16,13 +18,14 @@ from edgernn.compiler.sources import Job
 from edgernn.compiler.targets import Target
 from edgernn.errors import BadInput
 from edgernn.kernels.contract import Opcode
-from edgernn.kernels.library import run_compiler
+from edgernn.kernels.jit import run_compiler
 from edgernn.kernels.panels import CpuBackend
 from edgernn.layers.model import Model
 from edgernn.planner import Plan, make_plan
 
 FORMAT = 1
 MANIFEST = "manifest.json"
+HERE, EXCHANGE = -100, 2  # AT_FDCWD, RENAME_EXCHANGE: renameat2(2)
 
 
 def build(model: Model, name: str, target: Target, output: Path, version: str) -> dict[str, Any]:
@@ -42,10 +45,17 @@ def build(model: Model, name: str, target: Target, output: Path, version: str) -
         made.mkdir()
         compile_kernels(target, kernels_of(plan), job.name, work)
         manifest = assemble(job, work, made)
-        if output.exists():
-            output.rename(Path(temporary) / "old")
-        made.rename(output)
+        if not output.exists() or not exchanged(made, output):
+            if output.exists():
+                output.rename(Path(temporary) / "old")
+            made.rename(output)
     return manifest
+
+
+def exchanged(one: Path, other: Path) -> bool:
+    """Swap two folders at one stroke, so that there is always one of them; False where the system cannot."""
+    swap = getattr(ctypes.CDLL(None), "renameat2", None)
+    return swap is not None and swap(HERE, os.fsencode(one), HERE, os.fsencode(other), EXCHANGE) == 0
 
 
 def kernels_of(plan: Plan) -> set[str]:

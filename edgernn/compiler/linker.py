@@ -5,23 +5,39 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
 from edgernn.compiler.targets import Target
 from edgernn.errors import BackendUnavailable
-from edgernn.kernels.library import cache_folder
+from edgernn.kernels.jit import cache_folder, is_there
 
 PACKAGE = "ziglang"
 # nothing of a C library is needed, so that one file does for every Linux
 C_FLAGS = ("-Os", "-fPIC", "-ffreestanding", "-fno-builtin", "-fno-sanitize=all", "-fvisibility=hidden", "-std=c99")
 
+# what C compilers define where a processor has a feature
+MACROS = {
+    "__ARM_FEATURE_DOTPROD": "asimddp",
+    "__ARM_NEON": "neon",
+    "__AVX2__": "avx2",
+    "__AVX512BW__": "avx512bw",
+    "__AVX512DQ__": "avx512dq",
+    "__AVX512F__": "avx512f",
+    "__AVX512VL__": "avx512vl",
+    "__AVX512VNNI__": "avx512_vnni",
+    "__AVXVNNI__": "avx_vnni",
+    "__FMA__": "fma",
+}
+
 
 def check() -> None:
-    """Raises BackendUnavailable, with the remedy, where there is no linker."""
-    if find_spec(PACKAGE) is None:
-        raise BackendUnavailable("there is no linker for other machines here: run `pip install edgernn[build]`")
+    """Raises BackendUnavailable, with the remedy, where there is no linker or no compiler."""
+    if find_spec(PACKAGE) is None or not is_there():
+        missing = "linker" if is_there() else "compiler"
+        raise BackendUnavailable(f"there is no {missing} for other machines here: run `pip install edgernn[build]`")
 
 
 def zig_target(target: Target, libc: str = "") -> list[str]:
@@ -46,6 +62,20 @@ def zig(folder: Path, *arguments: object) -> None:
     if done.returncode:
         said = "; ".join(done.stderr.strip().splitlines()[-3:]) or f"exit status {done.returncode}"
         raise BackendUnavailable(f"the linker failed, is {PACKAGE} installed whole? It said: {said}")
+
+
+def features(target: Target) -> set[str]:
+    """What the target's processor has, by the names of `Isa.needs`, as the C compiler defines it.
+
+    Raises BackendUnavailable for a processor that it does not know.
+    """
+    system = zig_target(target)[:2]
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "empty.c").touch()
+        cpu = f"-mcpu={target.cpu.replace('-', '_')}"
+        zig(Path(folder), "cc", *system, cpu, "-E", "-dM", "empty.c", "-o", "defined")
+        defined = (Path(folder) / "defined").read_text()
+    return {feature for macro, feature in MACROS.items() if f"#define {macro} " in defined}
 
 
 def compile_c(folder: Path, source: str, target: Target) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import platform
+import sys
+from collections.abc import Set
 from dataclasses import dataclass, replace
 
 from edgernn.errors import BackendUnavailable
-from edgernn.kernels import library
 from edgernn.kernels.isas import ISAS, REFERENCE, Isa, chosen
+from edgernn.kernels.processor import architecture, features
 
 HOST = "host"
 
@@ -22,7 +23,6 @@ class Target:
     triple: str  # LLVM's name of the system
     cpu: str  # LLVM's name of the processor; empty: the least that has the instruction set
     features: str = ""  # in LLVM's form
-    needs: tuple[str, ...] = ()  # what Linux must say that the processor has
 
     @property
     def architecture(self) -> str:
@@ -34,24 +34,23 @@ class Target:
         """The instruction set."""
         return ISAS[self.isa]
 
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What Linux must say that the processor has."""
+        return tuple(sorted(self.kernels.needs))
+
 
 _X86, _ARM64 = "x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"
 _ARM32, _RISCV = "armv7-unknown-linux-gnueabihf", "riscv64-unknown-linux-gnu"
-_AVX2 = ("avx2", "fma")
-_AVX512 = ("avx512f", "avx512bw", "avx512dq", "avx512vl")
-NEEDS = {
-    "avx512vnni": (*_AVX512, "avx512_vnni"),
-    "avxvnni": (*_AVX2, "avx_vnni"),
-    "avx512": _AVX512,
-    "avx2": _AVX2,
-    "sdot": ("asimddp",),
-}
 TARGETS = {
     target.name: target
     for target in (
-        Target("x86-64-v3", "PCs from 2013 on: AVX2", "avx2", _X86, "", "", NEEDS["avx2"]),
-        Target("x86-64-v4", "servers from 2017 on: AVX-512", "avx512", _X86, "", "", NEEDS["avx512"]),
-        Target("rpi5", "Raspberry Pi 5: Cortex-A76, dot product", "sdot", _ARM64, "cortex-a76", "", NEEDS["sdot"]),
+        Target("x86-64", "PCs from 2003 on: SSE2", "portable", _X86, "x86-64"),
+        Target("x86-64-v3", "PCs from 2013 on: AVX2", "avx2", _X86, ""),
+        Target("x86-64-v3-vnni", "PCs from 2021 on: AVX2, byte products", "avxvnni", _X86, ""),
+        Target("x86-64-v4", "servers from 2017 on: AVX-512", "avx512", _X86, ""),
+        Target("x86-64-v4-vnni", "servers from 2019 on: AVX-512, byte products", "avx512vnni", _X86, ""),
+        Target("rpi5", "Raspberry Pi 5: Cortex-A76, dot product", "sdot", _ARM64, "cortex-a76"),
         Target("rpi4", "Raspberry Pi 4: Cortex-A72", "neon", _ARM64, "cortex-a72"),
         Target("rpi3", "Raspberry Pi 3: Cortex-A53", "neon", _ARM64, "cortex-a53"),
         Target("zero2w", "Raspberry Pi Zero 2 W: Cortex-A53", "neon", _ARM64, "cortex-a53"),
@@ -66,18 +65,18 @@ def host() -> Target:
 
     Raises BackendUnavailable where it is none of these.
     """
-    machine = platform.machine().lower().replace("amd64", "x86_64")
+    machine = architecture()
     triples = {triple.split("-")[0]: triple for triple in (_X86, _ARM64, _RISCV)} | {"armv7l": _ARM32}
-    if machine not in triples or platform.system() != "Linux":
+    if machine not in triples or sys.platform != "linux":
         raise BackendUnavailable(
-            f"{platform.system()} on {machine} is no target; name the machine that the model is for: {names()}"
+            f"{sys.platform} on {machine} is no target; name the machine that the model is for: {names()}"
         )
-    isa, _ = chosen(library.host_features())
+    isa, _ = chosen(features())
     isa = "portable" if isa == REFERENCE else isa
     basic = next((t for t in TARGETS.values() if t.triple == triples[machine] and t.isa == isa), None)
-    features = basic.features if basic and isa == "portable" else ISAS[isa].features
+    extra = basic.features if basic and isa == "portable" else ISAS[isa].features
     cpu = basic.cpu if basic and isa == "portable" else ""
-    return Target(HOST, "this machine", isa, triples[machine], cpu, features, NEEDS.get(isa, ()))
+    return Target(HOST, "this machine", isa, triples[machine], cpu, extra)
 
 
 def names() -> str:
@@ -107,4 +106,11 @@ def processor(cpu: str, triple: str) -> Target:
     basic = TARGETS[like[architecture]]
     isa = ISAS["portable"] if architecture == "x86_64" else basic.kernels
     what = f"{cpu}, by LLVM's names"
-    return replace(basic, name=cpu, what=what, isa=isa.name, triple=triple, cpu=cpu, needs=())
+    return replace(basic, name=cpu, what=what, isa=isa.name, triple=triple, cpu=cpu)
+
+
+def best(target: Target, has: Set[str]) -> Target:
+    """The same processor with the best kernels for what it has, by the names of `Isa.needs`."""
+    machine = {"armv7": "armv7l"}.get(target.architecture, target.architecture)
+    isas = (isa for isa in ISAS.values() if isa.machine in ("", machine) and isa.needs <= has)
+    return replace(target, isa=next(isas).name)

@@ -2,7 +2,7 @@
 
 In: an ONNX file, maybe samples. Out: a Model with its figures in `origin`; parity against ONNX Runtime.
 formats: the model in other number formats, which search finds and observe has samples for; certificate: its drift.
-May import: errors, layers, importer, quantiser, stream, NumPy; onnxruntime where it is used.
+May import: errors, layers, importer, modelfile, quantiser, stream, NumPy; onnxruntime where it is used.
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgernn.errors import BackendUnavailable, UnsupportedModel
+from edgernn.errors import BackendUnavailable, BadInput, Problem, UnsupportedModel
 from edgernn.layers.deciding import Deciding
 from edgernn.layers.frontend import FrontEnd
 from edgernn.layers.model import Model
+from edgernn.modelfile import fits
 from edgernn.quantiser import FORMATS
 
 if TYPE_CHECKING:
@@ -55,17 +56,23 @@ def convert(
     model has in a `Pipeline` (see `layers.frontend.FrontEnd` and `layers.deciding.Deciding`); they stand in its file.
     All other arguments are those of `imported`.
 
-    Raises what `imported` raises, ValueError for an unknown format, BadInput for calibration, static, min_snr, layers,
-    features or decisions that do not fit, and BackendUnavailable where a package is missing.
+    Raises what `imported` raises, BadInput for an unknown format and for calibration, static, min_snr, layers, features
+    or decisions that do not fit, or where min_snr is not reached, BackendUnavailable where a package is missing, and
+    TypeError for an argument of a type that it can never have.
     """
     from edgernn.conversion.formats import formatted
     from edgernn.conversion.parity import parity, with_parity
 
     if quantize not in (*FORMATS, "auto"):
-        raise ValueError(f"quantize='{quantize}': one of {', '.join(FORMATS)}, auto expected")
+        raise BadInput(f"quantize={quantize!r}: one of {', '.join(FORMATS)}, auto expected")
+    for name, given in (("layers", layers), ("state", state), ("constants", constants)):
+        if given is not None and not (isinstance(given, Mapping) and all(isinstance(key, str) for key in given)):
+            raise TypeError(f"{name}={given!r}: a mapping by name expected")
     settings = {"state": state, "constants": constants, "fix_torch_gru": fix_torch_gru, "window": window, "hop": hop}
     model = equipped(imported(source, reference, **settings), features, decisions)
     model = formatted(model, quantize, layers, static, min_snr, calibration)
+    if not fits(model):
+        raise UnsupportedModel([_too_many_layers(model)])
     return model if calibration is None else with_parity(model, parity(model, source, calibration))
 
 
@@ -121,7 +128,15 @@ def analyse(source: str | Path, **settings: Any) -> Report:
         from edgernn import importer
     except ModuleNotFoundError as error:
         raise BackendUnavailable(f"reading ONNX files needs the package {error.name}: {GET}") from None
-    return importer.analyse(source, **settings)
+    report = importer.analyse(source, **settings)
+    if report.model is None or fits(report.model):
+        return report
+    return replace(report, model=None, problems=(_too_many_layers(report.model),))
+
+
+def _too_many_layers(model: Model) -> Problem:
+    what = f"becomes {len(model.nodes):,} layers, more than a model file can describe"
+    return Problem("graph", "", what, "export a smaller model, or its recurrent layers as one node each")
 
 
 def analyse_again(source: str | Path, model: Model) -> Report:

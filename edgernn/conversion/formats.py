@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from numbers import Real
 from typing import Any
 
 from edgernn.conversion.certificate import STEPS, certified, is_quantised, one_run
@@ -16,9 +17,11 @@ from edgernn.errors import BackendUnavailable, BadInput
 from edgernn.layers import base
 from edgernn.layers.base import Array
 from edgernn.layers.model import Model
-from edgernn.quantiser import by_node, quantise
+from edgernn.quantiser import LEAST_FRAMES, by_node, quantise
 from edgernn.quantiser.meets import moments, multiplied
 from edgernn.quantiser.reach import ESTIMATORS, static_scales
+
+FEW = f"the calibration has {{}} frames, too few to round weights for or to judge by: give {LEAST_FRAMES} or more"
 
 
 def formatted(
@@ -36,12 +39,12 @@ def formatted(
     values: dict[str, Array] = {}
     if recordings is not None and {quantize, *(layers or {}).values()} & {"auto", *base.FORMATS}:
         values = observed(model, recordings, {value for _, _, value in multiplied(model)})
-    known = moments(model, values)
+    known, search = moments(model, values), None
     if quantize == "auto" and min_snr is not None:
         frames = noise(model.inputs, STEPS) if recordings is None else one_run(recordings, STEPS)
-        found = Search(model, frames, min_snr, known, by_node(model, layers or {}), progress)
-        formats = found.best()
-        made = _with_choice(quantise(model, "none", {**formats, **found.fixed}, known), found, formats)
+        search = Search(model, frames, min_snr, known, by_node(model, layers or {}), progress)
+        formats = search.best()
+        made = _with_choice(quantise(model, "none", {**formats, **search.fixed}, known), search, formats)
     else:
         made = quantise(model, quantize, layers, known)
     if static is not None:
@@ -49,8 +52,13 @@ def formatted(
             raise BadInput(f"static='{static}' is for quantised models: no layer has a scale for its activations")
         made, notes = static_scales(made, {name: array.reshape(-1) for name, array in values.items()}, static)
         made = _noted(made, notes)
+    if search is not None:
+        _check_reached(search, made)
     if not is_quantised(made):
         return made
+    count = sum(len(next(iter(one.values()))) for one in recordings or ())
+    if 0 < count < LEAST_FRAMES:
+        made = _noted(made, [FEW.format(count)])
     try:
         return certified(made, model, recordings)
     except BackendUnavailable as error:
@@ -62,9 +70,21 @@ def _check(quantize: str, static: str | None, min_snr: float | None, calibration
         raise BadInput(f"static='{static}': one of {', '.join(ESTIMATORS)} expected")
     if static is not None and calibration is None:
         raise BadInput("static activation scales need calibration: frames to see how large the numbers become")
+    if min_snr is not None and not isinstance(min_snr, Real):
+        raise BadInput(f"min_snr={min_snr!r}: a number of dB expected")
     if (quantize == "auto") != (min_snr is not None) or not math.isfinite(min_snr or 0):
         raise BadInput(
             "quantize='auto' needs min_snr (--min-snr), the signal-to-noise ratio to keep in dB; nothing else does"
+        )
+
+
+def _check_reached(search: Search, made: Model) -> None:
+    """Raises BadInput where the model is noisier than it was to be: what is fixed by hand may leave no other way."""
+    snr = search.snr(made)
+    if snr < search.min_snr:
+        raise BadInput(
+            f"min_snr={search.min_snr:g} dB is not reached: {snr:.1f} dB with layers and static as they are; "
+            "leave more layers to the search, or static scales out"
         )
 
 

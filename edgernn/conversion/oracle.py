@@ -143,6 +143,13 @@ class Oracle:
     def _fed(self, frames: Mapping[str, Array]) -> dict[str, Array]:
         return {port.name: self._feeds[port.name].array(frames[port.name]) for port in self.model.inputs}
 
+    def held(self, frames: Mapping[str, Array]) -> dict[str, Array]:
+        """The frames, where what a whole sequence has one of (a speaker) is the same in all of them."""
+        timed = {name for name, feed in self._feeds.items() if feed.time is not None}
+        if not timed or "window" in self.model.origin:
+            return dict(frames)
+        return {name: a if name in timed else np.repeat(a[:1], len(a), axis=0) for name, a in frames.items()}
+
     def answers(self, frames: Mapping[str, Array]) -> dict[str, Answers]:
         """The answers to these frames, T of each port, by output port."""
         if "window" in self.model.origin:

@@ -47,6 +47,7 @@ def beside(
     """
     oracle = Oracle(source, model)
     recordings = [noise(model.inputs, steps)] if frames is None else recordings_of(model, frames)
+    recordings = [oracle.held(recording) for recording in recordings]
     pairs: dict[str, list[tuple[Array, Array]]] = {port.name: [] for port in model.outputs}
     for recording in recordings:
         answers = model.stream().run(recording)
@@ -75,8 +76,11 @@ def recordings_of(model: Model, frames: Any) -> list[dict[str, Array]]:
     if any(not isinstance(one, Mapping) for one in given) and len(model.inputs) > 1:
         raise BadInput(f"the model has {len(model.inputs)} inputs: give a mapping from port to array")
     named = [one if isinstance(one, Mapping) else {model.inputs[0].name: one} for one in given]
-    recordings = [{name: np.asanyarray(array) for name, array in one.items()} for one in named]
-    if any(len(array) == 0 for one in recordings for array in one.values()):
+    try:
+        recordings = [{name: np.asanyarray(array) for name, array in one.items()} for one in named]
+    except (ValueError, TypeError) as error:
+        raise BadInput(f"frames are no array of numbers: {error}") from None
+    if any(array.ndim == 0 or len(array) == 0 for one in recordings for array in one.values()):
         raise BadInput("frames: a recording holds not one frame")
     return recordings
 

@@ -65,8 +65,12 @@ class Search:
     def measured(self, formats: Mapping[str, str]) -> float:
         """Noise of the model in these formats, as a share of the signal, at its worst output."""
         nodes = (self.made.get((n.name, formats.get(n.name, "none")), n) for n in self.model.nodes)
-        found = answers(replace(self.model, nodes=tuple(nodes)), self.frames)
-        return max(10 ** (-drift(found[name], right).snr / 10) for name, right in self.expected.items())
+        return float(10 ** (-self.snr(replace(self.model, nodes=tuple(nodes))) / 10))
+
+    def snr(self, model: Model) -> float:
+        """Signal-to-noise ratio of a model at its worst output, dB."""
+        found = answers(model, self.frames)
+        return min(drift(found[name], right).snr for name, right in self.expected.items())
 
     def _fits(self, formats: Mapping[str, str]) -> bool:
         self.progress(f"the whole in {', '.join(sorted(set(formats.values())))}")

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any
 
 import numpy as np
+import onnx
 
 from edgernn.errors import BadInput, Problem, UnsupportedModel
+from edgernn.importer.again import MOST_FRAMES, built
+from edgernn.importer.alphabet import spelt
 from edgernn.importer.assemble import assembled, goes_on
 from edgernn.importer.build import Build
-from edgernn.importer.dims import Symbol
 from edgernn.importer.evaluate import folded
-from edgernn.importer.graph import Dim, Graph
+from edgernn.importer.graph import Dim, Graph, Operator
 from edgernn.importer.preset import about_sizes, free_dimensions, otherwise, preset, unsized
 from edgernn.importer.proof import corrected, proved
 from edgernn.importer.read import load
 from edgernn.importer.repair import repair, suspicion
 from edgernn.importer.signals import Wider
-from edgernn.importer.state import Pairing, as_constants, pair, with_states
-from edgernn.importer.time import WALKED, Hypothesis, hypotheses
+from edgernn.importer.state import Pairing, as_constants, kept, pair, with_states
+from edgernn.importer.subgraph import nodes_in
+from edgernn.importer.time import Hypothesis, hypotheses
 from edgernn.importer.unrolled import UNROLLED
 from edgernn.importer.windowed import NO_STATES, STREAMS, windowed
+from edgernn.importer.work import WALKED
 from edgernn.layers.axes import RATES
 from edgernn.layers.model import Model
 from edgernn.layers.recurrent import OTHER_AXIS, SEVERAL_STEPS
@@ -32,8 +36,9 @@ from edgernn.layers.rhythm import WINDOW
 
 # ONNX's numbers for float16, bfloat16 and integers of 8 and 16 bits
 NARROW = (10, 16, 2, 3, 4, 5)
-MANY = 31  # what a free dimension counts to see what runs along it
-MOST_FRAMES = 4096  # in one evaluation
+RECURRENT = ("RNN", "GRU", "LSTM", "Loop", "Scan")  # operators that may run over several steps
+GOES_ON = "cells start anew in every call of the graph; in the stream their state goes on from frame to frame"
+MANY = range(31, 43)  # what a free dimension counts to see what runs along it: one of these divides by 2 to 12
 
 
 @dataclass(frozen=True)
@@ -92,7 +97,10 @@ def analyse(
         report = _analysed(graph, state or {}) if window is None else _on_windows(graph, window, hop or 1)
     except UnsupportedModel as unsupported:
         return Report(None, unsupported.problems)
-    return replace(report, notes=(*report.notes, *notes)) if report.model else report
+    if report.model is None:
+        return report
+    model, unfit = spelt(report.model, graph.alphabet)
+    return replace(report, model=model, notes=(*report.notes, *notes, *unfit))
 
 
 def _analysed(graph: Graph, given: Mapping[str, str]) -> Report:
@@ -135,7 +143,8 @@ def _on_windows(graph: Graph, window: int, hop: int) -> Report:
         return _failed(reading.hypothesis, reading.found)
     axes = tuple((name, axis) for name, axis in reading.hypothesis.times.items() if axis is not None)
     dims = tuple((given.name, given.dims or ()) for given in graph.inputs)
-    notes = (*((STREAMS,) if reading.streams else ()), *_notes(graph, reading.found, Pairing({}), False))
+    streams = (STREAMS,) if reading.streams else ()
+    notes = (*streams, *reading.notes, *_notes(graph, reading.found, Pairing({}), False))
     return Report(reading.found, (), (), reading.hypothesis.text, axes, dims, notes)
 
 
@@ -166,7 +175,7 @@ def _tried(graph: Graph, hypothesis: Hypothesis, given: Mapping[str, str]) -> tu
         build = built(graph, hypothesis)
     except Wider as wider:
         what = f"strides over time make one answer of {wider.factor} frames, in a graph of {len(graph.operators)} nodes"
-        remedy = f"use smaller strides: at most {MOST_FRAMES} frames, and {WALKED // 2:,} nodes times strides"
+        remedy = f"use smaller strides: at most {MOST_FRAMES} frames, and fewer in a large graph"
         return _Distance.STRIDES, _failed(hypothesis, [Problem("graph", "", what, remedy)])
     problems = build.problems if build.has_time else [*_along_a_free_dimension(graph, build), *build.problems]
     astray = [] if goes_on(build) else build.in_frame
@@ -194,33 +203,13 @@ def _tried(graph: Graph, hypothesis: Hypothesis, given: Mapping[str, str]) -> tu
         far = _Distance.WRONG_AXIS if isinstance(hypothesis.length, int) else _Distance.ASTRAY
         return far if astray else _Distance.NO_RECURRENCE, _failed(hypothesis, astray or model)
     axes = tuple((name, axis) for name, axis in hypothesis.times.items() if axis is not None)
-    notes = (*build.notes, *_notes(graph, model, found, restarts))
+    doubts = [] if given or build.has_time else kept(build, graph, found.pairs)
+    goes_on_here = (GOES_ON,) if build.states and not build.has_time and not restarts else ()
+    notes = (*build.notes, *_notes(graph, model, found, restarts), *goes_on_here, *doubts)
     dims = tuple((given.name, given.dims or ()) for given in graph.inputs)
     plain = isinstance(hypothesis.length, int) and build.has_time and not goes_on(build)
     distance = _Distance.BLOCKS if astray else _Distance.CONVOLVED if plain else _Distance.STATES
     return distance, Report(model, (), tuple(found.pairs.items()), hypothesis.text, axes, dims, notes)
-
-
-def built(
-    graph: Graph,
-    hypothesis: Hypothesis,
-    restarts: bool = False,
-    zeroed: Collection[str] = (),
-    hop: int = 1,
-    walks: int = 1,
-) -> Build:
-    """The walk under one hypothesis, with as many frames an evaluation as its strides need, at least `hop`.
-
-    Raises Wider where these are more than MOST_FRAMES, or the walk, this one being number `walks`, begins too often.
-    """
-    length = hypothesis.length * hop if isinstance(hypothesis.length, Symbol) else hypothesis.length
-    try:
-        return Build(graph, length, hypothesis.times, restarts, zeroed, hop=hop)
-    except Wider as wider:
-        hop *= wider.factor
-        if hop > MOST_FRAMES or walks * len(graph.operators) > WALKED // 2:
-            raise Wider(hop) from None
-    return built(graph, hypothesis, restarts, zeroed, hop, walks + 1)
 
 
 def _how_far(build: Build, graph: Graph, hypothesis: Hypothesis) -> _Distance:
@@ -257,12 +246,29 @@ def _failed(hypothesis: Hypothesis, problems: Sequence[Problem]) -> Report:
 
 
 def _along_a_free_dimension(graph: Graph, step: Build) -> list[Problem]:
-    """Why a graph is no step graph: a recurrent layer runs along a dimension that is free, and not the batch."""
-    if not any(isinstance(n, str) for given in graph.inputs for n in given.dims or ()):
-        return []
-    longer = Build(graph, 1, {}, free=MANY)
-    problems = [problem for problem in (*longer.problems, *longer.in_frame) if problem not in step.in_frame]
-    return [problem for problem in problems if problem.what.startswith(SEVERAL_STEPS)]
+    """Why a graph is no step graph: a recurrent layer runs along a dimension that is free, and not the batch.
+
+    Each free dimension is tried by itself, since a graph need not work with more than one in another; and at several
+    lengths, since strides and stacked frames may need one that divides.
+    """
+    last = max((n for n, operator in enumerate(graph.operators, 1) if _may_recur(operator)), default=0)
+    begun = replace(graph, operators=graph.operators[:last], outputs=())
+    lengths = MANY[: max(1, WALKED // (1 + last))]
+    for name in dict.fromkeys(n for given in graph.inputs for n in given.dims or () if isinstance(n, str)):
+        for length in lengths:
+            longer = Build(begun, 1, {}, free={name: length})
+            problems = [problem for problem in (*longer.problems, *longer.in_frame) if problem not in step.in_frame]
+            if along := [problem for problem in problems if problem.what.startswith(SEVERAL_STEPS)]:
+                return along
+            if not longer.problems or graph.work.much:
+                break
+    return []
+
+
+def _may_recur(operator: Operator) -> bool:
+    """Whether the operator, or one in a subgraph of it, is one of RECURRENT."""
+    bodies = [value for value in operator.attributes.values() if isinstance(value, onnx.GraphProto)]
+    return operator.kind in RECURRENT or any(node.op_type in RECURRENT for node in nodes_in(bodies))
 
 
 def _notes(graph: Graph, model: Model, found: Pairing, restarts: bool) -> tuple[str, ...]:

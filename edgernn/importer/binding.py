@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
@@ -15,51 +16,72 @@ POSITIONAL, VARIADIC, NAMED = (
     inspect.Parameter.VAR_POSITIONAL,
     inspect.Parameter.KEYWORD_ONLY,
 )
+ABSENT = inspect.Parameter.empty
+
+
+@dataclass(frozen=True)
+class Schema:
+    """What a rule's signature says."""
+
+    inputs: tuple[str, ...]  # in ONNX order
+    needed: int  # how many of them there must be
+    variadic: bool  # any number of inputs, of which none may be missing
+    attributes: frozenset[str]
+    required: tuple[str, ...]  # attributes without a default
+    told: tuple[str, ...]  # of "operator" and "outputs", what the rule wants to know
 
 
 @cache
-def _parameters(rule: Rule) -> tuple[inspect.Parameter, ...]:
-    return tuple(inspect.signature(rule).parameters.values())[1:]  # the first one is the importer
+def _schema(rule: Rule) -> Schema:
+    parameters = list(inspect.signature(rule).parameters.values())[1:]  # the first one is the importer
+    positional = [p for p in parameters if p.kind is POSITIONAL]
+    needed = sum(p.default is ABSENT for p in positional)
+    named = {p.name: p for p in parameters if p.kind is NAMED}
+    told = tuple(name for name in ("operator", "outputs") if name in named)
+    attributes = {name: p for name, p in named.items() if name not in told}
+    return Schema(
+        tuple(p.name for p in positional),
+        needed,
+        any(p.kind is VARIADIC for p in parameters),
+        frozenset(attributes),
+        tuple(name for name, p in attributes.items() if p.default is ABSENT),
+        told,
+    )
 
 
 def apply(rule: Rule, g: Importing, operator: Operator, inputs: Sequence[Value | None]) -> tuple[Value | None, ...]:
     """What the rule makes of a node. What its signature does not name is refused."""
-    parameters = _parameters(rule)
-    _check_inputs(g, parameters, inputs)
-    made = rule(g, *inputs, **_attributes(g, parameters, operator))
+    schema = _schema(rule)
+    _check_inputs(g, schema, inputs)
+    made = rule(g, *inputs, **_attributes(g, schema, operator))
     outputs = made if isinstance(made, tuple) else (made,)
-    if any(name for name in operator.outputs[len(outputs) :]):
+    if any(operator.outputs[len(outputs) :]):
         g.refuse(f"its output number {len(outputs) + 1} is not supported")
     return outputs
 
 
-def _check_inputs(g: Importing, parameters: Sequence[inspect.Parameter], inputs: Sequence[Value | None]) -> None:
-    if any(p.kind is VARIADIC for p in parameters):
-        if not inputs or any(x is None for x in inputs):
+def _check_inputs(g: Importing, schema: Schema, inputs: Sequence[Value | None]) -> None:
+    if schema.variadic:
+        if not inputs or None in inputs:
             g.refuse("an input is missing")
         return
-    named = [p for p in parameters if p.kind is POSITIONAL]
-    if len(inputs) > len(named):
-        g.refuse(f"has {len(inputs)} inputs; at most {len(named)} are supported")
-    for place, parameter in enumerate(named):
-        absent = place >= len(inputs) or inputs[place] is None
-        if absent and parameter.default is inspect.Parameter.empty:
-            g.refuse(f"its input {parameter.name} is missing")
+    if len(inputs) > len(schema.inputs):
+        g.refuse(f"has {len(inputs)} inputs; at most {len(schema.inputs)} are supported")
+    for place, name in enumerate(schema.inputs[: schema.needed]):
+        if place >= len(inputs) or inputs[place] is None:
+            g.refuse(f"its input {name} is missing")
 
 
-def _attributes(g: Importing, parameters: Sequence[inspect.Parameter], operator: Operator) -> dict[str, Any]:
-    named = {p.name: p for p in parameters if p.kind is NAMED}
+def _attributes(g: Importing, schema: Schema, operator: Operator) -> dict[str, Any]:
     given: dict[str, Any] = {}
     for name, value in operator.attributes.items():
-        parameter = name if name in named else f"{name}_"
-        if parameter not in named or parameter in ("operator", "outputs"):
+        parameter = name if name in schema.attributes else f"{name}_"
+        if parameter not in schema.attributes:
             g.refuse(f"its attribute {name}={value} is not supported")
         given[parameter] = value
-    if "operator" in named:
-        given["operator"] = operator.kind
-    if "outputs" in named:
-        given["outputs"] = len(operator.outputs)
-    for name, declared in named.items():
-        if name not in given and declared.default is inspect.Parameter.empty:
+    for name in schema.required:
+        if name not in given:
             g.refuse(f"its attribute {name.rstrip('_')} is missing")
+    for name in schema.told:
+        given[name] = operator.kind if name == "operator" else len(operator.outputs)
     return given

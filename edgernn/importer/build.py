@@ -12,7 +12,7 @@ from edgernn.errors import Problem
 from edgernn.importer.binding import apply
 from edgernn.importer.dims import Uneven
 from edgernn.importer.given import entered
-from edgernn.importer.graph import Graph, Input, Operator
+from edgernn.importer.graph import Graph, Operator
 from edgernn.importer.known import known
 from edgernn.importer.loop import check_inside, looped
 from edgernn.importer.moments import Moments, picked
@@ -23,6 +23,7 @@ from edgernn.importer.subgraph import branched
 from edgernn.importer.token import token_of
 from edgernn.importer.trace import Start
 from edgernn.importer.unrolled import finish, rolled
+from edgernn.importer.work import MOST_PROBLEMS
 from edgernn.layers.base import Array, Layer, Shape, volume
 from edgernn.layers.constant import Constant
 from edgernn.layers.model import Node, State
@@ -36,6 +37,7 @@ AGAIN = "export the model again, after checking its training"
 MOVES = (Reshape, Take)  # layers that a sequence may pass while it is ahead by the zeros before its first step
 MOST_NUMBERS = 1 << 24  # in all values of a frame, constants too
 LONGEST = 400  # characters about one node: an attribute may be a long list
+STILL = Value("", ())  # the rhythm of what has no time
 ADVISED = 16  # problems for which a walk over all nodes looks for advice
 
 
@@ -45,7 +47,7 @@ class Build:
     `times` says which axis of each input is time, `length` how long that is, `hop` how many frames of it an evaluation
     takes. With a `window`, it sees so many as one whole sequence, without time. `restarts`: a cell that starts from a
     constant starts anew in every frame. `zeroed`: inputs that are taken as zero. `free`: how long free dimensions are
-    that are not time.
+    that are not time, where that is not 1.
     """
 
     def __init__(
@@ -55,7 +57,7 @@ class Build:
         times: Mapping[str, int | None],
         restarts: bool = False,
         zeroed: Collection[str] = (),
-        free: int = 1,
+        free: Mapping[str, int] | None = None,
         hop: int = 1,
         window: int = 0,
     ):
@@ -74,9 +76,9 @@ class Build:
         self.in_frame: list[Problem] = []  # cells that run inside a frame, and what is wrong if no other goes on
         self.notes: list[str] = []
         self._timed = not window and any(axis is not None for axis in times.values())
-        self._restarts, self._free, self.whole = restarts, free, window > 0  # whole: it sees a whole sequence
-        self._folder = graph.folder
-        self._once = Once()
+        self._restarts, self._free, self.whole = restarts, free or {}, window > 0  # whole: it sees a whole sequence
+        self._folder, self._work, self._once = graph.folder, graph.work, Once()
+        self._work.done += len(graph.inputs)
         self._constants: dict[int, str] = {}  # which array of `_once` -> the value that it is
         self._numbers = 0
         self._clock: Value | None = None
@@ -88,20 +90,18 @@ class Build:
             self.values[name] = Value(name, array.shape, None, array, array.dtype)
         for given in graph.inputs:
             time, zero = times.get(given.name), given.name in zeroed
-            self.values[given.name] = entered(self, given, time, self._sizes(given), zero)
+            sizes = tuple(self._free.get(n, 1) if isinstance(n, str) else n for n in given.dims or ())
+            self.values[given.name] = entered(self, given, time, sizes, zero)
         for operator in graph.operators:
             self.visit(operator)
         finish(self, [value.name for name in graph.outputs if (value := self.values[name]) is not None])
 
-    def _sizes(self, given: Input) -> Shape:
-        """The shape of an input where free dimensions have been given a size."""
-        return tuple(self._free if isinstance(n, str) else n for n in given.dims or ())
-
     def visit(self, operator: Operator) -> None:
         """Import one node; what it makes stays unknown where that fails."""
         self.operator = operator
+        self._work.done += 1
         outputs: Sequence[Value | None] = ()
-        if all(self.values[name] is not None for name in operator.reads):
+        if len(self.problems) < MOST_PROBLEMS and all(self.values[name] is not None for name in operator.reads):
             try:
                 outputs = self._outputs(operator, [self.values[name] if name else None for name in operator.inputs])
             except Refused as refused:
@@ -146,7 +146,7 @@ class Build:
             return looped(self, operator, inputs)
         if operator.kind == "If":
             return branched(self, operator, inputs)
-        if all(x is None or (x.const is not None and x.time is None) for x in inputs):
+        if any(inputs) and all(x is None or (x.const is not None and x.time is None) for x in inputs):
             made = self._folder.fold(operator, [None if x is None else x.const for x in inputs])
             if made is not None:
                 return [self.constant(y) if name else None for name, y in zip(operator.outputs, made, strict=False)]
@@ -177,25 +177,25 @@ class Build:
         """Add a node; see `layers.rules.Importing`."""
         if time is not None and not isinstance(layer, MOVES):
             inputs = aligned(self, inputs)
-        layer = self._once.of(layer)  # an unrolled graph holds the same weights for every step
-        if what := self._once.endless(layer):
-            self.refuse(f"{what} NaN or infinity", AGAIN)
-        named = [self._placed(x) for x in inputs]
+        layer, endless = self._once.of(layer)  # an unrolled graph holds the same weights for every step
+        if endless:
+            self.refuse(f"{endless} NaN or infinity", AGAIN)
+        named = [x if x.const is None else self._placed(x) for x in inputs]
         shapes = layer.shapes(*(x.shape for x in named))
         if not all(self.has_room(shape) for shape in shapes):
             self.refuse(f"makes {[*map(list, shapes)]}: too many numbers a frame", "use a smaller window or layers")
         base = next(filter(None, self.operator.outputs), self.operator.name)
         names = tuple(self.unique(base) for _ in shapes)
+        self._work.make(len(self.nodes), self.operator)
         self.nodes.append(Node(names[0], layer, tuple(x.name for x in named), names))
         if isinstance(layer, Reshape) and named[0].name in self.roots:
             self.roots[names[0]] = self.roots[named[0].name]
         self.moments.follow([x.name for x in named], names)
         final = any(x.final for x in inputs)
-        made = tuple(Value(name, shape, time, None, dtype, final) for name, shape in zip(names, shapes, strict=True))
-        if time is None:
-            return made
-        rhythm = self._rhythm(inputs)
-        return tuple(value.like(rhythm) for value in made)
+        like = STILL if time is None else self._rhythm(inputs)
+        rhythm = like.delay, like.length, like.past, like.ahead
+        ends = zip(names, shapes, strict=True)
+        return tuple([Value(name, shape, time, None, dtype, final, *rhythm) for name, shape in ends])
 
     def _rhythm(self, inputs: Sequence[Value]) -> Value:
         """The rhythm of what is made of these, which are aligned: a step sees what any of them sees."""

@@ -45,7 +45,7 @@ def cells_found(model: Model) -> Model:
         for find in (_lstm, _gru, _rnn):
             cell = find(sums, states, node)
             if cell is not None and not any(name in cells for name in cell.outputs):
-                cell = replace(cell, layer=once.of(cell.layer))
+                cell = replace(cell, layer=once.of(cell.layer)[0])
                 cells.update(dict.fromkeys(cell.outputs, cell))
                 states.update(cell.outputs if written_out else ())
                 break

@@ -36,6 +36,7 @@ class Ends:
             if (value := build.values[name]) and _may_be_state(value) and name not in build.tokens
         }
         self.outputs = {name: value for name in graph.outputs if (value := build.values[name]) and _may_be_state(value)}
+        self._flat = {name: self.ids[value.name].reshape(-1) for name, value in self.outputs.items()}
 
     def sources(self, output: str) -> int:
         """The `bits` of the inputs that an output, whatever its type, is computed from within a frame."""
@@ -64,17 +65,22 @@ class Ends:
         before, after = self.inputs[name].shape, self.outputs[output].shape
         return [n for n in before if n != 1] == [n for n in after if n != 1]
 
+    def keeps(self, name: str, output: str) -> bool:
+        """Whether the input may hold what the output was one step before, which does not depend on the input then."""
+        return self.fits(name, output) and not self.depends(output, name)
+
     def depends(self, output: str, name: str) -> bool:
         """Whether the output is computed from the input."""
         return bool(self.sources(output) & self.bits[name])
 
     def leads_back(self, name: str, output: str) -> bool | None:
         """Whether `output` brings back what cells start from in input `name`; None where none starts from it."""
-        came = self.ids[self.outputs[output].name].reshape(-1)
+        came = self._flat[output]
         answer = None
         for places, wanted in self._started(name):
-            right = self.fits(name, output) and came[places[0]] == wanted[0] and np.array_equal(came[places], wanted)
-            answer = right and answer is not False
+            at = int(places[0])
+            right = came.size > at and came[at] == wanted[0] and self.fits(name, output)
+            answer = right and answer is not False and np.array_equal(came[places], wanted)
         return answer
 
     def _started(self, name: str) -> list[tuple[Array, Array]]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import math
+import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 import onnx
 
@@ -64,32 +67,45 @@ def _size(tensor: onnx.TensorProto) -> int:
 def _read(folder: Path, name: str, fields: dict[str, str], size: int) -> bytes:
     """The bytes of one tensor."""
     location = fields.get("location", "")
-    path = _inside(folder, name, location)
     try:
         offset, length = int(fields.get("offset", "0")), int(fields.get("length", size))
     except ValueError:
         raise BadModelFile(f"the weights of '{name}' have no readable offset and length") from None
-    if offset < 0 or length != size or offset + size > path.stat().st_size:
-        raise BadModelFile(f"'{location}' does not hold the {size} bytes of '{name}' at {offset}; copy it again")
-    with path.open("rb") as file:
+    with _opened(folder, name, location) as file:
+        if offset < 0 or length != size or offset + size > os.fstat(file.fileno()).st_size:
+            raise BadModelFile(f"'{location}' does not hold the {size} bytes of '{name}' at {offset}; copy it again")
         file.seek(offset)
-        return file.read(size)
+        data = file.read(size)
+    if len(data) != size:
+        raise BadModelFile(f"'{location}' became shorter while it was read; copy it again")
+    return data
 
 
-def _inside(folder: Path, name: str, location: str) -> Path:
-    """The file of that name in the folder: no way up, no link of either kind, a regular file."""
+def _opened(folder: Path, name: str, location: str) -> BinaryIO:
+    """The file of that name in the folder: no way up, no link of either kind, a regular file.
+
+    Each part of the way is opened within the one before and looked at once it is open, so that nothing can be put in
+    its place in between.
+    """
     parts = Path(location).parts
     if not parts or Path(location).is_absolute() or ".." in parts or "\0" in location or "\\" in location:
         raise BadModelFile(f"the weights of '{name}' point outside the model's folder ('{location}'): refused")
-    path = folder
-    for part in parts:
-        path = path / part
-        if path.is_symlink():
-            raise BadModelFile(f"'{location}', the weights of '{name}', is a link: refused; copy the file itself")
     try:
-        found = path.stat()
-    except OSError:
+        inner = os.open(folder, os.O_RDONLY)
+        for part in parts:
+            outer = inner
+            try:
+                inner = os.open(part, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=outer)
+            finally:
+                os.close(outer)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise BadModelFile(
+                f"'{location}', the weights of '{name}', is a link: refused; copy the file itself"
+            ) from None
         raise BadModelFile(f"'{location}', the weights of '{name}', is not beside the model; copy it there") from None
+    found = os.fstat(inner)
     if not stat.S_ISREG(found.st_mode) or found.st_nlink != 1:
+        os.close(inner)
         raise BadModelFile(f"'{location}', the weights of '{name}', is not a plain file of its own: refused")
-    return path
+    return os.fdopen(inner, "rb")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from edgernn.errors import BadModelFile
+from edgernn.importer.work import Work
 from edgernn.layers.base import Array
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ class Graph:
     """What a file holds.
 
     `folder` works out constants, within what a file of this size may ask for. `defaults`: inputs that need not be
-    given, which stand among the constants at first.
+    given, which stand among the constants at first. `work`: what all walks over the graph have cost. `alphabet`: what
+    its metadata says that tokens stand for.
     """
 
     inputs: tuple[Input, ...]
@@ -58,6 +60,8 @@ class Graph:
     origin: Mapping[str, Any]
     folder: Folder
     defaults: Mapping[str, Array] = field(default_factory=dict)
+    work: Work = field(default_factory=Work)
+    alphabet: str = ""
 
 
 def ordered(operators: Iterable[Operator], known: Iterable[str], outputs: Iterable[str]) -> tuple[Operator, ...]:

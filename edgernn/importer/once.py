@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -37,20 +38,22 @@ class Once:
             self._recent[place] = array, kept
         return self._recent[place][1]
 
-    def of(self, layer: Layer) -> Layer:
-        """The layer with its weights from here."""
-        changed = {name: self(w) for name, w in layer.weights() if isinstance(w, np.ndarray)}
-        return replace(layer, **changed) if changed else layer
-
-    def endless(self, layer: Layer) -> str:
-        """What of a layer from here is, or holds, NaN or infinity, with the verb; nothing where all of it is finite."""
-        if any(not self._finite.get(id(weight), True) for _, weight in layer.weights()):
-            return "its weights hold"
-        return next((f"its {name} is" for name, value in layer.attributes().items() if not _is_finite(value)), "")
+    def of(self, layer: Layer) -> tuple[Layer, str]:
+        """The layer with its weights from here, and what of it is, or holds, NaN or infinity, with the verb; or ''."""
+        changed, endless = {}, ""
+        for name, value in vars(layer).items():
+            if isinstance(value, np.ndarray):
+                kept = self(value)
+                endless = endless if self._finite[id(kept)] else "its weights hold"
+                if kept is not value:
+                    changed[name] = kept
+            elif not _is_finite(value):
+                endless = endless or f"its {name} is"
+        return replace(layer, **changed) if changed else layer, endless
 
 
 def _is_finite(value: Any) -> bool:
     """Whether an attribute, a number or a tuple of such, is neither NaN nor infinite."""
-    if isinstance(value, tuple):
-        return all(map(_is_finite, value))
-    return not isinstance(value, float) or bool(np.isfinite(value))
+    if isinstance(value, float):
+        return math.isfinite(value)
+    return not isinstance(value, tuple) or all(map(_is_finite, value))

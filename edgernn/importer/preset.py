@@ -5,7 +5,7 @@ A free dimension goes by its name, one without a name by its input and axis: `in
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +15,7 @@ import onnx
 from edgernn.errors import BadInput, BadModelFile, Problem
 from edgernn.importer.graph import Dim, Graph, Input
 from edgernn.importer.read import array_of
+from edgernn.importer.subgraph import nodes_in
 from edgernn.importer.trace import reached
 from edgernn.layers.base import Array, volume
 from edgernn.layers.model import Node
@@ -166,7 +167,7 @@ def otherwise(graph: Graph, name: str) -> str:
 def compared(graph: Graph, name: str, kinds: Collection[str] = COMPARING) -> list[Any]:
     """The constants that the graph compares this input with, by operators of these kinds, in subgraphs too."""
     bodies = [v for o in graph.operators for v in o.attributes.values() if isinstance(v, onnx.GraphProto)]
-    inner = list(_nodes(bodies))
+    inner = list(nodes_in(bodies))
     held = {o.outputs[0]: o.attributes.get("value") for o in graph.operators if o.kind == "Constant"}
     constants = {**graph.constants, **held, **{y: _number(n) for n in inner for y in n.output[:1]}}
     nodes = [(o.kind, o.inputs, o.outputs) for o in graph.operators]
@@ -178,14 +179,6 @@ def compared(graph: Graph, name: str, kinds: Collection[str] = COMPARING) -> lis
     found = {x for kind, inputs, _ in nodes if kind in kinds and not same.isdisjoint(inputs) for x in inputs} - same
     arrays = [array for x in found if isinstance(array := constants.get(x), np.ndarray) and array.size == 1]
     return sorted({array.reshape(-1)[0].item() for array in arrays})
-
-
-def _nodes(graphs: Iterable[onnx.GraphProto]) -> Iterator[onnx.NodeProto]:
-    """The nodes of subgraphs, and of those within them."""
-    for graph in graphs:
-        for node in graph.node:
-            yield node
-            yield from _nodes(attribute.g for attribute in node.attribute if attribute.HasField("g"))
 
 
 def _number(node: onnx.NodeProto) -> Array | None:

@@ -35,7 +35,8 @@ def proved(
     ways = list(itertools.islice(_ways(options, len(options) if frames else len(options) - 1), MOST + 1))
     for way in ways if len(ways) <= MOST else ():
         model = assembled(build, graph, {**pairs, **way})
-        closed = _closed(model) if isinstance(model, Model) else 0
+        kept = isinstance(model, Model) and len(model.states) >= len(pairs) + len(way)  # every state does something
+        closed = _closed(model) if isinstance(model, Model) and kept else 0
         if closed > count:
             best, count = way, closed
         elif closed == count:

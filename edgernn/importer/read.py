@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import math
 import os
-from collections.abc import Callable, Iterable
+import stat
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ LARGEST_FILE = 2**31  # bytes: protobuf's own limit
 OLDEST_OPSET = 7
 MOST_PORTS = 1024  # inputs, or outputs, of a graph: states are paired by trying
 DEFAULT_DOMAINS = ("", "ai.onnx")
+ADOPTED = {"DynamicQuantizeLSTM": "com.microsoft"}  # an operator that has a rule, though it is not ONNX's
 
 
 Edit = Callable[[onnx.ModelProto], object]
@@ -50,16 +53,17 @@ def _brief(error: Exception) -> str:
 
 
 def _bytes(path: Path) -> bytes:
-    """The content of a file that may be an ONNX model."""
-    if path.is_dir():
-        raise BadModelFile(f"'{path}' is a folder; give the .onnx file itself")
+    """The content of a file that may be an ONNX model. It is looked at once it is open: nothing can take its place."""
     try:
-        if path.exists() and not path.is_file():  # reading a pipe or a device may never end
-            raise BadModelFile(f"'{path}' is not a plain file; save it to one first")
-        size = path.stat().st_size
-        if size > LARGEST_FILE:
-            raise BadModelFile(f"'{path}' has {size} bytes, more than an ONNX file can hold (2 GB)")
-        return path.read_bytes()
+        if path.is_dir():
+            raise BadModelFile(f"'{path}' is a folder; give the .onnx file itself")
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+            found = os.fstat(file.fileno())
+            if not stat.S_ISREG(found.st_mode):  # reading a pipe or a device may never end
+                raise BadModelFile(f"'{path}' is not a plain file; save it to one first")
+            if found.st_size > LARGEST_FILE:
+                raise BadModelFile(f"'{path}' has {found.st_size} bytes, more than an ONNX file can hold (2 GB)")
+            return file.read(LARGEST_FILE)
     except FileNotFoundError:
         raise BadModelFile(f"there is no file '{path}'") from None
     except (OSError, ValueError) as error:
@@ -81,7 +85,8 @@ def _graph(data: bytes, folder: Path | None, edit: Edit | None) -> Graph:
     ends = [*graph.input, *graph.output]
     _check_count(graph)
     dims = [dim.dim_param for value in ends for dim in value.type.tensor_type.shape.dim]
-    _check_text([*dims, *(named.name for named in (*ends, *graph.initializer)), model.producer_name])
+    alphabet = next((entry.value for entry in model.metadata_props if entry.key == "alphabet"), "")
+    _check_text([*dims, *(named.name for named in (*ends, *graph.initializer)), model.producer_name, alphabet])
     constants = {tensor.name: array_of(tensor) for tensor in graph.initializer}
     if len(constants) != len(graph.initializer):
         raise BadModelFile("two initializers have the same name; export the model again")
@@ -93,6 +98,7 @@ def _graph(data: bytes, folder: Path | None, edit: Edit | None) -> Graph:
         raise BadModelFile("the graph has no outputs, or two of the same name; export the model again")
     known = [*constants, *(value.name for value in inputs)]
     operators = ordered([operator_of(node) for node in graph.node], known, outputs)
+    _check_rounding(operators, outputs)
     origin = {
         "producer": f"{model.producer_name} {model.producer_version}".strip(),
         "opset": opset,
@@ -101,7 +107,7 @@ def _graph(data: bytes, folder: Path | None, edit: Edit | None) -> Graph:
     # before version 4 every constant was listed as an input, and none was meant to be given
     optional = [value.name for value in graph.input if value.name in constants] if model.ir_version >= 4 else []
     defaults = {name: constants[name] for name in optional}
-    return Graph(inputs, outputs, operators, constants, opset, origin, Folder(opset, held), defaults)
+    return Graph(inputs, outputs, operators, constants, opset, origin, Folder(opset, held), defaults, alphabet=alphabet)
 
 
 def _check_count(graph: onnx.GraphProto) -> None:
@@ -114,6 +120,20 @@ def _check_count(graph: onnx.GraphProto) -> None:
         for value in values:
             if len(value.type.tensor_type.shape.dim) > MOST_AXES:
                 raise BadModelFile(f"'{value.name}' has more than {MOST_AXES} axes; export the model again")
+
+
+def _check_rounding(operators: Iterable[Operator], outputs: Iterable[str]) -> None:
+    """Refuse what is quantised at run time for anything but a product: that alone does without the rounding."""
+    rounded = {o.outputs[0]: o for o in operators if o.kind == "DynamicQuantizeLinear"}
+    read = {name: o.kind for o in operators for name in o.reads if o.kind not in ("MatMulInteger", "ConvInteger")}
+    read.update(dict.fromkeys(outputs, "output"))
+    problems = [
+        Problem(o.name, o.kind, f"is read by something else than a product: {read[name]}", "convert the float model")
+        for name, o in rounded.items()
+        if name in read
+    ]
+    if problems:
+        raise UnsupportedModel(problems)
 
 
 def _check_text(names: Iterable[str]) -> None:
@@ -138,7 +158,7 @@ def _parsed(data: bytes) -> onnx.ModelProto:
 
 def _opset(model: onnx.ModelProto) -> int:
     """The version of the default operator set."""
-    versions = [entry.version for entry in model.opset_import if entry.domain in DEFAULT_DOMAINS]
+    versions = [*{entry.version for entry in model.opset_import if entry.domain in DEFAULT_DOMAINS}]
     newest = onnx.defs.onnx_opset_version()
     if len(versions) != 1:
         raise BadModelFile("the file does not name one version of the ONNX operators; export the model again")
@@ -180,6 +200,8 @@ def array_of(tensor: onnx.TensorProto) -> Array:
         if len(tensor.string_data) != math.prod(tensor.dims):
             raise BadModelFile(f"the tensor '{tensor.name}' does not hold {list(tensor.dims)} texts")
         return np.zeros(tensor.dims, np.str_)
+    if tensor.data_type not in NUMBERS:
+        raise BadModelFile(f"the tensor '{tensor.name}' holds no real numbers (type {tensor.data_type})")
     dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)
     expected = math.prod(tensor.dims)
     if tensor.raw_data and tensor.data_type in PLAIN and len(tensor.raw_data) != expected * dtype.itemsize:
@@ -197,6 +219,8 @@ def array_of(tensor: onnx.TensorProto) -> Array:
     return array
 
 
+_OTHER = ("UNDEFINED", "STRING", "COMPLEX64", "COMPLEX128")
+NUMBERS = frozenset(onnx.TensorProto.DataType.values()) - {onnx.TensorProto.DataType.Value(name) for name in _OTHER}
 PLAIN = frozenset(
     map(onnx.TensorProto.DataType.Value, ("FLOAT", "DOUBLE", "FLOAT16", "INT8", "INT32", "INT64", "BOOL"))
 )
@@ -206,8 +230,11 @@ def operator_of(node: onnx.NodeProto) -> Operator:
     """A node in plain Python."""
     names = [node.op_type, node.domain, node.name, *node.input, *node.output, *(a.name for a in node.attribute)]
     _check_text(names)
-    domain = "" if node.domain in DEFAULT_DOMAINS else node.domain
+    known = node.domain in DEFAULT_DOMAINS or ADOPTED.get(node.op_type) == node.domain
+    domain = "" if known else node.domain
     name = node.name or next(filter(None, node.output), node.op_type)
+    for attribute in node.attribute:
+        _check_type(name, node, attribute)
     attributes = {attribute.name: _attribute(attribute) for attribute in node.attribute}
     if len(attributes) != len(node.attribute):
         raise BadModelFile(f"node '{name}' has an attribute twice; export the model again")
@@ -217,6 +244,26 @@ def operator_of(node: onnx.NodeProto) -> Operator:
     return Operator(
         name, node.op_type, domain, tuple(node.input), tuple(node.output), attributes, tuple(sorted(captured))
     )
+
+
+def _check_type(name: str, node: onnx.NodeProto, attribute: onnx.AttributeProto) -> None:
+    """Refuse an attribute of another type than that which the operators' specification gives it."""
+    expected = _types(node.op_type).get(attribute.name, attribute.type) if node.domain in DEFAULT_DOMAINS else None
+    if expected is not None and attribute.type != expected:
+        came, needed = (onnx.AttributeProto.AttributeType.Name(kind) for kind in (attribute.type, expected))
+        raise BadModelFile(
+            f"the attribute '{attribute.name}' of node '{name}' is {came}; {needed} expected: export the model again"
+        )
+
+
+@cache
+def _types(kind: str) -> Mapping[str, int]:
+    """The types of an operator's attributes, which are the same in every opset from OLDEST_OPSET on."""
+    if not onnx.defs.has(kind):
+        return {}
+    known = onnx.defs.get_schema(kind).attributes
+    number = onnx.AttributeProto.AttributeType.Value
+    return {name: number(str(held.type).rsplit(".", 1)[-1]) for name, held in known.items()}
 
 
 def _captured(graph: onnx.GraphProto) -> set[str]:

@@ -143,7 +143,9 @@ def _settle_by_shape(found: Pairing, ends: Ends) -> None:
     open_inputs = [name for name, outputs in options.items() if outputs]
     others = [name for name in ends.build.ports if name not in open_inputs and name not in found.pairs]
     if others:
+        before = dict(found.pairs)
         _settle(found, ends, depends)
+        options |= _doubtful(found, ends, before)
     elif len(open_inputs) == 1:
         return  # the only input that is left is the frame
     found.options = {name: options[name] for name in open_inputs if name not in found.pairs}
@@ -153,6 +155,35 @@ def _settle_by_shape(found: Pairing, ends: Ends) -> None:
         example = options[name][0]
         remedy = f"say so: state={{{name!r}: {example!r}}} or --state {name}={example}"
         found.problems.append(Problem(name, "input", what, remedy))
+
+
+def _doubtful(found: Pairing, ends: Ends, before: Mapping[str, str]) -> dict[str, list[str]]:
+    """Take back the pairs since `before` that could be others: {input: outputs that may replace it}.
+
+    What only keeps a frame for the next step does not depend on the one before. So an answer of the state's shape may
+    be its next value; and an input that looks like a part of the frame may be what is kept.
+    """
+    settled = {name: output for name, output in found.pairs.items() if name not in before}
+    frames = [name for name in ends.inputs if name not in found.pairs]
+    answers = [output for output in ends.outputs if output not in found.pairs.values()]
+    doubtful = {name: [o for o in answers if ends.fits(name, o)] for name in settled}
+    keepers = {name: [o for o in (*answers, *settled.values()) if ends.keeps(name, o)] for name in frames}
+    if not settled or not any((*doubtful.values(), *keepers.values())):
+        return {}
+    for name, output in settled.items():
+        del found.pairs[name]
+        doubtful[name].insert(0, output)
+    return {name: outputs for name, outputs in {**doubtful, **keepers}.items() if outputs}
+
+
+def kept(build: Build, graph: Graph, pairs: Mapping[str, str]) -> list[str]:
+    """What to know of inputs of a step graph that may keep an answer of the step before, where others are the frame."""
+    ends = Ends(build, graph)
+    frames = [name for name in build.ports if name not in pairs]
+    answers = [output for output in ends.outputs if output not in pairs.values()]
+    may_be = [(name, o) for name in frames for o in answers if name in ends.inputs and ends.keeps(name, o)]
+    said = "the input '{0}' is taken as a part of the frame; if it is a state that '{1}' replaces: --state {0}={1}"
+    return [said.format(*both) for both in may_be] if len(frames) > 1 else []
 
 
 def _counters(ends: Ends, graph: Graph) -> list[Problem]:

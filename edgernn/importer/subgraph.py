@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import onnx
@@ -34,6 +34,14 @@ def walked(
         del g.values[name]
     g.values.update(hidden)
     return found
+
+
+def nodes_in(graphs: Iterable[onnx.GraphProto]) -> Iterator[onnx.NodeProto]:
+    """The nodes of subgraphs, and of those within them."""
+    for graph in graphs:
+        for node in graph.node:
+            yield node
+            yield from nodes_in(attribute.g for attribute in node.attribute if attribute.HasField("g"))
 
 
 def source_in(graph: onnx.GraphProto, name: str) -> str:

@@ -46,7 +46,12 @@ def evaluate(kind: str, inputs: Inputs, attributes: Attributes) -> list[Array] |
     if sum(x.size for x in given if x is not None) > LARGEST:
         raise ValueError("shape arithmetic on a large array")
     truth = kind in ("Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual", "And", "Or", "Not")
-    return [settled(TABLE[kind](given, attributes), np.bool_ if truth else np.int64)]
+    try:
+        made = TABLE[kind](given, attributes)
+    except TypeError:  # a symbol that knows no such arithmetic
+        found = next(n for x in given if x is not None for n in x.reshape(-1) if isinstance(n, Symbol))
+        raise ValueError(f"computes {kind} of {found}: a stream has no first step to count from") from None
+    return [settled(made, np.bool_ if truth else np.int64)]
 
 
 def _ints(inputs: Inputs, place: int, attributes: Attributes, name: str) -> list[int] | None:

@@ -16,8 +16,7 @@ from edgernn.importer.dims import Time
 from edgernn.importer.graph import Graph
 
 MOST = 32  # hypotheses of each kind
-WALKED = 30_000  # operators that are looked at in all hypotheses together
-FEWEST = 3  # hypotheses for a graph of any size
+FEWEST = 2  # readings of a graph of any size
 
 
 @dataclass(frozen=True)
@@ -30,11 +29,13 @@ class Hypothesis:
 
 
 def hypotheses(graph: Graph) -> Iterator[Hypothesis]:
-    """The readings of the graph's inputs, most likely first; of a large graph not all that there are."""
+    """The readings of the graph's inputs, most likely first, until those before have been work enough."""
     step = Hypothesis({}, 1, "none: one frame a call (a step graph)")
     free = itertools.islice(itertools.chain(_free_together(graph), _free(graph)), MOST)
-    most = max(FEWEST, WALKED // max(1, len(graph.operators)))
-    yield from itertools.islice(itertools.chain(free, [step], itertools.islice(_fixed(graph), MOST)), most)
+    for number, hypothesis in enumerate(itertools.chain(free, [step], itertools.islice(_fixed(graph), MOST))):
+        if number >= FEWEST and graph.work.much:
+            return
+        yield hypothesis
 
 
 def _free_together(graph: Graph) -> Iterator[Hypothesis]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 UNROLLED = "is unrolled over"
 MOST_JOINED = 16  # sequences of one graph that are looked at: each takes a walk over all nodes
-KEEP = "export with dynamo=False (TorchScript), which keeps the recurrent layer as one node, or export one step"
+KEEP = "export with the recurrent layer as one node (PyTorch: dynamo=False, Keras: unroll=False), or export one step"
 
 
 def rolled(g: Build, operator: Operator, inputs: Sequence[Value | None]) -> list[Value | None] | None:

@@ -12,7 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
+import numpy as np
+
 from edgernn.errors import Problem
+from edgernn.importer.again import built
 from edgernn.importer.assemble import assembled, goes_on
 from edgernn.importer.build import Build
 from edgernn.importer.dims import Symbol
@@ -21,11 +24,13 @@ from edgernn.importer.graph import Graph
 from edgernn.importer.signals import Wider
 from edgernn.importer.state import follows, pair
 from edgernn.importer.time import Hypothesis, hypotheses
+from edgernn.importer.wire import MOST_AXES
 from edgernn.layers.model import Model
-from edgernn.layers.recurrent import SEVERAL_STEPS
+from edgernn.layers.recurrent import BACKWARDS, SEVERAL_STEPS
 
 BATCHES = ("b", "bs", "n")  # names of a batch, beside those that begin with "batch"
 TIMES = ("t", "time", "frames", "steps", "seq", "sequence", "length", "seq_len", "seq_length", "sequence_length")
+MOST_LENGTHS, LONGEST = 8, 4096  # lengths that are tried, and steps of any
 STREAMS = "the graph can stream, too: without a window, its state goes on from frame to frame and each is computed once"
 NO_STATES = "on windows nothing is carried"
 
@@ -47,6 +52,7 @@ class Windowed:
     found: Model | list[Problem]
     evidence: Evidence = Evidence.NONE
     streams: bool = False  # whether the graph could do without a window
+    notes: tuple[str, ...] = ()
 
     @property
     def fixed(self) -> bool:
@@ -72,7 +78,23 @@ def windowed(graph: Graph, window: int, hop: int) -> Windowed:
     rank = _unlikely(graph, likely[0])
     equals = [reading for reading in likely if _unlikely(graph, reading) == rank]
     fitting = [reading for reading in equals if not reading.fixed or reading.hypothesis.length == window]
-    return fitting[0] if fitting else Windowed(likely[0].hypothesis, [_of_other_length(equals, window)])
+    if not fitting:
+        return Windowed(likely[0].hypothesis, [_of_other_length(equals, window)])
+    other = None if isinstance(fitting[0].found, Model) else _held_within(graph, fitting[0].hypothesis, window, hop)
+    return fitting[0] if other is None else Windowed(fitting[0].hypothesis, [_of_other_length([other], window)])
+
+
+def _held_within(graph: Graph, hypothesis: Hypothesis, window: int, hop: int) -> Windowed | None:
+    """The graph on windows of a length that its shapes hold though its inputs leave it free, where that works."""
+    shapes = [held for held in graph.constants.values() if held.dtype == np.int64 and 0 < held.size <= MOST_AXES]
+    lengths = {int(n) for held in shapes for n in held.reshape(-1)} - {window}
+    for length in sorted((n for n in lengths if 1 < n <= LONGEST), reverse=True)[:MOST_LENGTHS]:
+        if graph.work.much:
+            break
+        reading = _tried(graph, hypothesis, length, hop)
+        if isinstance(reading.found, Model):
+            return replace(reading, hypothesis=replace(hypothesis, length=length))
+    return None
 
 
 def _settled(reading: Windowed) -> bool:
@@ -111,7 +133,7 @@ def _tried(graph: Graph, hypothesis: Hypothesis, window: int, hop: int) -> Windo
     evidence, streams = _along(graph, hypothesis)
     evidence = Evidence.RECURRING if recurs else evidence
     text = f"windows of {steps} frames, {hypothesis.text}"
-    return Windowed(replace(hypothesis, text=text), found, evidence, streams)
+    return Windowed(replace(hypothesis, text=text), found, evidence, streams, tuple(build.notes))
 
 
 def _along(graph: Graph, hypothesis: Hypothesis) -> tuple[Evidence, bool]:
@@ -120,9 +142,11 @@ def _along(graph: Graph, hypothesis: Hypothesis) -> tuple[Evidence, bool]:
     names = [dims[name][axis] for name, axis in hypothesis.times.items() if axis is not None]
     meeting = Evidence.NAMED if any(_named(n, "time", TIMES) for n in names) else Evidence.MEETING
     try:
-        build = Build(graph, hypothesis.length, hypothesis.times)
+        build = built(graph, hypothesis)
     except Wider:
         return meeting, False
+    if any(problem.what.startswith(BACKWARDS) for problem in build.problems):
+        return Evidence.RECURRING, False
     if build.problems:
         return meeting, False
     if goes_on(build):
@@ -145,6 +169,8 @@ def _starts(build: Build, graph: Graph, hypothesis: Hypothesis) -> list[Problem]
 
 def _states(graph: Graph) -> list[Problem]:
     """The states of a step graph, by their names."""
+    if not any(follows(given.name, output) for given in graph.inputs for output in graph.outputs):
+        return []
     step = Build(graph, 1, {})
     pairs = {} if step.problems else pair(step, graph, {}).pairs
     return [_state(name, "convert without a window") for name, output in pairs.items() if follows(name, output)]

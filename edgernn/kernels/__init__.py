@@ -2,5 +2,7 @@
 
 In: a control block of addresses (program, weights, arena, ports). Out: answers in the caller's buffers, states in the
 arena.
-May import: errors, layers, kernels.contract; numba in scalar, cpu and cuda; llvmlite.binding at most in library.
+library chooses; prebuilt has the libraries that come with the package, jit compiles for this machine; native: a loaded
+library; entries: what Python calls in it; processor, isas: what there is here.
+May import: errors, layers, kernels.contract; numba in cpu; llvmlite.binding at most in jit and processor.
 """

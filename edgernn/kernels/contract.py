@@ -22,6 +22,16 @@ stands for the vector's own largest number. Its form is what the matrix it meets
     int16    within -32767..32767, in pairs: two high parts, then two low parts, x = 256 high + low, both int16
     int4     as int8 without any offset, in groups of 32, each with its sum times -8 as an int32 behind it
 
+A pool is POOL streams of one program. What a stream carries from frame to frame is the beginning of its arena, CARRIED
+bytes (Plan.carried_bytes); of all streams it lies side by side at STATES. Each worker has a control block and a tile of
+its own: slots of SLOT bytes, each SLOT_HEADER and an arena; then the address of room for what kernels make of weights
+and vectors, and a list of as many addresses as there are slots. The entry `pool(control, begin, end, tile)` runs FRAMES
+frames through the streams whose numbers stand at STREAMS, from place begin to end: as many as the tile has slots enter
+it at a time, and each instruction runs for all of them before the next one does, so that weights are read once a tile.
+A port holds (FRAMES, POOL, size) numbers in, (answers, POOL, size) out. A stream with a bad number in any of its frames
+does not enter: its number at STREAMS becomes -1 - itself; the entry returns how many did not. A stream's answers are
+the same bits as if it ran alone.
+
 May import: NumPy.
 """
 
@@ -117,6 +127,10 @@ OPERANDS: dict[Opcode, tuple[str, ...]] = {
 # The control block that an entry is called with: int64 words, some for the caller (see builtin), then PORT_WORDS for
 # each port, inputs first. FRAME counts the frames of a call, ANSWER the answers given in it so far
 PROGRAM, WEIGHTS, ARENA, FRAMES, INPUTS, FRAME, BUSY, ANSWER, CALLER, PORTS = 0, 1, 2, 3, 4, 5, 6, 7, 8, 24
+# A pool's control block has these words too; its ARENA is a tile of slots (see above)
+STREAMS, STATES, CARRIED, POOL, SLOT = 19, 20, 21, 22, 23
+# The words that begin a slot, and its bytes before the arena
+SLOT_FRAME, SLOT_ANSWER, SLOT_STREAM, SLOT_X, SLOT_STEP, SLOT_HEADER = 0, 1, 2, 3, 4, 64
 ADDRESS, STRIDE, SIZE, TOKENS, LOW, HIGH, PORT_WORDS = 0, 1, 2, 3, 4, 5, 6
 
 # The numbers of MAP, COMBINE and REDUCE: positions in these lists

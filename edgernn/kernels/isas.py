@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import platform
 from collections.abc import Set
 from dataclasses import dataclass
 
 from edgernn.errors import BackendUnavailable
+from edgernn.kernels.processor import architecture
 
 VARIABLE = "EDGERNN_ISA"
 
@@ -17,10 +17,10 @@ class Isa:
     """One way of using a processor."""
 
     name: str
-    machine: str  # platform.machine() it belongs to; empty: any
+    machine: str  # the processor.architecture() it belongs to; empty: any
     cpu: str  # LLVM's name of the least processor that has it
     features: str  # more, in LLVM's form
-    needs: frozenset[str]  # what LLVM must report of the host
+    needs: frozenset[str]  # what processor.features() must have
     lanes: int  # 32-bit numbers in a register
     registers: int  # that the inner loops may fill
     fused: bool  # has a fused multiply-add
@@ -34,11 +34,11 @@ _AVX2 = frozenset({"avx2", "fma"})
 ISAS = {
     isa.name: isa
     for isa in (
-        Isa("avx512vnni", "x86_64", "cascadelake", _WIDE, _AVX512 | {"avx512vnni"}, 16, 32, True, 128),
-        Isa("avxvnni", "x86_64", "haswell", "+avxvnni", _AVX2 | {"avxvnni"}, 8, 14, True, 128),
+        Isa("avx512vnni", "x86_64", "cascadelake", _WIDE, _AVX512 | {"avx512_vnni"}, 16, 32, True, 128),
+        Isa("avxvnni", "x86_64", "haswell", "+avxvnni", _AVX2 | {"avx_vnni"}, 8, 14, True, 128),
         Isa("avx512", "x86_64", "skylake-avx512", _WIDE, _AVX512, 16, 32, True, 0),
         Isa("avx2", "x86_64", "haswell", "", _AVX2, 8, 14, True, 0),
-        Isa("sdot", "aarch64", "cortex-a76", "", frozenset({"dotprod"}), 4, 28, True, 0),
+        Isa("sdot", "aarch64", "cortex-a76", "", frozenset({"asimddp"}), 4, 28, True, 0),
         Isa("neon", "aarch64", "cortex-a53", "", frozenset(), 4, 28, True, 0),
         Isa("neon32", "armv7l", "cortex-a7", "+neon", frozenset({"neon"}), 4, 12, False, 0),
         Isa("portable", "", "", "", frozenset(), 4, 12, False, 0),
@@ -50,8 +50,8 @@ REFERENCE = "reference"  # the NumPy definition, on any machine
 
 
 def available(features: Set[str]) -> list[str]:
-    """The names of what a machine with these LLVM features can run, best first."""
-    here = platform.machine().lower().replace("amd64", "x86_64")
+    """The names of what a machine with these features can run, best first."""
+    here = architecture()
     return [isa.name for isa in ISAS.values() if isa.machine in ("", here) and isa.needs <= features] + [REFERENCE]
 
 

@@ -44,7 +44,7 @@ class ReferenceBackend:
 
 
 class ReferenceLibrary:
-    """What `library.Library` is, in NumPy."""
+    """What `native.Library` is, in NumPy."""
 
     backend = ReferenceBackend()
 
@@ -61,7 +61,7 @@ class ReferenceLibrary:
         for port, array in enumerate(arrays):
             _port(control, port)[c.ADDRESS] = array.ctypes.data
         for port in range(int(words[c.INPUTS])):
-            bad = _first_bad_frame(control, port, int(words[c.FRAMES]))
+            bad = _first_bad_frame(control, port, range(frames))
             if bad is not None:
                 words[c.FRAME] = bad
                 return 1 + port
@@ -71,6 +71,30 @@ class ReferenceLibrary:
             words[c.FRAME] = frame
             words[c.ANSWER] += walker.walk(int(words[c.PROGRAM]))
         return 0
+
+    def pool(self, control: int, begin: int, end: int, tile: int) -> int:
+        """All frames for the streams from place begin to end, one after the other, in the tile's first slot.
+
+        How many were refused.
+        """
+        words, refusals = at(control, c.PORTS, np.int64), 0
+        slot = at(int(words[c.ARENA]) + c.SLOT_HEADER, int(words[c.SLOT]) - c.SLOT_HEADER, np.uint8)
+        walker = _Walker(control, slot.ctypes.data, int(words[c.WEIGHTS]))
+        for stream in at(int(words[c.STREAMS]) + 8 * begin, end - begin, np.int64)[:, None]:
+            number, streams, frames = int(stream[0]), int(words[c.POOL]), int(words[c.FRAMES])
+            numbers = range(number, number + frames * streams, streams)
+            if any(_first_bad_frame(control, p, numbers) is not None for p in range(int(words[c.INPUTS]))):
+                stream[:] = -1 - number
+                refusals += 1
+                continue
+            carried = at(int(words[c.STATES]) + number * int(words[c.CARRIED]), int(words[c.CARRIED]), np.uint8)
+            slot[: len(carried)] = carried
+            words[c.ANSWER] = number
+            for frame in numbers:
+                words[c.FRAME] = frame
+                words[c.ANSWER] += streams * walker.walk(int(words[c.PROGRAM]))
+            carried[:] = slot[: len(carried)]
+        return refusals
 
     def fast(
         self, control: Array, slow: tuple[Callable[..., Any], Callable[..., Any]]
@@ -83,13 +107,15 @@ def _port(control: int, port: int) -> Array:
     return at(control + 8 * (c.PORTS + port * c.PORT_WORDS), c.PORT_WORDS, np.int64)
 
 
-def _first_bad_frame(control: int, port: int, frames: int) -> int | None:
+def _first_bad_frame(control: int, port: int, frames: range) -> int | None:
     words = _port(control, port)
-    size = int(words[c.SIZE])
-    values = at(int(words[c.ADDRESS]), frames * size, np.int64 if words[c.TOKENS] else np.float32).reshape(frames, size)
-    good = (values >= words[c.LOW]) & (values <= words[c.HIGH]) if words[c.TOKENS] else np.isfinite(values)
-    bad = np.flatnonzero(~good.all(1))
-    return int(bad[0]) if len(bad) else None
+    kind = np.int64 if words[c.TOKENS] else np.float32
+    for frame in frames:
+        values = at(int(words[c.ADDRESS]) + frame * int(words[c.STRIDE]), int(words[c.SIZE]), kind)
+        good = (values >= words[c.LOW]) & (values <= words[c.HIGH]) if words[c.TOKENS] else np.isfinite(values)
+        if not good.all():
+            return frame
+    return None
 
 
 class _Walker(QuantisedInstructions):

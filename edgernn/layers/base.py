@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
@@ -175,15 +175,14 @@ class Layer:
 
     def weights(self) -> Iterator[tuple[str, Matrix]]:
         """(field name, array or QuantisedMatrix) of every weight, in field order."""
-        for field in fields(self):
-            value = getattr(self, field.name)
+        for name, value in vars(self).items():
             if isinstance(value, (np.ndarray, QuantisedMatrix)):
-                yield field.name, value
+                yield name, value
 
     def attributes(self) -> dict[str, Any]:
         """Every field that is not a weight and not None."""
-        held = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {k: v for k, v in held.items() if v is not None and not isinstance(v, (np.ndarray, QuantisedMatrix))}
+        held = vars(self).items()
+        return {k: v for k, v in held if v is not None and not isinstance(v, (np.ndarray, QuantisedMatrix))}
 
 
 def volume(shape: Shape) -> int:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edgernn.layers.axes import scalar
+from edgernn.layers.combine import combined
 from edgernn.layers.pointwise import LARGEST, Map
 from edgernn.layers.rules import Importing, Value, rule
 
@@ -104,10 +105,17 @@ def clip(
     min_: float | None = None,
     max_: float | None = None,
 ) -> Value:
-    """ONNX Clip; the bounds are attributes before opset 11."""
-    low = scalar(g, min, "min") if min is not None else -LARGEST if min_ is None else min_
-    high = scalar(g, max, "max") if max is not None else LARGEST if max_ is None else max_
-    return mapped(g, input, "clip", np.clip(low, -LARGEST, LARGEST), np.clip(high, -LARGEST, LARGEST))
+    """ONNX Clip; the bounds are attributes before opset 11, and may be computed since."""
+    low = -LARGEST if min_ is None else min_
+    high = LARGEST if max_ is None else max_
+    if min is not None and min.const is None:
+        input = combined(g, "max", input, min, input.dtype)
+    elif min is not None:
+        low = scalar(g, min, "min")
+    if max is not None and max.const is not None:
+        high = scalar(g, max, "max")
+    y = mapped(g, input, "clip", np.clip(low, -LARGEST, LARGEST), np.clip(high, -LARGEST, LARGEST))
+    return y if max is None or max.const is not None else combined(g, "min", y, max, input.dtype)
 
 
 @rule("Dropout")

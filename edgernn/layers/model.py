@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from edgernn.pipelines.pipeline import Pipeline
-    from edgernn.stream import Stream
+    from edgernn.stream import Pool, Stream
 
 
 LARGEST_SMOOTHING = 1 << 20  # numbers that are averaged for one decision
@@ -70,6 +70,7 @@ class Model:
     at each evaluation. `receptive_field`: how many frames an answer depends on directly; what recurrent layers carry
     reaches further back.
 
+    `alphabet`: the characters that the tokens 0, 1, ... of its one token port stand for, where that is known.
     `origin` says where it came from and how close it is (producer, opset, sha256 of the ONNX file, parity, drift).
     `frontend` makes frames of samples, `deciding` makes decisions of answers; both are for a `Pipeline`.
     Raises ValueError when the graph is not well formed, and BadInput when front end or decisions do not fit it:
@@ -85,6 +86,7 @@ class Model:
     window: int = 1
     delay: int = 0
     receptive_field: int = 1
+    alphabet: str = ""
     frontend: FrontEnd | None = None
     deciding: Deciding | None = None
 
@@ -113,6 +115,7 @@ class Model:
                 _define(known, name, shape)
         self._check_ends(known)
         self._check_tokens()
+        self._check_alphabet()
         return known
 
     def _check_ends(self, known: Mapping[str, Shape]) -> None:
@@ -143,6 +146,16 @@ class Model:
                     )
         if any(port.dtype != "float32" for port in self.outputs):
             raise ValueError("outputs are float32")
+
+    def _check_alphabet(self) -> None:
+        if not self.alphabet:
+            return
+        sizes = [port.high + 1 for port in self.inputs if port.dtype == "int64"]
+        if sizes != [len(self.alphabet)]:
+            taken = f"{sizes[0]} tokens" if len(sizes) == 1 else f"tokens at {len(sizes)} inputs"
+            raise ValueError(f"the alphabet has {len(self.alphabet)} characters, the model takes {taken}")
+        if len(set(self.alphabet)) < len(self.alphabet):
+            raise ValueError("a character is in the alphabet twice")
 
     def _check_settings(self) -> None:
         """The front end makes what the model takes, and the labels are those of its answer."""
@@ -207,6 +220,8 @@ class Model:
         digest.update(json.dumps([len(self.inputs), ports]).encode())
         if self.rhythm:
             digest.update(json.dumps(self.rhythm, sort_keys=True).encode())
+        if self.alphabet:
+            digest.update(json.dumps(["alphabet", self.alphabet]).encode())
         if self.settings:
             digest.update(json.dumps(self.settings, sort_keys=True).encode())
         for state in self.states:
@@ -229,11 +244,24 @@ class Model:
 
         modelfile.save(self, path)
 
-    def stream(self, device: str = "cpu") -> Stream:
-        """A running instance with the initial state. Raises BackendUnavailable when `device` is not there."""
+    def stream(self, device: str = "cpu", backend: str = "auto") -> Stream:
+        """A running instance with the initial state.
+
+        Raises BackendUnavailable when device or backend is not there, and UnsupportedModel for more than a plan can
+        hold.
+        """
         from edgernn.stream import Stream
 
-        return Stream(self, device)
+        return Stream(self, device, backend)
+
+    def pool(self, n: int, device: str = "cpu", threads: int = 1) -> Pool:
+        """n streams that are stepped together, on so many threads.
+
+        Raises BadInput where n streams don't fit into memory, BackendUnavailable when `device` is not there.
+        """
+        from edgernn.stream import Pool
+
+        return Pool(self, n, device, threads)
 
     def pipeline(self) -> Pipeline:
         """A running instance with features before it and decisions after it.

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from edgernn.layers.axes import check_size
-from edgernn.layers.rhythm import cut, joined, masked, steps_of
+from edgernn.layers.rhythm import FOREVER, cut, joined, masked, steps_of
 from edgernn.layers.rules import Importing, Value
 from edgernn.layers.windows import Window
 
@@ -62,6 +62,8 @@ def seen(g: Importing, x: Value, look: Look, fill: float = 0.0) -> Value:
     if look.before > 0:
         x = masked(g, x, fill)
     late = max(0, -(-(x.delay + look.reach - look.before - stride + 1) // stride))
+    if late > FOREVER:
+        g.refuse(f"comes {late:,} steps late, more than {FOREVER:,.0f}", "leave out or look ahead fewer steps")
     past = late * stride + look.before - x.delay
     frames = _with_ring(g, x, past, fill) if past > 0 else x.untimed()
     frames = cut(g, frames, x.time or 0, max(0, -past), count - stride + look.reach + 1)

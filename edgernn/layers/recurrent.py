@@ -23,6 +23,7 @@ from edgernn.layers.take import places, taken
 # Reasons that tell the importer that it took the wrong axis for time
 OTHER_AXIS = "runs along another axis than the stream's time"
 SEVERAL_STEPS = "runs over several steps inside one frame"
+BACKWARDS = "direction="  # which shows that the right axis is taken, but as the time of a stream
 
 # Whether each of a node's directions runs backwards
 DIRECTIONS = {"forward": (False,), "reverse": (True,), "bidirectional": (False, True)}
@@ -114,7 +115,7 @@ def _check_time(g: Importing, call: RecurrentInputs) -> None:
     if volume(call.X.shape[:2]) > MOST_STEPS:
         g.refuse(f"runs over {volume(call.X.shape[:2])} steps in one frame: at most {MOST_STEPS}, of all sequences")
     if call.direction != "forward" and not call.in_frame(g):
-        g.refuse(f"direction={call.direction} needs the end of the sequence before its start", WINDOW)
+        g.refuse(f"{BACKWARDS}{call.direction} needs the end of the sequence before its start", WINDOW)
     if call.X.time not in (None, call.layout):
         g.inside(OTHER_AXIS, "feed time on the sequence axis")
     elif call.X.time is None and call.steps > 1:

@@ -68,6 +68,8 @@ def facts(model: Model) -> Iterator[tuple[str, str]]:
     yield "parameters", f"{model.parameters:,} in {weight_bytes(model):,} bytes"
     yield "MACs a frame" if model.hop == 1 else f"MACs every {model.hop} frames", f"{model.macs:,}"
     yield "hop, delay", f"{model.hop}, {model.delay} frames"
+    if model.alphabet:
+        yield "alphabet", repr(model.alphabet)
     if model.receptive_field > 1:
         yield "sees at once", f"{model.receptive_field} frames"
     for what, settings in model.settings.items():

@@ -32,14 +32,19 @@ above 0.
 
 from __future__ import annotations
 
+import errno
 import os
-import secrets
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edgernn.errors import BadModelFile
 from edgernn.layers.model import Model
 from edgernn.modelfile.container import pack, unpack
 from edgernn.modelfile.description import decode, encode
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CERTAIN = 5000  # nodes and values that they name: so many fit whatever they are
 
 
 def validate(data: bytes) -> Model:
@@ -49,13 +54,25 @@ def validate(data: bytes) -> Model:
 
 def load(path: str | Path) -> Model:
     """The model in a file. Raises BadModelFile when there is none or it is none, and OSError when it cannot be read."""
-    path = Path(path)
-    if not path.is_file():
-        raise BadModelFile(f"{path} is not a file" if path.exists() else f"there is no file {path}")
+    if not os.path.isfile(path):
+        raise BadModelFile(f"{path} is not a file" if os.path.exists(path) else f"there is no file {path}")
+    with open(path, "rb") as file:
+        data = file.read()
     try:
-        return validate(path.read_bytes())
+        return validate(data)
     except BadModelFile as error:
         raise BadModelFile(f"{path}: {error}") from None
+
+
+def fits(model: Model) -> bool:
+    """Whether the description of a model has few enough parts for `validate` to read."""
+    if sum(1 + len(node.inputs) + len(node.outputs) for node in model.nodes) < CERTAIN:
+        return True
+    try:
+        unpack(pack(*encode(model)))
+    except BadModelFile:
+        return False
+    return True
 
 
 def save(model: Model, path: str | Path) -> None:
@@ -65,12 +82,19 @@ def save(model: Model, path: str | Path) -> None:
     """
     data = pack(*encode(model))
     validate(data)
-    write_whole(Path(path), data)
+    write_whole(path, data)
 
 
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file under a temporary name beside `path`, then rename it."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+def write_whole(path: str | Path, data: bytes) -> None:
+    """Write a file under a temporary name beside `path`, then rename it. Raises OSError, about `path` itself."""
+    from pathlib import Path
+
+    path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not path.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path.parent))
+    temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}")
     try:
         with temporary.open("xb") as file:
             file.write(data)

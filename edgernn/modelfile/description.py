@@ -38,6 +38,7 @@ def encode(model: Model) -> tuple[str, dict[str, Array]]:
         "origin": dict(model.origin),
         "hash": model.hash,
         **({"rhythm": model.rhythm} if model.rhythm else {}),
+        **({"alphabet": model.alphabet} if model.alphabet else {}),
         **model.settings,
     }
     tensors = {f"state.{i}": state.initial for i, state in enumerate(model.states)}
@@ -69,6 +70,7 @@ def decode(text: str, tensors: Mapping[str, Array]) -> Model:
     described = parse_json(text, "description", size)
     _check_format(described.get("format"))
     rhythm = _rhythm(described.pop("rhythm", {}))
+    alphabet = _field(str, described.pop("alphabet", ""), "alphabet")
     given = {key: described.pop(key) for key in SETTINGS if key in described}
     left = unfolded(tensors, described.pop("shared", {}))
     _check_keys(described, KEYS, "the description")
@@ -80,6 +82,7 @@ def decode(text: str, tensors: Mapping[str, Array]) -> Model:
             tuple(_node(i, node, left) for i, node in enumerate(_list(described, "nodes"))),
             _origin(described["origin"]),
             **rhythm,
+            alphabet=alphabet,
             frontend=_settings(given, "features", FrontEnd),
             deciding=_settings(given, "decisions", Deciding),
         )

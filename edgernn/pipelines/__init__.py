@@ -1,7 +1,8 @@
 """From where data is born to decisions: sources, features, a Stream, and what its answers are taken for.
 
 In: samples, files, standard input; a Model with its settings (`layers.frontend`, `layers.deciding`).
-Out: frames for a Stream, as they come (`read_frames`), or Decisions (`Pipeline`: features -> stream -> decide).
+Out: frames for a Stream, as they come (`read_frames`), Decisions (`Pipeline`: features -> stream -> decide), or tokens
+(`generate`: each answer is fed back).
 May import: errors, layers, stream, NumPy; soundfile and soxr where they are used.
 """
 

@@ -45,5 +45,7 @@ class Baseline:
         return self.count, self.mean, self.variance
 
     def set_state(self, count: float, mean: float, variance: float) -> None:
-        """Go on from a state."""
+        """Go on from a state. Raises ValueError for one that nothing leads to."""
+        if count < 0 or variance < 0:
+            raise ValueError("a negative count or variance")
         self.count, self.mean, self.variance = int(count), mean, variance

@@ -108,7 +108,7 @@ class Decider:
         for i, track in self._tracks:
             if hot[i] or track.on:
                 found += track.follow(self._count, scores[i], may_begin[i])
-        self._count, self._scores = self._count + scores.shape[1], scores[:, -1]
+        self._count, self._scores = self._count + scores.shape[1], scores[:, -1].copy()
         return [self._timed(one) for one in sorted(found, key=lambda one: one.told)]
 
     def _smoothed(self, posteriors: Array) -> Array:
@@ -116,7 +116,7 @@ class Decider:
         if self._length == 1:
             return posteriors
         count, joined = posteriors.shape[1], np.concatenate((self._recent, posteriors), axis=1)
-        self._recent = joined[:, count:]
+        self._recent = joined[:, count:].copy()  # a view would keep all of a long recording
         sums = np.add.reduce(joined, axis=1)[:, None] if count == 1 else _sums(joined, self._length)
         if self._count + 1 >= self._length:
             return np.asarray(sums / self._length)

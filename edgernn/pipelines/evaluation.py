@@ -85,7 +85,8 @@ class Evaluation:
         """
         d = self.deciding
         if d.kind == "anomaly":
-            return [float(x) for x in np.geomspace(d.threshold[0] / 8, d.threshold[0] * 8, POINTS)]
+            middle = max(1e-3, d.threshold[0])
+            return [float(x) for x in np.geomspace(middle / 8, middle * 8, POINTS)]
         counted = [i for i, label in enumerate(d.labels) if label not in d.ignored]
         scores = activated(d.activation, np.concatenate([one.judged for one in heard]).astype(np.float64))[:, counted]
         if not scores.size:

@@ -105,7 +105,7 @@ class Extractor:
             raise ValueError("positions that do not fit together")
         if (start or frame) if waiting else end >= next_frame + f.span:
             raise ValueError("another number of frames")
-        if running.shape != self._held.running.shape or len(last) > 1:
+        if running.shape != self._held.running.shape or (running[:1] < 0).any() or len(last) > 1:
             raise ValueError("another number of features")
         self._held = Held(rest, start, frame, received, last, running)
 

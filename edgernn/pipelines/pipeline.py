@@ -31,7 +31,7 @@ class Pipeline:
         if front is None:
             raise BadInput('the model has no front end: convert it with --features (kind "raw" for bare samples)')
         self.model, self.frontend, self.rate = model, front, front.rate
-        self._extractor, self._stream = Extractor(front), model.stream()
+        self._extractor, self.stream = Extractor(front), model.stream()
         self._anomaly = model.deciding is not None and model.deciding.kind == "anomaly"
         self._decider = self.decider(model.deciding) if model.deciding else None
         self.nothing = np.empty((0, front.channels) if front.kind == "imu" else 0)  # no samples, in the right shape
@@ -61,7 +61,7 @@ class Pipeline:
         self._forecast = np.empty((0, self.model.outputs[0].size), np.float32)
         self._last = self.nothing if self.nothing.ndim > 1 else np.zeros(1)  # what a short gap is filled with
         self._extractor.reset()
-        self._stream.reset()
+        self.stream.reset()
 
     @property
     def time(self) -> float:
@@ -86,7 +86,7 @@ class Pipeline:
 
         end: the stream ends with these samples; then all but the decider is as new. Raises BadInput as `feed` does.
         """
-        made: Array = self._stream.run(self._extracted(samples, end))
+        made: Array = self.stream.run(self.extracted(samples, end))
         if end:
             self._begin(0.0)
         return made
@@ -96,14 +96,21 @@ class Pipeline:
 
         Arguments and errors are those of `answers`.
         """
-        frames = self._extracted(samples, end)
-        answers = self._stream.run(frames)
-        early = min(self._early, len(answers))
-        self._early -= early
-        made = self._errors(frames, answers) if self._anomaly else answers[early:]
+        frames = self.extracted(samples, end)
+        made = self.taken(frames, self.stream.run(frames))
         if end:
             self._begin(0.0)
         return made
+
+    def taken(self, frames: Array, answers: Array) -> Array:
+        """What a decider takes of the answers (k, n_out) to these frames (n, n_in), whoever computed them."""
+        early = min(self._early, len(answers))
+        self._early -= early
+        return self._errors(frames, answers) if self._anomaly else answers[early:]
+
+    def decided(self, frames: Array, answers: Array) -> list[Decision]:
+        """The decisions that these answers lead to. Raises BadInput for a model without decisions."""
+        return self._deciding().feed(self.taken(frames, answers))
 
     def _errors(self, frames: Array, forecasts: Array) -> Array:
         """(k, 1): for each frame that was forecast, the root of the mean squared error."""
@@ -141,7 +148,7 @@ class Pipeline:
         own = [np.array([self._origin, self._early]), self._forecast.reshape(-1).astype(np.float64)]
         own += [self._last.reshape(-1)]
         decider = self._decider.state() if self._decider else []
-        return saved.pack(self.model.hash, [*own, *self._extractor.state(), *decider], self._stream.save_state())
+        return saved.pack(self.model.hash, [*own, *self._extractor.state(), *decider], self.stream.save_state())
 
     def load_state(self, blob: bytes) -> None:
         """Go on from a saved state, bit for bit. Raises BadInput for a foreign or damaged one, and changes nothing."""
@@ -160,17 +167,20 @@ class Pipeline:
         self._origin, self._early = float(origin), int(early)
         self._forecast = forecast.astype(np.float32).reshape(-1, self.model.outputs[0].size)
         self._last = last.reshape(-1, *self.nothing.shape[1:])
+        if len(self._forecast) > 1 or not 0 <= self._early <= self.model.delay // self.model.hop:
+            raise ValueError("another number of answers")
         self._extractor.set_state(parts[:4])
         if self._decider:
             self._decider.set_state(parts[4:])
-        self._stream.load_state(stream)
+        self.stream.load_state(stream)
 
     def _deciding(self) -> Decider:
         if self._decider is None:
             raise BadInput("the model has no decisions: convert it with --decisions, or use answers()")
         return self._decider
 
-    def _extracted(self, samples: Any, end: bool) -> Array:
+    def extracted(self, samples: Any, end: bool = False) -> Array:
+        """Samples -> the model's frames (n, n_in) that they complete. Raises BadInput as `feed` does."""
         front, frames = self.frontend, self._extractor.feed(samples)
         if front.kind == "imu" and np.size(samples):
             self._last = np.array(samples, np.float64).reshape(-1, front.channels)[-1:]

@@ -51,7 +51,7 @@ def open_sound(path: Path, seconds: float) -> Iterator[Sound]:
         if isinstance(file, wave.Wave_read):
             rate, channels, parts = file.getframerate(), file.getnchannels(), _pcm(file, seconds)
         else:
-            rate, channels, parts = file.samplerate, file.channels, _decoded(file, seconds)
+            rate, channels, parts = file.samplerate, file.channels, _decoded(path, file, seconds)
         if not rate:
             raise BadInput(f"{path} is not a WAV file: it says that it has 0 samples a second")
         yield Sound(rate, channels, parts)
@@ -79,10 +79,13 @@ def _pcm(file: wave.Wave_read, seconds: float) -> Iterator[Array]:
         yield np.frombuffer(data, "<i2", whole).reshape(-1, channels).astype(np.float32) / 32768
 
 
-def _decoded(file: Any, seconds: float) -> Iterator[Array]:
+def _decoded(path: Path, file: Any, seconds: float) -> Iterator[Array]:
     count = max(1, round(seconds * file.samplerate))
-    while len(samples := file.read(count, dtype="float32", always_2d=True)):
-        yield samples
+    try:
+        while len(samples := file.read(count, dtype="float32", always_2d=True)):
+            yield samples
+    except RuntimeError as error:  # as soundfile.LibsndfileError is
+        raise BadInput(f"{path} cannot be read to its end: {error}") from None
 
 
 def _open_other(path: Path) -> Any:

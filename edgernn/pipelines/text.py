@@ -115,14 +115,19 @@ def rows(lines: Iterable[str], ports: Sequence[Port], where: str) -> Iterator[di
 
     Raises BadInput for the first line that holds none.
     """
-    parser = Parser(ports)
+    parser, header, frames = Parser(ports), "", 0
     try:
         for number, line in enumerate(lines, start=1):
             place = f"{where}, line {number}"
             if found := parser.parse(line, place):
+                frames += 1
                 yield {port.name: as_frames(port, [found[0][port.name]], place) for port in ports}
+            elif line.strip():
+                header = place
     except UnicodeDecodeError:
         raise BadInput(f"{where} is not text in UTF-8") from None
+    if header and not frames:
+        raise BadInput(f"{header} holds no number, and no frame follows: numbers separated by commas expected")
 
 
 def _fields(line: str, place: str) -> list[str]:

@@ -40,7 +40,7 @@ class Recording:
 def read_truth(folder: Path, labels: Collection[str], say: Callable[[str], None]) -> list[Recording]:
     """The recordings of a folder, in the order of their names; what is none of `labels` is background, which is said.
 
-    Raises BadInput for a folder without recordings or without any of the labels, and for a list that is none.
+    Raises BadInput for a folder without recordings, and for a list that is none.
     """
     if not folder.is_dir():
         raise BadInput(f"{folder} is not a folder" if folder.exists() else f"there is no folder {folder}")
@@ -49,7 +49,7 @@ def read_truth(folder: Path, labels: Collection[str], say: Callable[[str], None]
         raise BadInput(f"{folder} holds no recordings: FOLDER/LABEL/*.wav or a file {LIST} expected")
     heard = {stretch.label for one in found for stretch in one.stretches}
     if not heard & set(labels):
-        raise BadInput(f"{folder} has {_some(heard)}, the model decides on {', '.join(labels)}: none in common")
+        say(f"nothing in {folder} is one of {', '.join(labels)}: all of it is background")
     if other := heard - set(labels):
         say(f"background, as the model does not decide on it: {_some(other)}")
     return [Recording(r.path, tuple(s for s in r.stretches if s.label in labels), r.clip) for r in found]

@@ -1,16 +1,19 @@
 """Where the buffers lie: what persists first, then scratch, packed by lifetime.
 
 Greedy by size: each scratch buffer, largest first, goes to the lowest offset at which it meets no buffer whose lifetime
-overlaps its own (Pisarchyk and Lee 2020, arXiv 2001.03288, section 5.2).
+overlaps its own (Pisarchyk and Lee 2020, arXiv 2001.03288, section 5.2). In a program of more than LARGE instructions,
+as a window over recurrent layers makes, a buffer that is needed for more than LONG of them shares its place with none:
+there may be thousands of them, and each would be compared with all.
 """
 
 from __future__ import annotations
 
 from bisect import bisect, insort
-from collections import defaultdict
 from collections.abc import Sequence
 
 from edgernn.planner.lower import Instruction, Place
+
+LARGE, LONG = 5000, 200
 
 
 def lifetimes(code: Sequence[Instruction]) -> dict[int, tuple[int, int]]:
@@ -32,9 +35,8 @@ class _Placed:
     """
 
     def __init__(self) -> None:
-        self._pieces: dict[tuple[int, int], list[tuple[int, int]]] = defaultdict(list)  # (power, number) -> from, to
+        self._pieces: dict[int, dict[int, list[tuple[int, int]]]] = {}  # power -> number -> from, to
         self._begins: list[tuple[int, int, int]] = []  # first instruction, from, to
-        self._powers = 0
 
     def add(self, low: int, high: int, first: int, last: int) -> None:
         """A buffer at low..high from instruction `first` to `last`."""
@@ -42,17 +44,19 @@ class _Placed:
         power, begin, end = 0, first, last + 1
         while begin < end:
             if begin & 1:
-                self._pieces[power, begin].append((low, high))
+                self._pieces.setdefault(power, {}).setdefault(begin, []).append((low, high))
                 begin += 1
             if end & 1:
                 end -= 1
-                self._pieces[power, end].append((low, high))
+                self._pieces.setdefault(power, {}).setdefault(end, []).append((low, high))
             power, begin, end = power + 1, begin >> 1, end >> 1
-        self._powers = max(self._powers, power)
 
     def during(self, first: int, last: int) -> list[tuple[int, int]]:
         """(from, to) of the buffers whose lifetimes meet first..last."""
-        found = [part for power in range(self._powers) for part in self._pieces.get((power, first >> power), ())]
+        found: list[tuple[int, int]] = []
+        for power, pieces in self._pieces.items():
+            if first >> power in pieces:
+                found += pieces[first >> power]
         inside = self._begins[bisect(self._begins, (first + 1,)) : bisect(self._begins, (last + 1,))]
         return found + [(low, high) for _, low, high in inside]
 
@@ -64,8 +68,12 @@ def layout(code: Sequence[Instruction], sizes: Sequence[int], persistent: Sequen
     for buffer in persistent:
         offsets[buffer] = top
         top += sizes[buffer]
-    end = top
     live = {b: span for b, span in lifetimes(code).items() if b not in offsets}
+    for buffer in [b for b, (first, last) in live.items() if len(code) > LARGE and last - first > LONG]:
+        del live[buffer]
+        offsets[buffer] = top
+        top += sizes[buffer]
+    end = top
     placed = _Placed()
     for buffer in sorted(live, key=lambda b: (-sizes[b], b)):
         first, last = live[buffer]

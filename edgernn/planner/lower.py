@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import cast
 
 import numpy as np
 
+from edgernn.errors import Problem, UnsupportedModel
 from edgernn.kernels.contract import (
     ALIGNMENT,
     COMBINES,
@@ -23,6 +24,7 @@ from edgernn.layers.base import Array, Matrix, QuantisedMatrix, Ref
 from edgernn.layers.matrix import extent, nibbles, products
 
 CONSTANT = -1
+MOST_INSTRUCTIONS = 250_000  # some seconds to lay out; a window of 4,096 over an LSTM with peepholes takes 90,000
 # by number format: the product with a matrix, and a row of a table
 AFFINE = {
     "int8": Opcode.AFFINE_I8,
@@ -120,7 +122,10 @@ class Lowering:
         return Place(len(self.buffers) - 1, 0, size, item)
 
     def emit(self, opcode: Opcode, *operands: Place | int | float) -> None:
-        """Append an instruction."""
+        """Append an instruction. Raises UnsupportedModel where there are too many."""
+        if len(self.code) >= MOST_INSTRUCTIONS:
+            what = f"takes more than {MOST_INSTRUCTIONS:,} instructions a frame"
+            raise UnsupportedModel([Problem("model", "", what, "use a smaller window, or fewer layers over it")])
         self.code.append(Instruction(opcode, operands))
 
     def constant(self, values: Array) -> Place:
@@ -214,7 +219,7 @@ class Lowering:
         if not 0 <= start <= start + size <= x.size:
             raise ValueError(f"view: {start}..{start + size} of {x.size} numbers")
         place = cast(Place, x)
-        return replace(place, start=place.start + start, size=size)
+        return Place(place.buffer, place.start + start, size, place.item)
 
     def join(self, *parts: Ref) -> Place:
         return self.collect(parts, sum(part.size for part in parts))

@@ -36,6 +36,7 @@ class Plan:
     prepare: Array  # the same, once whenever states have been set
     weights: Array  # aligned bytes
     arena_bytes: int
+    carried_bytes: int  # at its beginning: what lasts from frame to frame
     states: tuple[StateSlot, ...]
     hop: int  # an answer every so many frames,
     window: int  # the first one after so many
@@ -48,6 +49,11 @@ class Plan:
     def answers(self, frames: int, wait: int) -> int:
         """How many answers so many frames bring, where the next one comes with the `wait`-th of them."""
         return 0 if frames < wait else 1 + (frames - wait) // self.hop
+
+    def answers_each(self, frames: int, waits: Array) -> Array:
+        """The same for several streams, (k,) int64."""
+        each: Array = np.maximum(0, 1 + (frames - waits) // self.hop)
+        return each
 
     @property
     def initial(self) -> Array:
@@ -83,10 +89,9 @@ def make_plan(model: Model, backend: Backend) -> Plan:
     )
     slots += tuple(StateSlot(name, offsets[place.buffer], initial) for name, place, initial in pushed)
     program, prepare = _encode(low.code, offsets), _encode(carried.prepare, offsets)
-    packed = low.weights.joined()
-    return Plan(
-        model.inputs, model.outputs, backend.name, program, prepare, packed, size, slots, model.hop, model.window
-    )
+    packed, carried_bytes = low.weights.joined(), sum(low.buffers[buffer] for buffer in carried.persistent)
+    ends = model.inputs, model.outputs
+    return Plan(*ends, backend.name, program, prepare, packed, size, carried_bytes, slots, model.hop, model.window)
 
 
 Pushed = list[tuple[str, Place, Array]]  # states of the input side: name, where, what it begins as
@@ -126,13 +131,13 @@ def _load(low: Lowering, number: int, port: Port) -> Place:
 
 
 def _encode(code: Sequence[Instruction], offsets: Mapping[int, int]) -> Array:
-    program = np.zeros((len(code) + 1, WORDS), np.int64)
-    for row, instruction in zip(program, code, strict=False):
-        row[0] = instruction.opcode
-        for n, (operand, name) in enumerate(zip(instruction.operands, OPERANDS[instruction.opcode], strict=True)):
-            row[n + 1] = _word(operand, name[0], offsets)
-    program[-1, 0] = Opcode.STOP
-    return program
+    """The program (instructions, WORDS) int64, which ends with STOP."""
+    rows = []
+    for instruction in code:
+        named = zip(instruction.operands, OPERANDS[instruction.opcode], strict=True)
+        words = [int(instruction.opcode), *[_word(operand, name[0], offsets) for operand, name in named]]
+        rows.append(words + [0] * (WORDS - len(words)))
+    return np.array([*rows, [int(Opcode.STOP)] + [0] * (WORDS - 1)], np.int64)
 
 
 def _word(operand: Place | int | float, kind: str, offsets: Mapping[int, int]) -> int:

@@ -38,8 +38,8 @@ def quantise(
     format: "none" (float32), "float16" (stored so, computed in float32), "int8", "int8x16" (8-bit weights, 16-bit
     activations), "int16" or "int4" (in groups of 32 columns). Activations are quantised while the model runs, so no
     samples are needed. A matrix that multiplies squares stays in floating point: see `squares`.
-    layers: formats for single nodes, by their name or a pattern of names (`*`, `?`, `[...]`); where several fit, the
-    last counts. A node named there gets what was asked for, whatever it multiplies.
+    layers: formats for single nodes, by their name or a pattern of names (`*`, `?`, `[...]`, in capitals or not); where
+    several fit, the last counts. A node named there gets what was asked for, whatever it multiplies.
     moments: what `meets.moments` found, in 100 frames or more; weights of 8 and of 4 bits are then rounded so that
     their products with such values are nearest (see `gptq`), else each to its nearest.
 
@@ -71,11 +71,16 @@ def by_node(model: Model, layers: Mapping[str, str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for pattern, format in layers.items():
         _check(format)
-        fitting = [pattern] if pattern in names else [name for name in names if fnmatchcase(name, pattern)]
+        fitting = [pattern] if pattern in names else [name for name in names if _fits(name.lower(), pattern.lower())]
         if not fitting:
             raise BadInput(f"no layer with matrices is named '{pattern}': there are {', '.join(names) or 'none'}")
         found.update(dict.fromkeys(fitting, format))
     return found
+
+
+def _fits(name: str, pattern: str) -> bool:
+    """Whether a pattern fits a name, or what comes after the slash that PyTorch's names begin with."""
+    return fnmatchcase(name, pattern) or fnmatchcase(name.removeprefix("/"), pattern)
 
 
 def quantisable(node: Node) -> dict[str, Array]:

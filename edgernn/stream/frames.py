@@ -15,16 +15,17 @@ from edgernn.layers.model import Port
 Frames = Any  # an array, a number for token models, or a mapping port name -> one of them
 
 
-def as_frames(given: Frames, ports: Sequence[Port], several: bool) -> list[Array]:
-    """One C-contiguous array (T, size) a port, float32 or int64; unless `several`, T = 1 and not in the given shape.
+def as_frames(given: Frames, ports: Sequence[Port], lead: tuple[int | None, ...]) -> list[Array]:
+    """One C-contiguous array (T, ..., size) a port, float32 or int64.
 
+    lead: the axes that the given arrays have before `size`: None for T; without it T = 1.
     Raises BadInput for a missing or unknown port, and for a wrong shape or dtype.
     """
     if isinstance(given, Mapping):
         _check_names(given, ports)
-        arrays = [_as_array(given[port.name], port, several) for port in ports]
+        arrays = [_as_array(given[port.name], port, lead) for port in ports]
     elif len(ports) == 1:
-        arrays = [_as_array(given, ports[0], several)]
+        arrays = [_as_array(given, ports[0], lead)]
     else:
         raise BadInput(
             f"the model has the inputs {', '.join(p.name for p in ports)}: give a mapping from name to array"
@@ -42,24 +43,24 @@ def _check_names(given: Mapping[Any, Any], ports: Sequence[Port]) -> None:
         raise BadInput(f"the model's inputs are {', '.join(names)}; given: {problem}")
 
 
-def _as_array(given: Any, port: Port, several: bool) -> Array:
+def _as_array(given: Any, port: Port, lead: tuple[int | None, ...]) -> Array:
     if "numpy.ma" in sys.modules and isinstance(given, np.ma.MaskedArray):
         raise BadInput(f"input '{port.name}' is a masked array: fill what is masked first, with its method filled()")
     try:
         array = np.asarray(given)
     except (ValueError, TypeError, OverflowError) as error:
         raise BadInput(f"input '{port.name}' is no array of numbers: {error}") from None
-    axes, size = 1 + several, port.size
-    if size == 1 and array.ndim == axes - 1:
+    axes = (*lead, port.size)
+    if port.size == 1 and array.ndim == len(lead):
         array = array[..., None]  # one number a frame needs no axis of its own
-    if array.ndim != axes or array.shape[-1] != size:
-        expected = f"(T, {size})" if several else f"({size},)"
-        raise BadInput(f"input '{port.name}' has shape {np.shape(given)}, expected {expected}")
+    if array.ndim != len(axes) or any(n not in (None, found) for n, found in zip(axes, array.shape, strict=True)):
+        expected = ", ".join("T" if n is None else str(n) for n in axes) + "," * (len(axes) == 1)
+        raise BadInput(f"input '{port.name}' has shape {np.shape(given)}, expected ({expected})")
     wanted = np.dtype(port.dtype)
     if array.dtype != wanted:
         array = _converted(array, port, wanted)
     array = np.ascontiguousarray(array if array.flags.aligned else array.copy())
-    return array if several else array[None]
+    return array if None in lead else array[None]
 
 
 def _converted(array: Array, port: Port, wanted: np.dtype[Any]) -> Array:
@@ -69,26 +70,29 @@ def _converted(array: Array, port: Port, wanted: np.dtype[Any]) -> Array:
         elif array.dtype.kind == "u":
             array = np.minimum(array.astype(np.uint64), np.uint64(2**63 - 1))  # beyond any vocabulary
         elif array.dtype.kind != "i":
-            raise BadInput(f"input '{port.name}' takes token numbers, got {array.dtype}")
+            raise BadInput(f"input '{port.name}' takes token numbers, got {_kind(array)}")
         return array.astype(wanted)
     if array.dtype.kind not in "fiu":
-        raise BadInput(f"input '{port.name}' takes float32, got {array.dtype}")
+        raise BadInput(f"input '{port.name}' takes float32, got {_kind(array)}")
     with np.errstate(over="ignore"):
-        narrow = array.astype(wanted)
-    if np.isinf(narrow).any() and np.isfinite(array).all():
-        raise BadInput(f"input '{port.name}' holds {np.abs(array).max():.3g}, beyond float32")
-    return narrow
+        return array.astype(wanted)
 
 
-def bad_value(port: Port, frames: Array, frame: int) -> BadInput:
-    """The error for what the kernel's check found in this frame."""
-    if port.dtype == "int64":
-        bad = next(int(v) for v in frames[frame] if not port.low <= v <= port.high)
-        return BadInput(f"input '{port.name}', frame {frame}: token {bad} is outside {port.low}..{port.high}")
-    at = int(np.flatnonzero(~np.isfinite(frames[frame]))[0])
-    return BadInput(
-        f"input '{port.name}', frame {frame}, element {at} is {frames[frame][at]}; all numbers must be finite"
-    )
+def _kind(array: Array) -> str:
+    """What an array holds, for a message."""
+    return "text" if array.dtype.kind in "US" else str(array.dtype)
+
+
+def bad_value(port: Port, frames: Array) -> str | None:
+    """What is wrong with the first of these frames, (T, size), that the kernel's check refuses; None where none is."""
+    tokens = port.dtype == "int64"
+    bad = (frames < port.low) | (frames > port.high) if tokens else ~np.isfinite(frames)
+    for frame, at in np.argwhere(bad)[:1]:
+        value, where = frames[frame, at], f"input '{port.name}', frame {frame}"
+        if tokens:
+            return f"{where}: token {value} is outside {port.low}..{port.high}"
+        return f"{where}, element {at} is {value}; all numbers must be finite in float32"
+    return None
 
 
 def as_output(array: Array | None, port: Port, shape: tuple[int, ...]) -> Array:

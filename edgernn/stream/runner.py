@@ -14,7 +14,6 @@ from edgernn.kernels.contract import (
     ANSWER,
     ARENA,
     BUSY,
-    FRAME,
     HIGH,
     INPUTS,
     LOW,
@@ -26,8 +25,7 @@ from edgernn.kernels.contract import (
     TOKENS,
     WEIGHTS,
 )
-from edgernn.kernels.library import Library
-from edgernn.kernels.reference import ReferenceLibrary
+from edgernn.kernels.library import AnyLibrary
 from edgernn.layers.base import Array
 from edgernn.planner import Plan
 from edgernn.stream.frames import Frames, as_frames, as_output, bad_value
@@ -40,44 +38,91 @@ def address(array: Array) -> int:
     return int(array.__array_interface__["data"][0])
 
 
-def _apart(array: Array, outputs: Sequence[Array]) -> Array:
+def apart(array: Array, outputs: Sequence[Array]) -> Array:
     """The input, copied where answers would be written over frames that are still to be read."""
     shared = any(np.may_share_memory(array, output) for output in outputs)
     return array.copy() if shared else array
 
 
+def control_block(plan: Plan) -> Array:
+    """The words that a compiled entry is called with (see contract), with all that follows from the plan."""
+    control = np.zeros(PORTS + PORT_WORDS * (len(plan.inputs) + len(plan.outputs)), np.int64)
+    control[PROGRAM], control[WEIGHTS] = address(plan.program), address(plan.weights)
+    control[INPUTS] = len(plan.inputs)
+    for number, port in enumerate((*plan.inputs, *plan.outputs)):
+        words = control[PORTS + number * PORT_WORDS :]
+        tokens = port.dtype == "int64"
+        words[STRIDE], words[SIZE], words[TOKENS] = port.size * (8 if tokens else 4), port.size, int(tokens)
+        words[LOW], words[HIGH] = port.low, port.high
+    return control
+
+
+def slots(plan: Plan, arena: Array) -> list[Array]:
+    """The states in an arena, or in what is carried of it: a view of each, in the model's order."""
+    return [arena[s.offset : s.offset + s.initial.nbytes].view(np.float32) for s in plan.states]
+
+
+def check_states(plan: Plan, values: Array) -> None:
+    """Raises BadInput for a state, (n,) float32, that no stream can be in."""
+    if plan.waits and values[-1] not in range(1, 1 + max(plan.hop, plan.window)):
+        raise BadInput(f"the state waits for {values[-1]:g} frames, which no stream of this model can do")
+
+
+def put_states(plan: Plan, arena: Array, values: Array) -> None:
+    """Write all states, (n,) float32, without what follows from them.
+
+    Raises BadInput for a state that no stream can be in.
+    """
+    check_states(plan, values)
+    at = 0
+    for slot in slots(plan, arena):
+        slot[:] = values[at : at + len(slot)]
+        at += len(slot)
+
+
+def wanted(plan: Plan, out: Any) -> Mapping[str, Any]:
+    """The caller's arrays by output. Raises BadInput for a name that no output has."""
+    named: Mapping[str, Any] = out if isinstance(out, Mapping) else {plan.outputs[0].name: out}
+    unknown = [name for name in named if name not in {port.name for port in plan.outputs}]
+    if unknown:
+        raise BadInput(f"out names {unknown}; the outputs are {', '.join(port.name for port in plan.outputs)}")
+    return named
+
+
+def as_answers(plan: Plan, outputs: Sequence[Array]) -> Answers:
+    """One array, or a mapping where the model has several outputs."""
+    if len(outputs) == 1:
+        return outputs[0]
+    return {port.name: array for port, array in zip(plan.outputs, outputs, strict=True)}
+
+
 class Runner:
     """Runs frames through a plan in an arena of its own."""
 
-    def __init__(self, plan: Plan, library: Library | ReferenceLibrary):
+    def __init__(self, plan: Plan, library: AnyLibrary):
         self.plan = plan
         self.library = library
         raw = np.zeros(plan.arena_bytes + 2 * ALIGNMENT, np.uint8)
         start = -address(raw) % ALIGNMENT
         self.arena = raw[start : start + plan.arena_bytes + ALIGNMENT]
-        self.control = np.zeros(PORTS + PORT_WORDS * (len(plan.inputs) + len(plan.outputs)), np.int64)
-        self.control[PROGRAM] = address(plan.program)
-        self.control[WEIGHTS] = address(plan.weights)
+        self.control = control_block(plan)
         self.control[ARENA] = address(self.arena)
-        self.control[INPUTS] = len(plan.inputs)
-        for number, port in enumerate((*plan.inputs, *plan.outputs)):
-            words = self.control[PORTS + number * PORT_WORDS :]
-            tokens = port.dtype == "int64"
-            words[STRIDE], words[SIZE], words[TOKENS] = port.size * (8 if tokens else 4), port.size, int(tokens)
-            words[LOW], words[HIGH] = port.low, port.high
         self.set_states(plan.initial)
 
-    def _slots(self) -> list[Array]:
-        return [self.arena[s.offset : s.offset + s.initial.nbytes].view(np.float32) for s in self.plan.states]
+    def twin(self) -> Runner:
+        """Another in the same state."""
+        twin = Runner(self.plan, self.library)
+        twin.set_states(self.states())
+        return twin
 
     def states(self) -> Array:
         """All states, (n,) float32, in the model's order."""
-        return np.concatenate([np.empty(0, np.float32), *self._slots()])
+        return np.concatenate([np.empty(0, np.float32), *slots(self.plan, self.arena)])
 
     @property
     def wait(self) -> int:
         """How many frames are still to come before the next answer, itself included."""
-        return int(self._slots()[-1][0]) if self.plan.waits else 1
+        return int(slots(self.plan, self.arena)[-1][0]) if self.plan.waits else 1
 
     def set_states(self, values: Array) -> None:
         """Replace all states, and what follows from them.
@@ -86,36 +131,26 @@ class Runner:
         """
         if self.control[BUSY]:
             raise BadInput("another thread runs this stream; its state cannot be set now")
-        if self.plan.waits and values[-1] not in range(1, 1 + max(self.plan.hop, self.plan.window)):
-            raise BadInput(f"the state waits for {values[-1]} frames, which no stream of this model can do")
-        at = 0
-        for slot in self._slots():
-            slot[:] = values[at : at + len(slot)]
-            at += len(slot)
+        put_states(self.plan, self.arena, values)
         self.library.prepare(address(self.plan.prepare), address(self.control))
 
     def frames(self, given: Frames, out: Any, several: bool) -> Answers:
         """Checks and runs. Raises BadInput before anything has changed."""
         plan = self.plan
-        inputs = as_frames(given, plan.inputs, several)
+        inputs = as_frames(given, plan.inputs, (None,) if several else ())
         count = len(inputs[0])
         lead = (plan.answers(count, self.wait),) if several else ()
-        wanted = out if isinstance(out, Mapping) or out is None else {plan.outputs[0].name: out}
-        unknown = [name for name in wanted or () if name not in {port.name for port in plan.outputs}]
-        if unknown:
-            raise BadInput(f"out names {unknown}; the outputs are {', '.join(port.name for port in plan.outputs)}")
-        outputs = [as_output((wanted or {}).get(p.name), p, (*lead, p.size)) for p in plan.outputs]
-        inputs = [_apart(array, outputs) for array in inputs] if out is not None else inputs
+        named = wanted(plan, out)
+        outputs = [as_output(named.get(p.name), p, (*lead, p.size)) for p in plan.outputs]
+        inputs = [apart(array, outputs) for array in inputs] if out is not None else inputs
         status = self.library.run(self.control, count, *inputs, *outputs)
         if status < 0:
             raise BadInput("another thread runs this stream; give each thread a stream of its own (stream.fork())")
         if status:
-            raise bad_value(plan.inputs[status - 1], inputs[status - 1], int(self.control[FRAME]))
+            raise BadInput(bad_value(plan.inputs[status - 1], inputs[status - 1]) or "")
         if not several and not self.control[ANSWER]:
             return None
-        if len(outputs) == 1:
-            return outputs[0]
-        return {port.name: array for port, array in zip(plan.outputs, outputs, strict=True)}
+        return as_answers(plan, outputs)
 
     def step(self, x: Frames, out: Any = None) -> Answers:
         """One frame: what the compiled `step` leaves to Python."""

@@ -39,7 +39,7 @@ def unpack_state(blob: bytes, model_hash: str, count: int) -> Array:
         raise BadInput(f"these {len(blob)} bytes are not a saved state of edgernn")
     _, version, model, held = HEADER.unpack_from(blob)
     if version > VERSION:
-        raise BadInput(f"the saved state has format {version}, this edgernn knows {VERSION}: upgrade edgernn")
+        raise BadInput(f"the saved state has format {version}, this edgernn knows {VERSION}: take a newer one")
     if hashlib.sha256(blob[:-DIGEST]).digest() != blob[-DIGEST:]:
         raise BadInput("the saved state is damaged: its checksum does not fit; save it again")
     if model.hex() != model_hash or held != count:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import weakref
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from edgernn.errors import BackendUnavailable
 from edgernn.kernels import library
 from edgernn.kernels.contract import Backend
+from edgernn.kernels.cuda.panels import CudaBackend
 from edgernn.layers.base import Array
 from edgernn.layers.model import Model
 from edgernn.planner import Plan, make_plan
 from edgernn.stream.frames import Frames
 from edgernn.stream.runner import Answers, Runner
 from edgernn.stream.state import pack_state, unpack_state
+
+if TYPE_CHECKING:
+    from edgernn.stream.gpu import GpuRunner
 
 _plans: weakref.WeakKeyDictionary[Model, dict[str, Plan]] = weakref.WeakKeyDictionary()
 
@@ -31,17 +35,20 @@ class Stream:
 
     A Stream is used by one thread at a time. Several streams of one model share its weights and run side by side:
     `run` releases the interpreter's lock.
+
+    `device`: `cpu`, or `cuda` for a GPU, where one stream alone is slow (see Pool). `backend`, on the CPU: `native` is
+    the kernels that came with edgernn, `jit` has Numba compile them on this machine, `auto` is the first of these
+    that there is. The answers of a quantised model are the same bits everywhere. Raises BackendUnavailable.
     """
 
-    def __init__(self, model: Model, device: str = "cpu"):
-        if device != "cpu":
-            raise BackendUnavailable(f"device '{device}' is not available; use device='cpu'")
-        loaded = library.load()
-        self._attach(model, Runner(plan_for(model, loaded.backend), loaded))
+    def __init__(self, model: Model, device: str = "cpu", backend: str = "auto"):
+        if not isinstance(model, Model):
+            raise TypeError(f"a Model expected, as convert and load give it, not {type(model).__name__}")
+        self._attach(model, _runner(model, device, backend), device, backend)
 
-    def _attach(self, model: Model, runner: Runner) -> None:
+    def _attach(self, model: Model, runner: Runner | GpuRunner, device: str, backend: str) -> None:
         self.model = model
-        self._runner = runner
+        self._runner, self._where = runner, (device, backend)
         self.step, self.run = runner.fast()  # type: ignore[method-assign]
 
     @property
@@ -84,8 +91,7 @@ class Stream:
     def fork(self) -> Stream:
         """A second stream that goes on from this one's state."""
         twin = Stream.__new__(Stream)
-        twin._attach(self.model, Runner(self.plan, self._runner.library))
-        twin._runner.set_states(self._runner.states())
+        twin._attach(self.model, self._runner.twin(), *self._where)
         return twin
 
     def __copy__(self) -> Stream:
@@ -95,11 +101,23 @@ class Stream:
         return self.fork()
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return _resumed, (self.model, self.save_state())
+        return _resumed, (self.model, self.save_state(), *self._where)
 
 
-def _resumed(model: Model, blob: bytes) -> Stream:
+def _runner(model: Model, device: str, backend: str) -> Runner | GpuRunner:
+    if device == "cuda" and backend == "auto":
+        from edgernn.stream.gpu import GpuRunner
+
+        return GpuRunner(plan_for(model, CudaBackend()))
+    if device != "cpu":
+        there = "there is device='cuda', which has no backends, and device='cpu'"
+        raise BackendUnavailable(f"device='{device}' with backend='{backend}': {there}")
+    loaded = library.load(backend)
+    return Runner(plan_for(model, loaded.backend), loaded)
+
+
+def _resumed(model: Model, blob: bytes, device: str, backend: str) -> Stream:
     """A stream that goes on from a saved state: how a stream reaches another process."""
-    stream = Stream(model)
+    stream = Stream(model, device, backend)
     stream.load_state(blob)
     return stream

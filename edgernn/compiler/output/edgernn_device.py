@@ -15,8 +15,10 @@ import hashlib
 import json
 import math
 import os
+import struct
 import sys
 from _thread import allocate_lock
+from array import array
 from typing import Any
 
 FORMAT = 1
@@ -28,13 +30,14 @@ MACHINES = {
     "armv7": (("armv7l", "armv8l", "aarch64"), 4),
     "riscv64": (("riscv64",), 8),
 }
-HWCAP, DOT_PRODUCT = 16, 1 << 20  # getauxval: AT_HWCAP; HWCAP_ASIMDDP of arm64
+# getauxval: AT_HWCAP; HWCAP_ASIMDDP of arm64, HWCAP_NEON of 32-bit ARM
+HWCAP, BITS = 16, {"aarch64": {"asimddp": 1 << 20}, "armv7": {"neon": 1 << 12}}
 REFUSED = {
-    -1: "these {} bytes are not a saved state of edgernn",
-    -2: "the saved state has a newer format: build the model again with a newer edgernn",
+    -1: "these {size} bytes are not a saved state of edgernn",
+    -2: "the saved state has format {version}, this edgernn knows 1: take a newer one",
     -3: "the saved state is damaged: its checksum does not fit; save it again",
     -4: "the saved state belongs to another model; load it into a stream of the model that saved it",
-    -5: "the state waits for frames in a way that no stream of this model can",
+    -5: "the state waits for {waits:g} frames, which no stream of this model can do",
 }
 BUSY = "another thread runs this stream; give each thread a stream of its own"
 
@@ -60,12 +63,18 @@ class Stream:
 
     def __init__(self, folder: str | os.PathLike[str] | None = None):
         path = os.path.abspath(folder or os.path.dirname(__file__))  # noqa: PTH100, PTH120 (pathlib takes 5 ms)
-        self.about = _checked(path)
-        self._library = _loaded(path, self.about)
-        self._inputs, self._outputs = self.about["inputs"], self.about["outputs"]
+        self._start(about := _checked(path), _loaded(path, about))
+
+    def _start(self, about: dict[str, Any], library: ctypes.CDLL) -> None:
+        self.about, self._library, self._inputs, self._outputs = about, library, about["inputs"], about["outputs"]
         self._memory = ctypes.create_string_buffer(self.about["size"])
         self._instance = self._call("create", self._memory, ctypes.c_size_t(self.about["size"]), gives=ctypes.c_void_p)
-        self._lock = allocate_lock()
+        self._lock, self._single = allocate_lock(), len(self._inputs) == len(self._outputs) == 1
+        self._step = getattr(library, f"{about['name']}_step")
+        self._step.argtypes = [ctypes.c_void_p] * (1 + len(self._inputs) + len(self._outputs))
+        port, size = self._inputs[0], self._outputs[0]["size"]
+        self._frame = struct.Struct(f"<{port['size']}{'q' if port['dtype'] == 'int64' else 'f'}")
+        self._given, self._made = ctypes.create_string_buffer(self._frame.size), (ctypes.c_float * size)()
 
     def _call(self, name: str, *arguments: Any, gives: Any = None) -> Any:
         function = getattr(self._library, f"{self.about['name']}_{name}")
@@ -85,6 +94,16 @@ class Stream:
 
         Several ports: a mapping from name to numbers, in and out. Raises BadInput; the state is then as before.
         """
+        if type(x) is list and self._single and bool not in map(type, x) and self._lock.acquire(blocking=False):
+            try:
+                self._frame.pack_into(self._given, 0, *x)
+                status = self._step(self._instance, self._given, self._made)
+                if status >= 0:
+                    return self._made[:] if status else None
+            except (struct.error, OverflowError):
+                pass  # what is wrong is said below
+            finally:
+                self._lock.release()
         return self._frames(x, several=False)
 
     def run(self, X: Any) -> Any:
@@ -105,33 +124,42 @@ class Stream:
         """Go on from a saved state, bit for bit. Raises BadInput for a foreign or damaged one, and changes nothing."""
         if not isinstance(blob, (bytes, bytearray, memoryview)):
             raise BadInput(f"a saved state is bytes, not {type(blob).__name__}")
-        blob = bytes(blob)
-        status = self._alone("load", blob, ctypes.c_size_t(len(blob)), gives=ctypes.c_int)
+        status = self._alone("load", bytes(blob), ctypes.c_size_t(len(blob)), gives=ctypes.c_int)
         if status:
-            raise BadInput(REFUSED[status].format(len(blob)))
+            raise BadInput(_refused(status, bytes(blob)))
+
+    def fork(self) -> Stream:
+        """A second stream that goes on from this one's state."""
+        twin = Stream.__new__(Stream)
+        twin._start(self.about, self._library)
+        twin.load_state(self.save_state())
+        return twin
 
     def _frames(self, given: Any, several: bool) -> Any:
         values = _by_port(given, self._inputs)
-        arrays = any(_is_array(value) for value in values)
+        numpy = sys.modules.get("numpy")
+        arrays = numpy is not None and any(isinstance(v, (numpy.ndarray, numpy.generic)) for v in values)
         taken = [(_array if arrays else _list)(v, p, several) for v, p in zip(values, self._inputs, strict=True)]
         counts = sorted({count for _, count in taken})
         if len(counts) > 1:
             raise BadInput(f"the inputs have {', '.join(map(str, counts))} frames; all need the same number")
         frames = ctypes.c_size_t(counts[0])
         answers = self._alone("answers", frames, gives=ctypes.c_size_t)
-        answer_buffers = [(ctypes.c_float * (max(answers, 1) * port["size"]))() for port in self._outputs]
-        buffers = [buffer for buffer, _ in taken] + answer_buffers
-        status = self._alone("run", frames, *buffers, gives=ctypes.c_int64)
+        outs = [(ctypes.c_float * (max(answers, 1) * port["size"]))() for port in self._outputs]
+        status = self._alone("run", frames, *(buffer for buffer, _ in taken), *outs, gives=ctypes.c_int64)
         if status < 0:
             raise _bad_value(self._inputs[-1 - status], taken[-1 - status][0])
         if not several and not status:
             return None
-        made = [
-            _answer(b, p["size"], status, several, arrays) for b, p in zip(answer_buffers, self._outputs, strict=True)
-        ]
-        if len(made) == 1:
-            return made[0]
-        return {port["name"]: answer for port, answer in zip(self._outputs, made, strict=True)}
+        made = [_answer(b, p["size"], status, several, arrays) for b, p in zip(outs, self._outputs, strict=True)]
+        names = [port["name"] for port in self._outputs]
+        return made[0] if len(made) == 1 else dict(zip(names, made, strict=True))
+
+
+def _refused(status: int, blob: bytes) -> str:
+    """Why the library refused a saved state: the version stands in bytes 8 to 12, what it waits for before the sum."""
+    waits = ctypes.c_float.from_buffer_copy(blob[-36:].ljust(4, b"\0")).value
+    return REFUSED[status].format(size=len(blob), version=int.from_bytes(blob[8:12], "little"), waits=waits)
 
 
 def _checked(folder: str) -> dict[str, Any]:
@@ -143,9 +171,7 @@ def _checked(folder: str) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise BadModelFile(f"{folder} is no folder that edgernn built: {error}") from None
     if kind != FORMAT:
-        raise BadModelFile(
-            f"{folder} has format {kind}, this edgernn_device.py knows {FORMAT}: take the file beside it"
-        )
+        raise BadModelFile(f"{folder} has format {kind}, this file knows {FORMAT}: take the edgernn_device.py there")
     _check_machine(about)
     try:
         with open(os.path.join(folder, library), "rb") as file:  # noqa: PTH118, PTH123
@@ -172,10 +198,10 @@ def _check_machine(about: dict[str, Any]) -> None:
 
 def _features(architecture: str, wanted: list[str]) -> set[str]:
     """Which of these the processor has; all of them where nobody can tell."""
-    if architecture == "aarch64":
+    if architecture in BITS:
         value = ctypes.CDLL(None).getauxval
         value.restype, value.argtypes = ctypes.c_ulong, [ctypes.c_ulong]
-        return {"asimddp"} if value(HWCAP) & DOT_PRODUCT else set()
+        return {name for name, bit in BITS[architecture].items() if value(HWCAP) & bit}
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:  # noqa: PTH123
             return next(set(line.split()) for line in file if line.startswith("flags"))
@@ -188,11 +214,6 @@ def _loaded(folder: str, about: dict[str, Any]) -> ctypes.CDLL:
         return ctypes.CDLL(os.path.join(folder, about["library"]))  # noqa: PTH118
     except OSError as error:
         raise BackendUnavailable(f"the library cannot be loaded: {error}") from None
-
-
-def _is_array(value: Any) -> bool:
-    numpy = sys.modules.get("numpy")
-    return numpy is not None and isinstance(value, (numpy.ndarray, numpy.generic))
 
 
 def _by_port(given: Any, ports: list[dict[str, Any]]) -> list[Any]:
@@ -236,16 +257,15 @@ def _list(given: Any, port: dict[str, Any], several: bool) -> tuple[Any, int]:
         whole = isinstance(value, float) and tokens and value.is_integer()
         if isinstance(value, bool) or not (whole or isinstance(value, int if tokens else (int, float))):
             wanted = "token numbers" if tokens else "float32"
-            raise BadInput(f"input '{port['name']}' takes {wanted}, got {type(value).__name__}")
+            kind = "text" if isinstance(value, (str, bytes)) else type(value).__name__
+            raise BadInput(f"input '{port['name']}' takes {wanted}, got {kind}")
         if tokens:
             flat[n] = max(min(int(value), 2**62), -(2**62))  # beyond any vocabulary
-    try:
-        made = ((ctypes.c_int64 if tokens else ctypes.c_float) * len(flat))(*flat)
+    try:  # what is too large becomes infinite, which the library refuses
+        packed = array("q" if tokens else "f", flat)
     except OverflowError:
-        raise BadInput(f"input '{port['name']}' holds a number beyond float32") from None
-    if not tokens and any(math.isinf(a) and math.isfinite(b) for a, b in zip(made, flat, strict=True)):
-        raise BadInput(f"input '{port['name']}' holds {max(map(abs, flat)):.3g}, beyond float32")
-    return made, len(frames)
+        raise BadInput(f"input '{port['name']}' takes float32, got object") from None
+    return ((ctypes.c_int64 if tokens else ctypes.c_float) * len(flat)).from_buffer_copy(packed), len(frames)
 
 
 def _array(given: Any, port: dict[str, Any], several: bool) -> tuple[Any, int]:
@@ -264,13 +284,11 @@ def _array(given: Any, port: dict[str, Any], several: bool) -> tuple[Any, int]:
 
 def _bad_value(port: dict[str, Any], values: Any) -> BadInput:
     for n, value in enumerate(values):
-        frame, at = divmod(n, port["size"])
+        where = f"input '{port['name']}', frame {n // port['size']}"
         if port["dtype"] == "int64" and not port["low"] <= value <= port["high"]:
-            what = f"token {value} is outside {port['low']}..{port['high']}"
-            return BadInput(f"input '{port['name']}', frame {frame}: {what}")
+            return BadInput(f"{where}: token {value} is outside {port['low']}..{port['high']}")
         if port["dtype"] != "int64" and not math.isfinite(value):
-            what = f"element {at} is {value}; all numbers must be finite"
-            return BadInput(f"input '{port['name']}', frame {frame}, {what}")
+            return BadInput(f"{where}, element {n % port['size']} is {value}; all numbers must be finite in float32")
     raise AssertionError("the library refused numbers that are good")
 
 

@@ -16,6 +16,7 @@ from numba.extending import intrinsic
 from edgernn.kernels.cpu.isa import I8, I32, ISA, call, dot4
 from edgernn.kernels.cpu.vector import BYTES, FV, I64, IV, LANES, F, I, N, pointer, splat
 
+TILE = 4  # registers of rows in a whole panel
 ROW = ir.VectorType(ir.FloatType(), 16)  # sums over a row run in 16 lanes everywhere, so that they round the same
 
 
@@ -41,7 +42,7 @@ def loop(b: Any, count: Any, start: list[Any], body: Callable[[Any, list[Any]], 
     return values
 
 
-def _unroll(blocks: int) -> int:
+def unroll(blocks: int) -> int:
     """Steps of k at once: enough independent sums to hide the latency, few enough to stay in registers."""
     free = (ISA.registers - 4) // blocks
     return max(1, min(free, 8, -(-12 // blocks)))
@@ -77,7 +78,8 @@ def _panel(blocks: int, vector: Any, many: int, step: Callable[[Any, Any, Any, A
     return emit
 
 
-def _step_f(b: Any, total: Any, x: Any, w: Any) -> Any:
+def step_f(b: Any, total: Any, x: Any, w: Any) -> Any:
+    """total + weights at w times x; without a w: what is at address x, as `x` takes it."""
     if w is None:
         return splat(b, b.load(pointer(b, x, ir.FloatType()), align=4))
     weights = b.load(pointer(b, w, FV), align=BYTES)
@@ -86,19 +88,21 @@ def _step_f(b: Any, total: Any, x: Any, w: Any) -> Any:
     return b.fadd(total, b.fmul(weights, x))
 
 
-def _step_i8(b: Any, total: Any, x: Any, w: Any) -> Any:
+def step_i8(b: Any, total: Any, x: Any, w: Any) -> Any:
+    """The same of int8, four columns at once."""
     bytes_ = ir.VectorType(I8, LANES * 4)
     if w is None:
         return b.bitcast(splat(b, b.load(pointer(b, x, I32), align=4)), bytes_)
     return dot4(b, total, x, b.load(pointer(b, w, bytes_), align=BYTES))
 
 
-def _step_exact(b: Any, total: Any, x: Any, w: Any) -> Any:
-    return _step_f(b, None, x, None) if w is None else b.fadd(total, b.fmul(b.load(pointer(b, w, FV), align=BYTES), x))
+def step_exact(b: Any, total: Any, x: Any, w: Any) -> Any:
+    """The same of float32, with the product rounded."""
+    return step_f(b, None, x, None) if w is None else b.fadd(total, b.fmul(b.load(pointer(b, w, FV), align=BYTES), x))
 
 
 def _dot(blocks: int, kind: Any, vector: Any, step: Any, add: str, many: int = 0) -> Any:
-    emit = _panel(blocks, vector, many or _unroll(blocks), step, add)
+    emit = _panel(blocks, vector, many or unroll(blocks), step, add)
 
     def dot(typingctx: Any, w: Any, x: Any, k: Any) -> Any:
         def codegen(context: Any, b: Any, sig: Any, args: Any) -> Any:
@@ -110,10 +114,10 @@ def _dot(blocks: int, kind: Any, vector: Any, step: Any, add: str, many: int = 0
 
 
 # dot*_f(w, x, k): sums of float32 products; dot*_i8(w, x, k4): sums of int8 products, k4 = k / 4 rounded up
-dot1_f, dot4_f = (_dot(n, F, FV, _step_f, "fadd") for n in (1, 4))
+dot1_f, dot4_f = (_dot(n, F, FV, step_f, "fadd") for n in (1, 4))
 # the same sums as dot*_f, rounded in one order everywhere
-dot1_exact, dot4_exact = (_dot(n, F, FV, _step_exact, "fadd", many=1) for n in (1, 4))
-dot1_i8, dot4_i8 = (_dot(n, I, IV, _step_i8, "add") for n in (1, 4))
+dot1_exact, dot4_exact = (_dot(n, F, FV, step_exact, "fadd", many=1) for n in (1, 4))
+dot1_i8, dot4_i8 = (_dot(n, I, IV, step_i8, "add") for n in (1, 4))
 
 
 def _row(start: float, term: Callable[[Any, Any, Any], Any], combine: Callable[[Any, Any, Any], Any]) -> Any:

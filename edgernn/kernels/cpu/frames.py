@@ -107,13 +107,10 @@ def store(a, arena, weights, control):
 
 
 @kernel
-def check(port, control, frames, unused):
-    """0 when every number of the port is finite (tokens: within low..high), else 1 + the first bad frame."""
-    address, stride, size = (
-        port_word(control, port, ADDRESS),
-        port_word(control, port, STRIDE),
-        port_word(control, port, SIZE),
-    )
+def check(port, control, frames, first):
+    """0 when every number of the frames from `first` on is finite (tokens: within low..high), else 1 + the bad one."""
+    stride, size = port_word(control, port, STRIDE), port_word(control, port, SIZE)
+    address = port_word(control, port, ADDRESS) + first * stride
     if port_word(control, port, TOKENS) != 0:
         least, most = port_word(control, port, LOW), port_word(control, port, HIGH)
         for frame in range(frames):

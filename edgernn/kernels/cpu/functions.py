@@ -64,6 +64,7 @@ def _caller(name: str, result: Any, args: tuple[Any, ...]) -> Any:
         lambda typingctx, a, b, c: found(),
         lambda typingctx, a, b, c, d: found(),
         lambda typingctx, a, b, c, d, e: found(),
+        lambda typingctx, a, b, c, d, e, f: found(),
     )
     typing = arities[len(args)]
     typing.__name__ = name

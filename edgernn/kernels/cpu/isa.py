@@ -50,15 +50,34 @@ def _halves(b: Any, x: Any) -> tuple[Any, Any]:
     )
 
 
+def _loaded_halves(b: Any, w: Any) -> tuple[Any, Any]:
+    """Both halves of a register that was just loaded, loaded one by one: LLVM would shift the upper one down."""
+    if w.opname != "load":
+        return _halves(b, w)
+    half = ir.VectorType(w.type.element, w.type.count // 2)
+    low = b.bitcast(w.operands[0], half.as_pointer())
+    return b.load(low, align=8), b.load(b.gep(low, [I32(1)]), align=8)
+
+
 def _neon(b: Any, acc: Any, x: Any, w: Any) -> Any:
     """Products of numbers within -127..127: two of them fit int16, so pairs are added there and widened once."""
     words = ir.VectorType(I16, 8)
     low, high = (
         call(b, "llvm.aarch64.neon.smull.v8i16", words, *both)
-        for both in zip(_halves(b, x), _halves(b, w), strict=True)
+        for both in zip(_halves(b, x), _loaded_halves(b, w), strict=True)
     )
     both = call(b, "llvm.aarch64.neon.addp.v8i16", words, low, high)
     return b.add(acc, call(b, "llvm.aarch64.neon.saddlp.v4i32.v8i16", acc.type, both))
+
+
+def _neon_pairs(b: Any, acc: Any, x: Any, w: Any) -> Any:
+    """Two neighbours of int16 times int16."""
+    wide = ir.VectorType(I32, 4)
+    low, high = (
+        call(b, "llvm.aarch64.neon.smull.v4i32", wide, *both)
+        for both in zip(_halves(b, x), _loaded_halves(b, w), strict=True)
+    )
+    return b.add(acc, call(b, "llvm.aarch64.neon.addp.v4i32", wide, low, high))
 
 
 def _neon32(b: Any, acc: Any, x: Any, w: Any) -> Any:
@@ -172,8 +191,8 @@ dot4, dot2, nibbles = {
     "avxvnni": (_vpdpbusd, _vpdpwssd, Nibbles(_vpdpbusd)),
     "avx512": (_avx512, _pmaddwd, NibblesInWords(None)),
     "avx2": (_avx2, _pmaddwd, NibblesInWords(None)),
-    "sdot": (_sdot, _pairs_of_products, Nibbles(_sdot)),
-    "neon": (_neon, _pairs_of_products, Nibbles(_neon)),
+    "sdot": (_sdot, _neon_pairs, Nibbles(_sdot)),
+    "neon": (_neon, _neon_pairs, Nibbles(_neon)),
     "neon32": (_neon32, _neon32_pairs, Nibbles(_neon32)),
     "portable": (_portable, _pairs_of_products, Nibbles(_portable)),
 }[ISA.name]

@@ -138,6 +138,7 @@ def _scalar(kind: Any) -> Any:
 load_f = define("load_f", F, (N,), _load(FV))
 load_i = define("load_i", I, (N,), _load(IV))
 store_f = define("store_f", N, (N, F), _store)
+store_i = define("store_i", N, (N, I), _store)
 load_1f = define("load_1f", types.float32, (N,), _scalar(ir.FloatType()))
 load_1i = define("load_1i", types.int32, (N,), _scalar(I32))
 load_1n = define("load_1n", N, (N,), _scalar(I64))

@@ -82,11 +82,11 @@ def open_source(
     kind = _kind(text)
     if follow and kind is not open_text:
         raise BadInput(f"{text}: only a .csv or .jsonl file can be followed")
-    if pcm and kind in (open_microphone, *FILES.values()):
+    if pcm is not None and kind in (open_microphone, *FILES.values()):
         raise BadInput(f"{text}: PCM is what comes from -, {', '.join(list(KINDS)[1:])}")
     if realtime and kind not in (open_standard_input, *FILES.values()):
         raise BadInput(f"{text} has its own speed: only a file can be played at real time")
-    wanted = Wanted(rate, channels, Pcm.parse(pcm) if pcm else None, follow)
+    wanted = Wanted(rate, channels, None if pcm is None else Pcm.parse(pcm), follow)
     tally, opened = Tally(say), ExitStack()
     try:
         return Source(opened.enter_context(kind(text, wanted, tally)), rate, channels, realtime, tally, opened)

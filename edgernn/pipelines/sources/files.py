@@ -19,7 +19,7 @@ from edgernn.pipelines.sources.tally import Tally
 
 AHEAD = 0.5  # seconds of a piece of a file
 POLL = 0.1  # seconds between two looks at a file that is followed
-CHUNK = 1 << 16  # bytes
+CHUNK = 1 << 13  # bytes
 
 
 @contextmanager

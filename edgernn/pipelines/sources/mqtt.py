@@ -16,6 +16,7 @@ from edgernn.pipelines.sources.source import Feed
 from edgernn.pipelines.sources.tally import Tally
 
 PORT = 1883
+KEEPALIVE = 10  # seconds without an answer after which the broker has gone
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def open_topic(address: str, wanted: Wanted, tally: Tally) -> Iterator[Feed]:
     client.reconnect_delay_set(RETRY, RETRY)
     _subscriber(client, broker, wanted, mailbox, tally)
     with named(str(broker)):
-        client.connect(broker.host, broker.port)
+        client.connect(broker.host, broker.port, KEEPALIVE)
     client.loop_start()
     try:
         with closing(mailbox):

@@ -74,7 +74,7 @@ class Packets:
 def open_tcp(address: str, wanted: Wanted, tally: Tally) -> Iterator[Feed]:
     """What a server sends. While it is connected it waits, and nothing is lost. When it ends, it is called again."""
     with named(address):
-        connection = socket.create_connection(host_and_port(address))
+        connection = _call(address)
     with closing(_received(connection, address, wanted, tally)) as pieces:
         yield Feed(address, *wanted.format(), pieces)
 
@@ -94,16 +94,26 @@ def _received(connection: socket.socket, address: str, wanted: Wanted, tally: Ta
         decoder.restart()
         gone = time.monotonic()
         tally.count("breaks", 1, f"{address} went away ({why}); waiting for it")
-        connection = _called_again(address)
+        connection = _call_again(address)
         away = time.monotonic() - gone
         tally.count("away", away, f"{address} is back after {away:.1f} s")
         gap += away
 
 
-def _called_again(address: str) -> socket.socket:
+def _call(address: str) -> socket.socket:
+    """A connection; a server that vanishes without a word has gone after some 20 s, where the system can tell."""
+    connection = socket.create_connection(host_and_port(address))
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 2)):
+        if hasattr(socket, name):
+            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+    return connection
+
+
+def _call_again(address: str) -> socket.socket:
     while True:
         try:
-            return socket.create_connection(host_and_port(address))
+            return _call(address)
         except OSError:
             time.sleep(RETRY)
 

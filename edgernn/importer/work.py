@@ -1,0 +1,36 @@
+"""Work: how much all walks over a graph have done together, so that a small file cannot ask for minutes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from edgernn.errors import Problem, UnsupportedModel
+
+if TYPE_CHECKING:
+    from edgernn.importer.graph import Operator
+
+WALKED = (
+    30_000  # inputs and operators looked at, and layers made, in all readings of a graph; the last one may go past it
+)
+MOST_LAYERS = 45_000  # in one walk: the two loops of a bidirectional Keras GRU over a window of 4,096 make 40,000
+MOST_PROBLEMS = 1000  # after which a walk stops
+
+
+@dataclass
+class Work:
+    """What has been done so far."""
+
+    done: int = 0  # inputs and operators looked at, and layers made
+
+    @property
+    def much(self) -> bool:
+        """Whether no further reading should be begun."""
+        return self.done > WALKED
+
+    def make(self, count: int, operator: Operator) -> None:
+        """One more layer in a walk that has made so many. Raises UnsupportedModel where that is too many."""
+        self.done += 1
+        if count >= MOST_LAYERS:
+            what = f"the graph becomes more than {MOST_LAYERS:,} layers"
+            raise UnsupportedModel([Problem(operator.name, operator.kind, what, "export a smaller model, or shorter")])

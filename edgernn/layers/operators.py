@@ -1,0 +1,26 @@
+"""Every ONNX rule there is: importing this loads the files of all layers, and those that hold nothing but rules.
+
+Running a model needs none of them.
+"""
+
+from __future__ import annotations
+
+from edgernn.layers import LAYERS, combine, deconv, einsum, functions, pieces, pool, quantised, running, stacking, turn
+from edgernn.layers.rules import RULES
+
+__all__ = [
+    "RULES",
+    "combine",
+    "deconv",
+    "einsum",
+    "functions",
+    "pieces",
+    "pool",
+    "quantised",
+    "running",
+    "stacking",
+    "turn",
+]
+
+for _layer in LAYERS.values():
+    _ = _layer  # its rules are registered now

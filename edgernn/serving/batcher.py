@@ -1,0 +1,135 @@
+"""The pool of all sessions: frames that come within a deadline are computed together, in a thread of their own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
+
+import numpy as np
+
+from edgernn.errors import BadInput, RefusedStreams
+from edgernn.layers.base import Array
+from edgernn.layers.model import Model
+from edgernn.stream import Pool
+
+T = TypeVar("T")
+
+
+class Full(Exception):
+    """All streams are taken."""
+
+
+@dataclass
+class Job:
+    """The frames that one session brought at a time, and the answers so far."""
+
+    stream: int
+    frames: Array  # (k, n_in)
+    done: asyncio.Future[Array]
+    answers: list[Array] = field(default_factory=list)
+    at: int = 0
+    refused: str = ""
+
+
+class Batcher:
+    """Sessions take a stream, submit frames and give the stream back. Used by one event loop.
+
+    Raises BadInput for a model that has not one input of numbers and one output, and where n streams don't fit.
+    """
+
+    def __init__(self, model: Model, streams: int, deadline: float, threads: int = 1):
+        ports = (*model.inputs, *model.outputs)
+        if len(ports) != 2 or model.inputs[0].dtype != "float32":
+            raise BadInput("a model with one input of numbers and one output can be served, this one has other ports")
+        self.model, self.deadline = model, deadline
+        self._pool = Pool(model, streams, threads=threads)
+        self._free = deque(range(streams))
+        self._jobs: list[Job] = []
+        self._waiting = asyncio.Event()
+        self._thread = ThreadPoolExecutor(1, "edgernn-pool")
+        self._X = np.zeros((streams, model.inputs[0].size), np.float32)
+        self.observe: Callable[[int, int], None] = lambda streams, frames: None  # after each batch
+
+    async def take(self, state: bytes | None = None) -> int:
+        """A stream, in its initial state or in a saved one. Raises Full, and BadInput for a state that does not fit."""
+        if not self._free:
+            raise Full
+        stream = self._free.popleft()
+        try:
+            await self._in_thread(lambda: self._begin(stream, state))
+        except BadInput:
+            self._free.append(stream)
+            raise
+        return stream
+
+    def _begin(self, stream: int, state: bytes | None) -> None:
+        self._pool.reset(stream)
+        if state is not None:
+            self._pool.load_state(stream, state)
+
+    async def give_back(self, stream: int) -> bytes:
+        """The stream is free again; its state, to go on from."""
+        try:
+            return await self._in_thread(lambda: self._pool.save_state(stream))
+        finally:
+            self._free.append(stream)
+
+    async def submit(self, stream: int, frames: Array) -> Array:
+        """Frames (k, n_in) float32 of a stream -> its answers (j, n_out), when they are there.
+
+        Raises BadInput where a number is not finite: that frame and those after it are not taken.
+        """
+        job = Job(stream, frames, asyncio.get_running_loop().create_future())
+        self._jobs.append(job)
+        self._waiting.set()
+        return await job.done
+
+    async def work(self) -> None:
+        """Compute what is submitted, until cancelled."""
+        while True:
+            await self._waiting.wait()
+            await asyncio.sleep(self.deadline / 2)  # the other half is for the computing
+            self._waiting.clear()
+            jobs = [job for job in self._jobs if not job.done.done()]  # of clients that have not gone
+            self._jobs = []
+            await self._in_thread(partial(self._compute, jobs))
+            self.observe(len(jobs), sum(len(job.frames) for job in jobs))
+            for job in jobs:
+                self._tell(job)
+
+    def _tell(self, job: Job) -> None:
+        if job.done.done():  # the client has gone
+            return
+        if job.refused:
+            job.done.set_exception(BadInput(job.refused))
+        else:
+            job.done.set_result(np.array(job.answers, np.float32).reshape(-1, self.model.outputs[0].size))
+
+    def _compute(self, jobs: list[Job]) -> None:
+        """Each round takes a frame of every job that has one left."""
+        left = [job for job in jobs if len(job.frames)]
+        while left:
+            for job in left:
+                self._X[job.stream] = job.frames[job.at]
+            refused: dict[int, str] = {}
+            try:
+                answers = self._pool.step(self._X, active=[job.stream for job in left])
+            except RefusedStreams as error:
+                answers, refused = error.answers, error.reasons
+            for job in left:
+                job.at, job.refused = job.at + 1, refused.get(job.stream, "")
+                if self._pool.answered[job.stream]:
+                    job.answers.append(answers[job.stream])
+            left = [job for job in left if job.at < len(job.frames) and not job.refused]
+
+    async def _in_thread(self, do: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, do)
+
+    def close(self) -> None:
+        """No more computing."""
+        self._thread.shutdown(wait=True)

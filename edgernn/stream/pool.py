@@ -1,0 +1,189 @@
+"""The Pool class."""
+
+from __future__ import annotations
+
+import operator
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgernn.errors import BackendUnavailable, BadInput, RefusedStreams
+from edgernn.kernels import library
+from edgernn.kernels.cuda.panels import CudaBackend
+from edgernn.layers.base import Array
+from edgernn.layers.model import Model
+from edgernn.stream.frames import Frames, as_frames, as_output, bad_value
+from edgernn.stream.memory import check_room
+from edgernn.stream.runner import Answers, apart, as_answers, wanted
+from edgernn.stream.state import pack_state, unpack_state
+from edgernn.stream.stream import plan_for
+from edgernn.stream.tiles import Tiles, tile_bytes
+
+if TYPE_CHECKING:
+    from edgernn.stream.gpu import OnGpu
+
+LISTED = 3 * 8  # bytes a stream in lists of streams
+Which = Any  # streams: a mask (n,) of booleans, numbers (k,), or None for all
+
+
+class Pool:
+    """n streams of one model, stepped together: each gives the same bits as a Stream of its own.
+
+    Streams are numbered 0..n-1 and independent: one joins by `reset` or `load_state`, and leaves by not being active
+    any more; no other notices. A Pool is used by one thread at a time, and shares each step among `threads`.
+    """
+
+    def __init__(self, model: Model, n: int, device: str = "cpu", threads: int = 1):
+        n, threads = _at_least_one(n, "streams"), _at_least_one(threads, "threads")
+        self._streams = _on(device, model, n, threads)
+        self.model, self.plan = model, self._streams.plan
+        self._n, self._all = n, np.arange(n)
+        self._lock = threading.Lock()
+        self.answered: Array = np.zeros(n, np.int64)  # how many answers each stream gave in the last call
+
+    def __len__(self) -> int:
+        """How many streams there are."""
+        return self._n
+
+    def step(self, X: Frames, active: Which = None, out: Any = None) -> Answers:
+        """One frame for each active stream: X (n, n_in) float32 -> Y (n, n_out).
+
+        `active` says whose frames have come: a mask (n,) of booleans or stream numbers (k,), in any order; all by
+        default. The other rows of X are not read, and those streams stay as they are. Rows of Y without an answer, also
+        because none is due yet, are NaN, or as they were where `out` receives the answers; `answered` tells which.
+        Several ports: mappings, as with Stream.
+
+        Raises BadInput for a wrong shape, dtype or active stream: nothing has changed. Raises RefusedStreams for
+        streams whose frame holds a number that is not finite or a token outside the vocabulary: these are as before the
+        call, the others have taken their frames, and the error holds the answers.
+        """
+        return self._advance(X, (self._n,), active, out)
+
+    def run(self, X: Frames, out: Any = None) -> Answers:
+        """T frames for all streams: X (T, n, n_in) -> Y (T, n, n_out); the same bits as T calls of `step`.
+
+        With a hop or window Y has a row for each answer of the stream that gives most; `answered` says how many each
+        gave, and what is beyond them is NaN. Raises as `step` does; a stream is refused with all its frames.
+        """
+        return self._advance(X, (None, self._n), None, out)
+
+    def reset(self, stream: int) -> None:
+        """Back to the initial state. Raises BadInput where there is no such stream."""
+        self._alone(lambda: self._streams.reset(self._number(stream)))
+
+    def save_state(self, stream: int) -> bytes:
+        """The state of a stream, as Stream.save_state gives it: each loads the other's."""
+        values: Array = self._alone(lambda: self._streams.states(self._number(stream)))
+        return pack_state(self.model.hash, values)
+
+    def load_state(self, stream: int, blob: bytes) -> None:
+        """The stream goes on from a saved state. Raises BadInput for a foreign or damaged one, and changes nothing."""
+        values = unpack_state(blob, self.model.hash, len(self.plan.initial))
+        self._alone(lambda: self._streams.set_states(self._number(stream), values))
+
+    def _alone(self, do: Callable[[], Any]) -> Any:
+        """Raises BadInput while another thread uses the pool."""
+        if not self._lock.acquire(blocking=False):
+            raise BadInput("another thread uses this pool; let one thread step it")
+        try:
+            return do()
+        finally:
+            self._lock.release()
+
+    def _number(self, stream: Any) -> int:
+        try:
+            number = operator.index(stream)
+        except TypeError:
+            raise BadInput(f"a stream is a number within 0..{self._n - 1}, not {type(stream).__name__}") from None
+        if not 0 <= number < self._n:
+            raise BadInput(f"there is no stream {number}: they are 0..{self._n - 1}")
+        return number
+
+    def _numbers(self, which: Which) -> Array:
+        """The streams that a mask or numbers name, (k,) int64."""
+        if which is None:
+            return self._all
+        try:
+            given = np.asarray(which)
+        except ValueError as error:
+            raise BadInput(f"active is no list of stream numbers: {error}") from None
+        if given.dtype == bool and given.shape == (self._n,):
+            return np.flatnonzero(given)
+        if given.ndim != 1 or (given.size and given.dtype.kind not in "iu"):
+            expected = f"a mask of {self._n} booleans or a list of stream numbers"
+            raise BadInput(f"active is {expected}; got {given.dtype} of shape {given.shape}")
+        for bad in given[(given < 0) | (given >= self._n)][:1]:
+            raise BadInput(f"active names stream {bad}; there are 0..{self._n - 1}")
+        numbers, times = np.unique(given.astype(np.int64), return_counts=True)
+        if len(numbers) < len(given):
+            raise BadInput(f"active names stream {numbers[times > 1][0]} twice")
+        return given.astype(np.int64)
+
+    def _advance(self, X: Frames, lead: tuple[int | None, ...], active: Which, out: Any) -> Answers:
+        if hasattr(X, "__cuda_array_interface__"):
+            return self._alone(lambda: self._advanced_there(X, len(lead) + 1, active, out))
+        return self._alone(lambda: self._advanced(as_frames(X, self.plan.inputs, lead), None in lead, active, out))
+
+    def _advanced_there(self, X: Any, axes: int, active: Which, out: Any) -> Answers:
+        """Frames that are on the GPU: so are the answers."""
+        if isinstance(self._streams, Tiles) or out is not None:
+            raise BadInput("an array on the GPU is for a pool with device='cuda', and comes without out")
+        streams = self._numbers(active)
+        answers, refused = self._streams.run_there(streams, X, axes)
+        self.answered = np.zeros(self._n, np.int64)
+        self.answered[streams] = len(answers) if axes == 3 else 1
+        self.answered[refused] = 0
+        if len(refused):
+            raise RefusedStreams({int(n): "a number that is not finite" for n in refused}, answers)
+        return answers
+
+    def _advanced(self, inputs: list[Array], several: bool, active: Which, out: Any) -> Answers:
+        plan, streams, frames = self.plan, self._numbers(active), len(inputs[0])
+        due = self._streams.due(streams, frames)
+        most = (due if isinstance(due, int) else int(due.max(initial=0))) if several else 1
+        named = wanted(plan, out)
+        shapes = [(*((most,) if several else ()), self._n, port.size) for port in plan.outputs]
+        outputs = [as_output(named.get(p.name), p, shape) for p, shape in zip(plan.outputs, shapes, strict=True)]
+        for port, array in zip(plan.outputs, outputs, strict=True):
+            if named.get(port.name) is None:
+                array.fill(np.nan)
+        inputs = [apart(array, outputs) for array in inputs] if out is not None else inputs
+        refused = self._streams.run(streams, frames, inputs, outputs)
+        if active is not None:
+            self.answered[:] = 0
+        self.answered[slice(None) if active is None else streams] = due
+        if len(refused):
+            self.answered[refused] = 0
+            raise RefusedStreams({int(n): self._reason(int(n), inputs) for n in refused}, as_answers(plan, outputs))
+        return as_answers(plan, outputs)
+
+    def _reason(self, stream: int, inputs: Sequence[Array]) -> str:
+        found = (bad_value(port, array[:, stream]) for port, array in zip(self.plan.inputs, inputs, strict=True))
+        return next(text for text in found if text is not None)
+
+
+def _on(device: str, model: Model, n: int, threads: int) -> Tiles | OnGpu:
+    if device == "cuda" and threads == 1:
+        from edgernn.stream.gpu import OnGpu
+
+        return OnGpu(plan_for(model, CudaBackend()), n)
+    if device == "cuda":
+        raise BadInput(f"{threads} threads: they are for device='cpu'; a GPU shares the work by itself")
+    if device != "cpu":
+        raise BackendUnavailable(f"there is no device '{device}'; there are 'cpu' and 'cuda'")
+    loaded = library.load()
+    plan = plan_for(model, loaded.backend)
+    check_room(n, plan.carried_bytes + LISTED, threads * tile_bytes(plan))
+    return Tiles(plan, loaded, n, threads)
+
+
+def _at_least_one(given: Any, what: str) -> int:
+    try:
+        number = operator.index(given)
+    except TypeError:
+        raise BadInput(f"a pool takes a number of {what}, not {type(given).__name__}") from None
+    if number < 1:
+        raise BadInput(f"a pool of {number} {what} cannot run; at least 1 is needed")
+    return number

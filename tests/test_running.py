@@ -1,0 +1,50 @@
+"""CumSum over time: a stream's sums are those of the whole sequence, behind strides and delays too."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from onnx_cases import graph, node, onnx_runtime, weights
+
+from edgernn import importer
+from edgernn.errors import UnsupportedModel
+
+T = 40
+CELL = node("GRU", "z W R B", "Y", hidden_size=3)
+
+
+def held(step: int) -> dict[str, np.ndarray]:
+    """Weights and numbers of the graphs below."""
+    kernel = np.random.default_rng(0).uniform(-0.5, 0.5, (4, 4, 2)).astype(np.float32)
+    ends = {"zero": np.array([0]), "end": np.array([2**31]), "step": np.array([step]), "axis": np.array(0)}
+    return {**weights("GRU", 4, 3), **ends, "K": kernel}
+
+
+@pytest.mark.parametrize("exclusive", [0, 1])
+@pytest.mark.parametrize(("pads", "step"), [([1, 0], 1), ([1, 0], 2), ([0, 1], 1)])
+def test_sums_over_time_go_on(pads: list[int], step: int, exclusive: int) -> None:
+    nodes = [
+        node("Transpose", "x", "c", perm=[1, 2, 0]),
+        node("Conv", "c K", "a", pads=pads),
+        node("Transpose", "a", "t", perm=[2, 0, 1]),
+        node("CumSum", "t axis", "s", exclusive=exclusive),
+        node("Slice", "s zero end zero step", "z"),
+        CELL,
+    ]
+    source = graph(nodes, {"x": ["T", 1, 4]}, ["Y"], held(step))
+    model = importer.read(source.SerializeToString())
+    x = np.random.default_rng(1).standard_normal((T, 1, 4)).astype(np.float32)
+    expected = onnx_runtime(source, {"x": x})["Y"].reshape(-1, 3)
+    found, late = model.stream().run(x[:, 0]), model.delay // model.hop
+    assert (model.hop, late) == (step, pads[1])
+    assert np.abs(found[late:] - expected[: len(found) - late]).max() < 1e-5
+
+
+def test_sums_from_the_end_need_a_window() -> None:
+    source = graph([node("CumSum", "x axis", "z", reverse=1), CELL], {"x": ["T", 1, 4]}, ["Y"], held(1))
+    with pytest.raises(UnsupportedModel, match=r"reverse=1 over time.*window=N"):
+        importer.read(source.SerializeToString())
+    model = importer.read(source.SerializeToString(), window=6)
+    x = np.random.default_rng(1).standard_normal((6, 1, 4)).astype(np.float32)
+    expected = onnx_runtime(source, {"x": x})["Y"].reshape(-1)
+    assert np.abs(model.stream().run(x[:, 0])[0] - expected).max() < 1e-5

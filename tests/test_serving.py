@@ -1,0 +1,325 @@
+"""The server: every connection has a stream of its own, with the answers of a Stream, and no client harms another."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from commands import call
+from starlette.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
+from test_pipeline import listener, noise
+
+from edgernn import BadInput, Model, Pipeline
+from edgernn.serving.app import BAD_DATA, LATER, REFUSED, Server
+from edgernn.serving.batcher import Batcher
+from edgernn.serving.guard import Allowance, Parked, is_loopback
+from edgernn.serving.limits import Limits
+from edgernn.stream import Stream
+
+SAMPLES = "/stream?input=samples"
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    made = listener()
+    assert made.deciding is not None
+    return replace(made, deciding=replace(made.deciding, threshold=(0.3,) * 3, release=(0.2,) * 3, report="start"))
+
+
+def client_of(model: Model, token: str = "", **limits: Any) -> TestClient:
+    return TestClient(Server(model, Limits(**{"streams": 4, "rate": 1e6, "deadline": 0.002} | limits), token=token).app)
+
+
+@pytest.fixture
+def client(model: Model) -> Iterator[TestClient]:
+    with client_of(model) as made:
+        yield made
+
+
+def frames_of(model: Model, count: int, seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal((count, model.inputs[0].size)).astype(np.float32)
+
+
+def answers_to(session: Any, frames: np.ndarray) -> np.ndarray:
+    session.send_bytes(frames.tobytes())
+    return np.frombuffer(session.receive_bytes(), "<f4")
+
+
+def reason(session: Any) -> tuple[int, str]:
+    """Why the server closes a connection."""
+    with pytest.raises(WebSocketDisconnect) as caught:
+        session.receive_bytes()
+    return caught.value.code, caught.value.reason
+
+
+def test_each_connection_has_a_stream_of_its_own(client: TestClient, model: Model) -> None:
+    streams = [Stream(model) for _ in range(3)]
+    with client.websocket_connect("/stream") as a, client.websocket_connect("/stream") as b:
+        hello = a.receive_json()
+        assert (hello["n_in"], hello["n_out"], hello["output"]) == (
+            model.inputs[0].size,
+            model.outputs[0].size,
+            "answers",
+        )
+        assert b.receive_json()["resume"] != hello["resume"]
+        for n in range(5):
+            for session, stream, seed in ((a, streams[0], n), (b, streams[1], 100 + n)):
+                x = frames_of(model, 1 + n % 3, seed)
+                np.testing.assert_array_equal(answers_to(session, x), stream.run(x).reshape(-1))
+    body = frames_of(model, 7, 5)
+    done = client.post("/run", content=body.tobytes())
+    np.testing.assert_allclose(done.json()["answers"], streams[2].run(body), rtol=1e-6)
+
+
+def test_samples_become_decisions(client: TestClient, model: Model) -> None:
+    samples = noise(model)
+    pipeline, expected = Pipeline(model), []
+    with client.websocket_connect(f"{SAMPLES}&format=int16&output=live") as session:
+        session.receive_json()
+        found = []
+        for start in range(0, len(samples), 100):
+            part = np.clip(np.rint(samples[start : start + 100] * 32768), -32768, 32767).astype("<i2")
+            session.send_bytes(part.tobytes())
+            told = session.receive_json()
+            found += told["decisions"]
+            expected += pipeline.feed(part / np.float32(32768))
+            assert told["time"] == round(pipeline.time, 3)
+            assert told["scores"] == {label: round(score, 4) for label, score in pipeline.scores.items()}
+            assert all(len(frame) == model.inputs[0].size for frame in told["features"])
+    assert expected and [(d["label"], d["start"], d["end"]) for d in found] == [
+        (d.label, d.start, d.end) for d in expected
+    ]
+
+
+def test_only_decisions_are_told_where_that_is_wished(client: TestClient, model: Model) -> None:
+    samples = noise(model)
+    pipeline = Pipeline(model)
+    expected = pipeline.feed(samples)
+    with client.websocket_connect(f"{SAMPLES}&output=decisions") as session:
+        session.receive_json()
+        session.send_bytes(samples.astype("<f4").tobytes())
+        assert [d["start"] for d in session.receive_json()["decisions"]] == [d.start for d in expected]
+
+
+@pytest.mark.parametrize("query", ["/stream", f"{SAMPLES}&output=live"])
+def test_a_client_that_comes_back_goes_on(client: TestClient, model: Model, query: str) -> None:
+    samples = noise(model).astype("<f4")
+    parts = (
+        [frames_of(model, 3, 1), frames_of(model, 3, 2)] if query == "/stream" else [samples[:333], samples[333:700]]
+    )
+    with client.websocket_connect(query) as whole:
+        whole.receive_json()
+        expected = []
+        for part in parts:
+            whole.send_bytes(part.tobytes())
+            expected.append(whole.receive())
+    with client.websocket_connect(query) as session:
+        token = session.receive_json()["resume"]
+        session.send_bytes(parts[0].tobytes())
+        assert session.receive() == expected[0]
+    url = f"{query}{'&' if '?' in query else '?'}resume={token}"
+    with client.websocket_connect(url) as session:
+        session.receive_json()
+        session.send_bytes(parts[1].tobytes())
+        assert session.receive() == expected[1]
+    with client.websocket_connect(url) as again:  # a state is handed out once
+        code, why = reason(again)
+        assert code == BAD_DATA and "no state to resume" in why
+
+
+def test_a_bad_frame_closes_its_stream_and_touches_no_other(client: TestClient, model: Model) -> None:
+    stream, x = Stream(model), frames_of(model, 4, 3)
+    bad = x.copy()
+    bad[2, 1] = np.nan
+    with client.websocket_connect("/stream") as good:
+        good.receive_json()
+        for message, expected in ((b"123", "3 bytes"), (bad.tobytes(), "is nan")):
+            with client.websocket_connect("/stream") as session:
+                session.receive_json()
+                session.send_bytes(message)
+                code, why = reason(session)
+                assert code == BAD_DATA and expected in why
+            np.testing.assert_array_equal(answers_to(good, x), stream.run(x).reshape(-1))
+        with client.websocket_connect("/stream") as session:
+            session.receive_json()
+            session.send_text("hello")
+            assert "binary" in reason(session)[1]
+    done = client.post("/run", content=b"12345")
+    assert done.status_code == 400 and "5 bytes" in done.json()["error"]
+
+
+@pytest.mark.parametrize("query", ["output=all", "format=int16", "input=samples&format=int8", "output=live"])
+def test_wishes_that_cannot_be_met_are_named(client: TestClient, query: str) -> None:
+    with client.websocket_connect(f"/stream?{query}") as session:
+        code, why = reason(session)
+        assert code == BAD_DATA and "=" in why
+    assert client.post(f"/run?{query}").status_code == 400
+
+
+def test_no_more_connections_than_streams(model: Model) -> None:
+    with client_of(model, streams=1) as client:
+        with client.websocket_connect("/stream") as first:
+            first.receive_json()
+            with client.websocket_connect("/stream") as second:
+                assert reason(second) == (LATER, "all 1 streams are taken; try again later")
+            assert client.post("/run", content=b"").status_code == 503
+        while (done := client.post("/run", content=b"")).status_code == 503:  # the first is still leaving
+            time.sleep(0.01)
+        assert done.json() == {"answers": []}
+
+
+def test_a_client_that_is_too_fast_is_told_and_slowed(model: Model) -> None:
+    with client_of(model, rate=50) as client, client.websocket_connect("/stream") as session:
+        session.receive_json()
+        x, stream = frames_of(model, 60, 0), Stream(model)
+        np.testing.assert_array_equal(answers_to(session, x), stream.run(x).reshape(-1))
+        assert "more than 50 frames a second" in session.receive_json()["slow"]
+        begin = time.monotonic()
+        np.testing.assert_array_equal(answers_to(session, x[:1]), stream.run(x[:1]).reshape(-1))
+        assert time.monotonic() - begin > 0.1
+        assert "edgernn_slowed_total" in client.get("/metrics").text
+
+
+def test_a_token_is_asked_for(model: Model) -> None:
+    with client_of(model, token="secret") as client:
+        assert client.get("/healthz").json() == {"status": "ok"}
+        for path in ("/", "/metrics"):
+            assert client.get(path).status_code == 401
+            assert client.get(path, headers={"Authorization": "Bearer wrong"}).status_code == 401
+            assert client.get(path, headers={"Authorization": "Bearer secret"}).status_code == 200
+        assert client.post("/run").status_code == 401
+        with pytest.raises(WebSocketDisconnect) as caught, client.websocket_connect("/stream"):
+            pass
+        assert caught.value.code == REFUSED
+        with client.websocket_connect("/stream?access_token=secret") as session:
+            assert session.receive_json()["n_in"] == model.inputs[0].size
+
+
+def test_pages_of_other_sites_are_refused(client: TestClient) -> None:
+    with (
+        pytest.raises(WebSocketDisconnect),
+        client.websocket_connect("/stream", headers={"Origin": "http://evil.test"}),
+    ):
+        pass
+    with client.websocket_connect("/stream", headers={"Origin": "http://testserver"}) as session:
+        session.receive_json()
+
+
+def test_metrics_count(client: TestClient, model: Model) -> None:
+    with client.websocket_connect("/stream") as session:
+        session.receive_json()
+        answers_to(session, frames_of(model, 3, 0))
+        text = client.get("/metrics").text
+        assert (
+            "edgernn_streams 1.0" in text
+            and "edgernn_frames_total 3.0" in text
+            and "edgernn_messages_total 1.0" in text
+        )
+    while "edgernn_parked_states 1.0" not in client.get("/metrics").text:  # it is still leaving
+        time.sleep(0.01)
+
+
+def test_frames_that_come_together_are_computed_together(model: Model) -> None:
+    async def many() -> list[int]:
+        batcher, batches = Batcher(model, 8, 0.05), []
+        batcher.observe = lambda streams, frames: batches.append(streams)
+        working = asyncio.create_task(batcher.work())
+        streams = [await batcher.take() for _ in range(8)]
+        x = frames_of(model, 3, 1)
+        answers = await asyncio.gather(*(batcher.submit(n, x[: 1 + n % 3]) for n in streams))
+        for n, answer in zip(streams, answers, strict=True):
+            np.testing.assert_array_equal(answer, Stream(model).run(x[: 1 + n % 3]))
+        gone = asyncio.create_task(batcher.submit(streams[0], x))
+        await asyncio.sleep(0)
+        gone.cancel()  # the client has left before its frames were computed
+        state = await batcher.give_back(streams[0])
+        single = Stream(model)
+        single.run(x[:1])
+        assert state == single.save_state()
+        working.cancel()
+        batcher.close()
+        return batches
+
+    assert asyncio.run(many())[0] == 8
+
+
+def test_models_that_cannot_be_served_say_so() -> None:
+    from cases import CASES
+
+    with pytest.raises(BadInput, match="one input of numbers and one output"):
+        Batcher(CASES["tokens"](), 4, 0.01)
+    with pytest.raises(BadInput, match="streams=0"):
+        Limits(streams=0)
+
+
+def test_what_is_parked_is_forgotten() -> None:
+    parked = Parked(2, 60.0)
+    for name in "abc":
+        parked.put(name, name.encode())
+    assert [parked.take(name) for name in "abca"] == [None, b"b", b"c", None]
+    late = Parked(2, 0.0)
+    late.put("a", b"a")
+    time.sleep(0.001)
+    assert late.take("a") is None
+
+
+def test_an_allowance_is_saved_up_for_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([0.0, 0.5, 0.6, 10.0])
+    monkeypatch.setattr("edgernn.serving.guard.time.monotonic", lambda: next(clock))
+    allowance = Allowance(100.0)
+    assert allowance.wait(90) == 0
+    assert allowance.wait(40) == pytest.approx(0.2)  # 10 were left, and 10 more have come
+    assert allowance.wait(100) == 0
+
+
+@pytest.mark.parametrize(
+    ("host", "near"), [("127.0.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False)]
+)
+def test_which_addresses_are_this_machine_s_own(host: str, near: bool) -> None:
+    assert is_loopback(host) == near
+
+
+def test_the_command_serves_until_it_is_told_to_stop(model: Model, tmp_path: Path) -> None:
+    model.save(tmp_path / "m.edgernn")
+    with closing(socket.socket()) as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    command = [
+        sys.executable,
+        "-m",
+        "edgernn",
+        "serve",
+        str(tmp_path / "m.edgernn"),
+        "--port",
+        str(port),
+        "--host",
+        "0.0.0.0",
+    ]
+    environment = dict(os.environ, EDGERNN_TOKEN="t")
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        url = f"http://127.0.0.1:{port}"
+        for _ in range(300):
+            try:
+                assert json.load(urllib.request.urlopen(f"{url}/healthz")) == {"status": "ok"}
+                break
+            except OSError:
+                time.sleep(0.1)
+        request = urllib.request.Request(f"{url}/run", frames_of(model, 2, 0).tobytes(), {"Authorization": "Bearer t"})
+        assert len(json.load(urllib.request.urlopen(request))["answers"]) == 2
+        process.terminate()
+        assert process.wait(20) in (0, -15)
+    assert call("serve", tmp_path / "none.edgernn").exit_code == 1

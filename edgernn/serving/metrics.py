@@ -28,6 +28,11 @@ class Metrics:
         self.batch.observe(streams)
         self.frames.inc(frames)
 
+    def answered(self, seconds: float) -> None:
+        """A message has been answered."""
+        self.messages.inc()
+        self.latency.observe(seconds)
+
     def text(self) -> bytes:
         """Prometheus's exposition format."""
         return generate_latest(self.registry)

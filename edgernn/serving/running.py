@@ -34,6 +34,7 @@ def serve(server: Server, there: socket.socket) -> None:
         server.app,
         log_level="warning",
         access_log=False,
+        proxy_headers=False,
         ws_max_size=server.limits.message,
         ws_per_message_deflate=False,
         timeout_graceful_shutdown=GRACE,

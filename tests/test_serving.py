@@ -43,7 +43,7 @@ def model() -> Model:
 
 
 def client_of(model: Model, token: str = "", **limits: Any) -> TestClient:
-    return TestClient(Server(model, Limits(**{"streams": 4, "rate": 1e6, "deadline": 0.002} | limits), token=token).app, headers={"Host": NEAR})
+    return TestClient(Server(model, Limits(**{"streams": 4, "rate": 1e6, "deadline": 0.002} | limits), token=token), headers={"Host": NEAR})
 
 
 @pytest.fixture
@@ -244,7 +244,7 @@ def test_metrics_count(client: TestClient, model: Model) -> None:
         assert (
             "edgernn_streams 1.0" in text
             and "edgernn_frames_total 3.0" in text
-            and "edgernn_messages_total 1.0" in text
+            and "edgernn_answer_seconds_count 1.0" in text
         )
     while "edgernn_parked_states 1.0" not in client.get("/metrics").text:  # it is still leaving
         time.sleep(0.01)

@@ -11,7 +11,7 @@ import numpy as np
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
-from starlette.routing import Route, WebSocketRoute
+from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from edgernn.errors import BadInput
@@ -27,7 +27,7 @@ PAGE = Path(__file__).with_name("page.html")
 
 
 class Server:
-    """One model behind Starlette. `token`: what clients must show; empty: nothing, for loopback only."""
+    """One model as an ASGI application. `token`: what clients must show; empty: nothing, for loopback only."""
 
     def __init__(self, model: Model, limits: Limits, threads: int = 1, token: str = ""):
         self.limits, self.token = limits, token
@@ -40,9 +40,15 @@ class Server:
             Route("/healthz", self.healthz),
             Route("/metrics", self.figures),
             Route("/run", self.run, methods=["POST"]),
-            WebSocketRoute("/stream", _Streams(self)),
         ]
-        self.app = Starlette(routes=routes, lifespan=self._lifespan)
+        self._pages = Starlette(routes=routes, lifespan=self._lifespan)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI. A stream goes past Starlette, whose layers cost more for a message than the computing."""
+        if scope["type"] == "websocket" and scope["path"] == "/stream":
+            await Connection(self, scope, receive, send).run()
+        else:
+            await self._pages(scope, receive, send)
 
     @asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
@@ -101,16 +107,6 @@ class Server:
             return await session.feed(body)
         finally:
             await asyncio.shield(self.batcher.give_back(session.stream))
-
-
-class _Streams:
-    """What Starlette calls for a WebSocket, in bare ASGI: its own WebSocket costs more than the computing."""
-
-    def __init__(self, server: Server):
-        self._server = server
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await Connection(self._server, scope, receive, send).run()
 
 
 async def _body(request: Request, most: int) -> bytes | None:

@@ -118,7 +118,7 @@ class Connection:
             frames, told = await self._fed(session, message.get("bytes"))
             if told is not None:
                 await self._tell(told)
-            server.metrics.answered(time.monotonic() - begin)
+            server.metrics.latency.observe(time.monotonic() - begin)
             if wait := allowance.wait(frames):
                 server.metrics.slowed.inc()
                 rate = f"more than {server.limits.rate:g} frames a second"

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import resource
 import socket
+import sys
 from contextlib import suppress
 
 from edgernn.errors import BadInput
 from edgernn.serving.app import Server
 
 WAITING = 2048  # connections that the system holds before they are accepted
+SWITCH = 0.0005  # seconds for which Python keeps the thread that computes, or the one that answers, from going on
 GRACE = 3  # seconds for messages in hand when the server is told to end
 
 
@@ -29,9 +31,10 @@ def serve(server: Server, there: socket.socket) -> None:
     import uvicorn
 
     _allow_files()
+    sys.setswitchinterval(SWITCH)
     logging.getLogger("edgernn.serving").addHandler(logging.StreamHandler())
     config = uvicorn.Config(
-        server.app,
+        server,
         log_level="warning",
         access_log=False,
         proxy_headers=False,

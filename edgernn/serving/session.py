@@ -100,6 +100,8 @@ class Session:
         """
         rows = np.frombuffer(message, self._kind).reshape(-1, *self._shape)
         size = self._hop * self._batcher.most
+        if self._pipeline is None and len(rows) <= size:
+            return await self._batcher.submit(self.stream, rows)
         found: list[Decision] = []
         parts = [await self._part(rows[at : at + size], found) for at in range(0, max(len(rows), 1), size)]
         frames, answers = parts[0] if len(parts) == 1 else map(np.concatenate, zip(*parts, strict=True))

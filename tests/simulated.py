@@ -169,7 +169,7 @@ def there() -> Iterator[str]:
     from edgernn.kernels.cuda.device import Arenas
 
     class Given(FakeCUDAArray):  # type: ignore[misc]
-        __cuda_array_interface__ = {}
+        __cuda_array_interface__ = None
 
     Arenas.seen = staticmethod(lambda array: array)  # the simulator has no other
     model = quantise(CASES["GRU-16-16"]())

@@ -25,8 +25,8 @@ from test_pipeline import listener, noise
 
 from edgernn import BadInput, Model, Pipeline
 from edgernn.serving.app import Server
-from edgernn.serving.connection import BAD_DATA, LATER, REFUSED
 from edgernn.serving.batcher import Batcher
+from edgernn.serving.connection import BAD_DATA, LATER, REFUSED
 from edgernn.serving.guard import Allowance, Parked, is_loopback
 from edgernn.serving.limits import Limits
 from edgernn.stream import Stream
@@ -43,7 +43,10 @@ def model() -> Model:
 
 
 def client_of(model: Model, token: str = "", **limits: Any) -> TestClient:
-    return TestClient(Server(model, Limits(**{"streams": 4, "rate": 1e6, "deadline": 0.002} | limits), token=token), headers={"Host": NEAR})
+    return TestClient(
+        Server(model, Limits(**{"streams": 4, "rate": 1e6, "deadline": 0.002} | limits), token=token),
+        headers={"Host": NEAR},
+    )
 
 
 @pytest.fixture

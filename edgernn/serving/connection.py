@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from starlette.datastructures import Headers, QueryParams
+from starlette.types import Receive, Scope, Send
 
 from edgernn.errors import BadInput
 from edgernn.serving.batcher import Failed, Full
@@ -20,8 +20,6 @@ from edgernn.serving.session import Session, Told, Wishes
 if TYPE_CHECKING:
     from edgernn.serving.app import Server
 
-Receive = Callable[[], Awaitable[Mapping[str, Any]]]
-Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 # WebSocket close codes (RFC 6455, section 7.4.1, and IANA's registry)
 BAD_DATA, REFUSED, TOO_BIG, BROKEN, LATER = 1007, 1008, 1009, 1011, 1013
 PATIENCE = 10.0  # seconds that a client is slowed at most for one message: the server's pings want an answer in 20
@@ -38,14 +36,14 @@ class Refused(Exception):
 class Connection:
     """One client, from its handshake to its state."""
 
-    def __init__(self, server: Server, scope: Mapping[str, Any], receive: Receive, send: Send):
+    def __init__(self, server: Server, scope: Scope, receive: Receive, send: Send):
         self._server, self._receive, self._send = server, receive, send
         self._headers, self._query = Headers(raw=scope["headers"]), QueryParams(scope["query_string"])
         self._worth = False  # whether there is a state to keep
 
     async def run(self) -> None:
         """Until the client has gone or is refused."""
-        with suppress(OSError):  # the client has gone in the middle
+        with suppress(OSError, asyncio.CancelledError):  # the client has gone in the middle, or the server ends
             await self._receive()
             try:
                 await self._admit()

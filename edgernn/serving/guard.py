@@ -49,7 +49,7 @@ class Allowance:
     def __init__(self, rate: float):
         self._rate, self._left, self._seen = rate, rate, time.monotonic()
 
-    def wait(self, frames: int) -> float:
+    def wait(self, frames: float) -> float:
         """Takes so many frames; the seconds to wait before any more are read, 0 where there is no need."""
         now = time.monotonic()
         self._left = min(self._rate, self._left + (now - self._seen) * self._rate) - frames

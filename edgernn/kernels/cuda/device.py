@@ -149,8 +149,8 @@ class Arenas:
     def launch(self, inputs: Any, frames: int, active: Array) -> tuple[Any, Array]:
         """The same for inputs that are on the GPU, for a model whose streams answer every frame.
 
-        inputs: (frames * count * size,) int32 of its one port. Gives the answers, likewise in float32, which stay there,
-        NaN where a stream gave none; and which streams were refused.
+        inputs: (frames * count * size,) int32 of its one port. Gives the answers, likewise in float32, which stay there
+        and are NaN where a stream gave none; and which streams were refused.
         """
         answers = cuda.device_array(sum(self._sizes(frames)[1]), np.float32)
         if not frames:

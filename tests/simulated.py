@@ -162,6 +162,65 @@ def states() -> Iterator[str]:
             yield f"stream {n} at the end"
 
 
+def there() -> Iterator[str]:
+    """Arrays that are on the GPU already, of some streams, with a bad number, and of no frames; calls of many sizes."""
+    from numba.cuda.simulator.cudadrv.devicearray import FakeCUDAArray
+
+    from edgernn.kernels.cuda.device import Arenas
+
+    class Given(FakeCUDAArray):  # type: ignore[misc]
+        __cuda_array_interface__ = None
+
+    Arenas.seen = staticmethod(lambda array: array)  # the simulator has no other
+    model = quantise(CASES["GRU-16-16"]())
+    x = np.stack([frames(model, 9, seed=n) for n in range(5)], axis=1)
+    pool, singles = model.pool(5, device="cuda"), [model.stream() for _ in range(5)]
+    if pool.run(Given(x[:0])).shape != (0, 5, model.outputs[0].size) or len(pool.run(x[:0])):
+        yield "no frames"
+    answers = pool.step(Given(x[0].copy()), active=[1, 4]).copy_to_host()
+    for n in range(5):
+        if not (same(answers[n], singles[n].step(x[0, n])) if n in (1, 4) else np.isnan(answers[n]).all()):
+            yield f"a step of stream {n}"
+    for n in (0, 2, 3):
+        pool.reset(n)
+        singles[n].reset()
+    broken = x[1:4].copy()
+    broken[1, 2, 0] = np.inf
+    try:
+        pool.run(Given(broken))
+        yield "an infinity was taken"
+    except edgernn.RefusedStreams as error:
+        answers = error.answers.copy_to_host()
+    for n in range(5):
+        expected = singles[n].run(x[1:4, n]) if n != 2 else np.full(answers[:, n].shape, np.nan)
+        if not same(answers[:, n], expected):
+            yield f"stream {n}, where another is refused"
+    for part in (x[4:5], x[5:9], x[:2]):
+        answers = pool.run(part)
+        kept = answers.copy()
+        for n in range(5):
+            if not same(answers[:, n], singles[n].run(part[:, n])):
+                yield f"stream {n}, {len(part)} frames"
+        pool.run(part[:, ::-1])
+        if not same(answers, kept):
+            yield "answers changed after the call"
+        for n in range(5):
+            singles[n].run(part[:, ::-1][:, n])
+
+
+def vocabulary() -> Iterator[str]:
+    """Tokens beyond 32 bits are refused, not wrapped."""
+    model = CASES["tokens"]()
+    pool, port = model.pool(2, device="cuda"), model.inputs[0]
+    for token in (2**32 + port.low, -(2**32), 2**63 - 1, port.high + 1):
+        try:
+            pool.step(np.array([[port.low], [token]]))
+            yield f"token {token} was taken"
+        except edgernn.RefusedStreams as error:
+            if list(error.reasons) != [1]:
+                yield str(error)
+
+
 def main() -> None:
     """Run the function that the command line names."""
     warnings.simplefilter("ignore")  # integers that wrap, as they are meant to
@@ -173,6 +232,8 @@ def main() -> None:
         "streams": streams,
         "pools": pools,
         "states": states,
+        "there": there,
+        "vocabulary": vocabulary,
     }
     for line in checks[name](*arguments):
         print(line)

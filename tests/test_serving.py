@@ -11,7 +11,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,13 +24,15 @@ from starlette.websockets import WebSocketDisconnect
 from test_pipeline import listener, noise
 
 from edgernn import BadInput, Model, Pipeline
-from edgernn.serving.app import BAD_DATA, LATER, REFUSED, Server
+from edgernn.serving.app import Server
 from edgernn.serving.batcher import Batcher
+from edgernn.serving.connection import BAD_DATA, LATER, REFUSED
 from edgernn.serving.guard import Allowance, Parked, is_loopback
 from edgernn.serving.limits import Limits
 from edgernn.stream import Stream
 
 SAMPLES = "/stream?input=samples"
+NEAR = "127.0.0.1:8765"
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +43,10 @@ def model() -> Model:
 
 
 def client_of(model: Model, token: str = "", **limits: Any) -> TestClient:
-    return TestClient(Server(model, Limits(**{"streams": 4, "rate": 1e6, "deadline": 0.002} | limits), token=token).app)
+    return TestClient(
+        Server(model, Limits(**{"streams": 4, "rate": 1e6, "deadline": 0.002} | limits), token=token),
+        headers={"Host": NEAR},
+    )
 
 
 @pytest.fixture
@@ -132,13 +137,28 @@ def test_a_client_that_comes_back_goes_on(client: TestClient, model: Model, quer
         session.send_bytes(parts[0].tobytes())
         assert session.receive() == expected[0]
     url = f"{query}{'&' if '?' in query else '?'}resume={token}"
-    with client.websocket_connect(url) as session:
-        session.receive_json()
+    with resumed(client, url) as session:
         session.send_bytes(parts[1].tobytes())
         assert session.receive() == expected[1]
-    with client.websocket_connect(url) as again:  # a state is handed out once
-        code, why = reason(again)
+        with client.websocket_connect(url) as again:  # one connection at a time
+            code, why = reason(again)
+            assert code == LATER and "not ended yet" in why
+    with client.websocket_connect(f"{url}x") as unknown:
+        code, why = reason(unknown)
         assert code == BAD_DATA and "no state to resume" in why
+
+
+@contextmanager
+def resumed(client: TestClient, url: str) -> Iterator[Any]:
+    """A connection that goes on; the one before it may still be leaving."""
+    while True:
+        with client.websocket_connect(url) as session:
+            if (first := session.receive())["type"] == "websocket.send":
+                assert url.endswith(json.loads(first["text"])["resume"])
+                yield session
+                return
+            assert first["code"] == LATER
+        time.sleep(0.01)
 
 
 def test_a_bad_frame_closes_its_stream_and_touches_no_other(client: TestClient, model: Model) -> None:
@@ -215,7 +235,7 @@ def test_pages_of_other_sites_are_refused(client: TestClient) -> None:
         client.websocket_connect("/stream", headers={"Origin": "http://evil.test"}),
     ):
         pass
-    with client.websocket_connect("/stream", headers={"Origin": "http://testserver"}) as session:
+    with client.websocket_connect("/stream", headers={"Origin": f"http://{NEAR}"}) as session:
         session.receive_json()
 
 
@@ -227,7 +247,7 @@ def test_metrics_count(client: TestClient, model: Model) -> None:
         assert (
             "edgernn_streams 1.0" in text
             and "edgernn_frames_total 3.0" in text
-            and "edgernn_messages_total 1.0" in text
+            and "edgernn_answer_seconds_count 1.0" in text
         )
     while "edgernn_parked_states 1.0" not in client.get("/metrics").text:  # it is still leaving
         time.sleep(0.01)

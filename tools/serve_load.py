@@ -4,7 +4,7 @@
 
 Starts the server, connects the clients, and has each send the frames of `every` seconds at a time, the clients spread
 evenly over that time. Prints the latency from sending a message to its answer (median, p99, p99.9, largest), frames and
-answers, and the processor time of the server and of the clients, which run on the same machine.
+answers, and the processor time of the server and of the clients while they send: both run on the same machine.
 """
 
 from __future__ import annotations
@@ -14,53 +14,125 @@ import asyncio
 import json
 import os
 import socket
+import struct
 import subprocess
 import sys
 import time
+from collections import deque
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import uvloop
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 import edgernn
 
 CONNECTING = 50  # at a time
+PATIENCE = 10.0  # seconds for answers that are late
+BINARY, PING, PONG = 0x82, 0x89, 0x8A  # whole messages (RFC 6455, section 5.2)
+SHORT, LONG, MASKED = 126, 127, 0x80
 
 
-async def client(url: str, frames: bytes, n_out: int, plan: dict[str, float], late: list[float]) -> int:
-    """Sends the frames again and again until the end; how many answers came."""
-    from websockets.asyncio.client import connect
-
-    async with connect(url, compression=None, max_size=None) as session:
-        await session.recv()
-        next_at, answers = plan["begin"] + plan["offset"], 0
-        while next_at < plan["end"]:
-            await asyncio.sleep(max(0.0, next_at - time.monotonic()))
-            begin = time.monotonic()
-            await session.send(frames)
-            answer = await session.recv()
-            late.append(time.monotonic() - begin)
-            answers += len(answer) // (4 * n_out)
-            next_at += plan["every"]
-        return answers
+def framed(kind: int, data: bytes) -> bytes:
+    """A client's message; its mask is 0, so that the data stands as it is."""
+    size = len(data)
+    if size < SHORT:
+        return struct.pack("!BBI", kind, MASKED | size, 0) + data
+    if size < 1 << 16:
+        return struct.pack("!BBHI", kind, MASKED | SHORT, size, 0) + data
+    return struct.pack("!BBQI", kind, MASKED | LONG, size, 0) + data
 
 
-async def clients(url: str, model: edgernn.Model, streams: int, seconds: float, every: float) -> dict[str, Any]:
+class Client(asyncio.Protocol):
+    """One connection, no dearer than it must be: the same message at a fixed pace, whether answers have come or not."""
+
+    def __init__(self, message: bytes, late: list[float]):
+        self._message, self._late = framed(BINARY, message), late
+        self._sent: deque[float] = deque()
+        self._buffer = b""
+        self.bytes, self.greeted = 0, asyncio.get_running_loop().create_future()
+
+    def connection_made(self, transport: Any) -> None:
+        """Ask for a stream."""
+        self._transport = transport
+        lines = ("GET /stream HTTP/1.1", "Host: 127.0.0.1", "Upgrade: websocket", "Connection: Upgrade")
+        key = ("Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==", "Sec-WebSocket-Version: 13", "", "")
+        transport.write("\r\n".join((*lines, *key)).encode())
+
+    def data_received(self, data: bytes) -> None:
+        """Take whole messages off what has come: the first, of text, ends the greeting."""
+        self._buffer += data
+        if not self.greeted.done():
+            head, end, rest = self._buffer.partition(b"\r\n\r\n")
+            if not end or len(rest) < 2:
+                return
+            assert b" 101 " in head, head
+            self._buffer = rest
+        while len(self._buffer) >= 2:
+            kind, size, at = self._buffer[0], self._buffer[1], 2
+            if size >= SHORT:
+                at = 4 if size == SHORT else 10
+                size = int.from_bytes(self._buffer[2:at], "big") if len(self._buffer) >= at else 1 << 60
+            if len(self._buffer) < at + size:
+                return
+            data, self._buffer = self._buffer[at : at + size], self._buffer[at + size :]
+            self._taken(kind, data)
+
+    def _taken(self, kind: int, data: bytes) -> None:
+        if kind == PING:
+            self._transport.write(framed(PONG, data))
+        elif kind == BINARY:
+            self._late.append(time.monotonic() - self._sent.popleft())
+            self.bytes += len(data)
+        elif not self.greeted.done():
+            self.greeted.set_result(data)
+        else:
+            sys.exit(f"the server says {data!r}")
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """Not before the end."""
+        if self._sent:
+            sys.exit(f"a connection is lost: {error}")
+
+    def send(self, at: float, every: float, end: float) -> None:
+        """One message at `at` (of the loop's clock), and so on until the end."""
+        if at < end:
+            self._sent.append(time.monotonic())
+            self._transport.write(self._message)
+            asyncio.get_running_loop().call_at(at + every, self.send, at + every, every, end)
+
+    @property
+    def waiting(self) -> int:
+        """Messages without an answer."""
+        return len(self._sent)
+
+
+async def clients(port: int, server: int, model: edgernn.Model, given: argparse.Namespace) -> dict[str, Any]:
     """All clients: connected in groups, then sending at the same pace, each at its own moment."""
     assert model.frontend is not None
-    count = round(every / model.frontend.seconds)
-    rng, late = np.random.default_rng(0), []
-    begin = time.monotonic() + 2 + streams / 200
-    tasks = []
-    for n in range(streams):
-        frames = rng.standard_normal((count, model.inputs[0].size)).astype("<f4").tobytes()
-        plan = {"begin": begin, "offset": every * n / streams, "end": begin + seconds, "every": every}
-        tasks.append(asyncio.create_task(client(url, frames, model.outputs[0].size, plan, late)))
+    loop, late = asyncio.get_running_loop(), []
+    count, made = round(given.every / model.frontend.seconds), []
+    for n in range(given.streams):
+        frames = np.random.default_rng(n).standard_normal((count, model.inputs[0].size)).astype("<f4").tobytes()
+        made.append((await loop.create_connection(lambda frames=frames: Client(frames, late), "127.0.0.1", port))[1])
         if n % CONNECTING == CONNECTING - 1:
-            await asyncio.sleep(0.2)
-    answers = sum(await asyncio.gather(*tasks))
-    return {"messages": len(late), "frames": len(late) * count, "answers": answers, "late": late}
+            await asyncio.gather(*(client.greeted for client in made))
+    used, begin = (seconds_of(server), time.process_time()), loop.time() + 0.1
+    end = begin + given.seconds
+    for n, client in enumerate(made):
+        at = begin + given.every * n / given.streams
+        loop.call_at(at, client.send, at, given.every, end)
+    await asyncio.sleep(end - loop.time())
+    while any(client.waiting for client in made) and loop.time() < end + PATIENCE:
+        await asyncio.sleep(0.05)
+    busy = {"server": seconds_of(server) - used[0], "clients": time.process_time() - used[1]}
+    messages = len(late) + sum(client.waiting for client in made)
+    answers = sum(client.bytes for client in made) // (4 * model.outputs[0].size)
+    cores = {name: round(value / given.seconds, 3) for name, value in busy.items()}
+    each = {name: round(1e6 * value / max(messages, 1), 1) for name, value in busy.items()}
+    found = {"messages": messages, "frames": messages * count, "answers": answers, "late": late}
+    return found | {"cores": cores, "microseconds_per_message": each}
 
 
 def served(model: Path, streams: int) -> tuple[subprocess.Popen[bytes], int]:
@@ -95,18 +167,13 @@ def main() -> None:
     given = parser.parse_args()
     process, port = served(given.model, given.streams)
     try:
-        url = f"ws://127.0.0.1:{port}/stream"
-        before, own = seconds_of(process.pid), time.process_time()
-        begin = time.monotonic()
-        found = asyncio.run(clients(url, edgernn.load(given.model), given.streams, given.seconds, given.every))
-        wall = time.monotonic() - begin
-        used = {"server": (seconds_of(process.pid) - before) / wall, "clients": (time.process_time() - own) / wall}
+        found = uvloop.run(clients(port, process.pid, edgernn.load(given.model), given))
     finally:
         process.terminate()
         process.wait()
     late = 1000 * np.array(found.pop("late"))
     percentiles = {f"p{p:g}": round(float(np.percentile(late, p)), 2) for p in (50, 99, 99.9, 100)}
-    result = {"streams": given.streams, "every": given.every, **found, "milliseconds": percentiles, "cores": used}
+    result = {"streams": given.streams, "every": given.every, **found, "milliseconds": percentiles}
     print(json.dumps(result, indent=1))
     if given.json:
         given.json.write_text(json.dumps(result))

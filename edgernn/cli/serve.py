@@ -19,7 +19,7 @@ TOKEN = "EDGERNN_TOKEN"
 @click.option(
     "--deadline", default=10.0, show_default=True, type=click.FloatRange(0), help="Milliseconds to answer in."
 )
-@click.option("--rate", type=click.FloatRange(1e-3), help="Frames a second that a client may send (4 x real time).")
+@click.option("--rate", type=click.FloatRange(0.1), help="Frames a second that a client may send (4 x real time).")
 @click.option("--message", default=1 << 20, show_default=True, type=click.IntRange(64), help="Bytes in a message.")
 @click.option("--keep", default=300.0, show_default=True, type=click.FloatRange(0), help="Seconds to keep a state.")
 def command(
@@ -48,7 +48,8 @@ def command(
     from edgernn.cli.console import say
 
     try:
-        from edgernn.serving.app import Server, serve
+        from edgernn.serving.app import Server
+        from edgernn.serving.running import listening, serve
     except ImportError as error:
         raise edgernn.BackendUnavailable(f'{error.name} is missing: pip install "edgernn[serve]"') from None
     from edgernn.serving.guard import is_loopback
@@ -58,8 +59,9 @@ def command(
     limits = Limits(streams, message, rate or usual_rate(loaded), deadline / 1000, keep=keep)
     token = os.environ.get(TOKEN, "")
     server = Server(loaded, limits, threads, token or ("" if is_loopback(host) else token_urlsafe(24)))
-    if server.token and not token:
-        say(f"clients must show this token: {server.token} (set {TOKEN} to choose one)")
-    shown = f"[{host}]" if ":" in host else host
-    say(f"{model}: {streams} streams at http://{shown}:{port}/ (Ctrl-C ends)")
-    serve(server, host, port)
+    with listening(host, port) as there:
+        if server.token and not token:
+            say(f"clients must show this token: {server.token} (set {TOKEN} to choose one)")
+        shown = f"[{host}]" if ":" in host else host
+        say(f"{model}: {streams} streams at http://{shown}:{there.getsockname()[1]}/ (Ctrl-C ends)")
+        serve(server, there)

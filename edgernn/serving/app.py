@@ -3,38 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
-from starlette.routing import Route, WebSocketRoute
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from edgernn.errors import BadInput
 from edgernn.layers.model import Model
-from edgernn.serving.batcher import Batcher, Full
-from edgernn.serving.guard import Allowance, Parked, allowed, same_site
+from edgernn.serving.batcher import Batcher, Failed, Full
+from edgernn.serving.connection import Connection
+from edgernn.serving.guard import Parked, allowed, same_site
 from edgernn.serving.limits import Limits
 from edgernn.serving.metrics import Metrics
-from edgernn.serving.session import Session, Wishes
+from edgernn.serving.session import Session, Told, Wishes
 
 PAGE = Path(__file__).with_name("page.html")
-# WebSocket close codes (RFC 6455, section 7.4.1, and IANA's registry)
-BAD_DATA, REFUSED, TOO_BIG, LATER = 1007, 1008, 1009, 1013
 
 
 class Server:
-    """One model behind Starlette. `token`: what clients must show; empty: nothing."""
+    """One model as an ASGI application. `token`: what clients must show; empty: nothing, for loopback only."""
 
     def __init__(self, model: Model, limits: Limits, threads: int = 1, token: str = ""):
         self.limits, self.token = limits, token
         self.metrics, self.parked = Metrics(), Parked(limits.parked, limits.keep)
+        self.open: set[str] = set()  # the tokens of connections that last
         self.batcher = Batcher(model, limits.streams, limits.deadline, threads)
         self.batcher.observe = self.metrics.batched
         routes = [
@@ -42,9 +40,15 @@ class Server:
             Route("/healthz", self.healthz),
             Route("/metrics", self.figures),
             Route("/run", self.run, methods=["POST"]),
-            WebSocketRoute("/stream", self.stream),
         ]
-        self.app = Starlette(routes=routes, lifespan=self._lifespan)
+        self._pages = Starlette(routes=routes, lifespan=self._lifespan)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI. A stream goes past Starlette, whose layers cost more for a message than the computing."""
+        if scope["type"] == "websocket" and scope["path"] == "/stream":
+            await Connection(self, scope, receive, send).run()
+        else:
+            await self._pages(scope, receive, send)
 
     @asynccontextmanager
     async def _lifespan(self, app: Starlette) -> AsyncIterator[None]:
@@ -56,9 +60,11 @@ class Server:
         self.batcher.close()
 
     def _refusal(self, request: Request) -> Response | None:
-        if allowed(self.token, request.headers, request.query_params):
-            return None
-        return JSONResponse({"error": "a bearer token is needed"}, 401, {"WWW-Authenticate": "Bearer"})
+        if not same_site(request.headers, anybody=not self.token):
+            return JSONResponse({"error": "only pages of this server may ask"}, 403)
+        if not allowed(self.token, request.headers, request.query_params):
+            return JSONResponse({"error": "a bearer token is needed"}, 401, {"WWW-Authenticate": "Bearer"})
+        return None
 
     async def page(self, request: Request) -> Response:
         """A page that streams the browser's microphone."""
@@ -77,112 +83,36 @@ class Server:
         """One body of frames or samples from the initial state on -> its answers as JSON."""
         if refused := self._refusal(request):
             return refused
-        body = await _body(request, self.limits.message)
-        if body is None:
-            return JSONResponse({"error": f"at most {self.limits.message} bytes a request"}, 413)
         try:
-            wishes = Wishes.of(request.query_params, self.batcher.model)
-            stream = await self.batcher.take()
+            body = await _body(request, self.limits.message)
+            if body is None:
+                return JSONResponse({"error": f"at most {self.limits.message} bytes a request"}, 413)
+            told = await self._told(Wishes.of(request.query_params, self.batcher.model), body)
         except BadInput as error:
             return JSONResponse({"error": str(error)}, 400)
         except Full:
             return JSONResponse({"error": "all streams are taken"}, 503, {"Retry-After": "1"})
-        try:
-            session = Session(self.batcher, wishes, stream)
-            answers = await self.batcher.submit(stream, session.frames(body))
-        except BadInput as error:
-            return JSONResponse({"error": str(error)}, 400)
-        finally:
-            await asyncio.shield(self.batcher.give_back(stream))
-        return JSONResponse({"answers": answers.tolist()})
+        except Failed as error:
+            return JSONResponse({"error": str(error)}, 500)
+        except ClientDisconnect:
+            return Response(status_code=400)  # nobody reads it
+        return JSONResponse({"answers": told.tolist()} if isinstance(told, np.ndarray) else told or {"decisions": []})
 
-    async def stream(self, socket: WebSocket) -> None:
-        """A connection: its stream lives as long as it does, and is parked afterwards."""
-        if not allowed(self.token, socket.headers, socket.query_params) or not same_site(socket.headers):
-            await socket.close(REFUSED, "a bearer token is needed, and a page of this server")
-            return
-        await socket.accept()
-        try:
-            wishes = Wishes.of(socket.query_params, self.batcher.model)
-            session = await self._begun(wishes, socket.query_params.get("resume"))
-        except BadInput as error:
-            await self._close(socket, BAD_DATA, "wish", str(error))
-            return
-        except Full:
-            await self._close(socket, LATER, "full", f"all {self.limits.streams} streams are taken; try again later")
-            return
-        token = self.parked.token()
-        self.metrics.streams.inc()
-        try:
-            await socket.send_text(json.dumps(session.hello | {"resume": token}))
-            await self._serve(socket, session)
-        except (WebSocketDisconnect, ConnectionError):
-            pass
-        finally:
-            self.metrics.streams.dec()
-            await asyncio.shield(self._park(session, token))
-
-    async def _begun(self, wishes: Wishes, resumed: str | None) -> Session:
-        state = None if resumed is None else self.parked.take(resumed)
-        if resumed is not None and state is None:
-            raise BadInput("there is no state to resume under this token (any more)")
+    async def _told(self, wishes: Wishes, body: bytes) -> Told:
+        """What a body leads to, in a stream of its own."""
         session = Session(self.batcher, wishes, -1)
-        session.stream = await self.batcher.take(None if state is None else session.resume(state))
-        return session
-
-    async def _park(self, session: Session, token: str) -> None:
-        state = await self.batcher.give_back(session.stream)
-        self.parked.put(token, session.state(state))
-
-    async def _serve(self, socket: WebSocket, session: Session) -> None:
-        """Message after message; the next is not read before this one's answer is there, so a client cannot pile up."""
-        allowance = Allowance(self.limits.rate)
-        while True:
-            message = await socket.receive()
-            if message["type"] == "websocket.disconnect":
-                return
-            begin = time.monotonic()
-            try:
-                if message.get("bytes") is None:
-                    raise BadInput("binary messages expected, this one is text")
-                answer, frames = await session.feed(message["bytes"])
-            except BadInput as error:
-                await self._close(socket, BAD_DATA, "data", str(error))
-                return
-            if isinstance(answer, bytes):
-                await socket.send_bytes(answer)
-            elif answer is not None:
-                await socket.send_text(answer)
-            self.metrics.messages.inc()
-            self.metrics.latency.observe(time.monotonic() - begin)
-            if wait := allowance.wait(frames):
-                self.metrics.slowed.inc()
-                slow = {"slow": f"more than {self.limits.rate:g} frames a second; reading goes on in {wait:.2f} s"}
-                await socket.send_text(json.dumps(slow))
-                await asyncio.sleep(wait)
-
-    async def _close(self, socket: WebSocket, code: int, reason: str, text: str) -> None:
-        """End a connection with a reason, which has room for 123 bytes."""
-        self.metrics.closed.labels(reason).inc()
-        await socket.close(code, text.encode()[:123].decode(errors="ignore"))
+        session.frames_in(body)
+        session.stream = await self.batcher.take()
+        try:
+            return await session.feed(body)
+        finally:
+            await asyncio.shield(self.batcher.give_back(session.stream))
 
 
 async def _body(request: Request, most: int) -> bytes | None:
-    parts: list[bytes] = []
+    body = bytearray()
     async for part in request.stream():
-        parts.append(part)
-        if sum(map(len, parts)) > most:
+        body += part
+        if len(body) > most:
             return None
-    return b"".join(parts)
-
-
-def serve(server: Server, host: str, port: int) -> None:
-    """Serve until a signal. Raises OSError where the address is taken."""
-    import uvicorn
-
-    options: dict[str, Any] = {
-        "ws_max_size": server.limits.message,
-        "log_level": "warning",
-        "ws_per_message_deflate": False,
-    }
-    uvicorn.run(server.app, host=host, port=port, **options)
+    return bytes(body)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -17,11 +18,17 @@ from edgernn.layers.base import Array
 from edgernn.layers.model import Model
 from edgernn.stream import Pool
 
+FRAMES, BYTES = 64, 1 << 26  # most of what one call of the pool takes from each stream, and of all streams
 T = TypeVar("T")
+log = logging.getLogger("edgernn.serving")
 
 
 class Full(Exception):
     """All streams are taken."""
+
+
+class Failed(Exception):
+    """Computing went wrong for a reason that is no client's: what a stream has taken is not known any more."""
 
 
 @dataclass
@@ -48,11 +55,14 @@ class Batcher:
             raise BadInput("a model with one input of numbers and one output can be served, this one has other ports")
         self.model, self.deadline = model, deadline
         self._pool = Pool(model, streams, threads=threads)
+        n_in, n_out = (port.size for port in ports)
+        self.most = max(1, min(FRAMES, BYTES // (4 * streams * (n_in + n_out))))  # frames that are best submitted
+        self._X = np.zeros((self.most, streams, n_in), np.float32)
+        self._Y = np.zeros((self.most, streams, n_out), np.float32)
         self._free = deque(range(streams))
         self._jobs: list[Job] = []
         self._waiting = asyncio.Event()
         self._thread = ThreadPoolExecutor(1, "edgernn-pool")
-        self._X = np.zeros((streams, model.inputs[0].size), np.float32)
         self.observe: Callable[[int, int], None] = lambda streams, frames: None  # after each batch
 
     async def take(self, state: bytes | None = None) -> int:
@@ -62,7 +72,7 @@ class Batcher:
         stream = self._free.popleft()
         try:
             await self._in_thread(lambda: self._begin(stream, state))
-        except BadInput:
+        except BaseException:
             self._free.append(stream)
             raise
         return stream
@@ -82,7 +92,8 @@ class Batcher:
     async def submit(self, stream: int, frames: Array) -> Array:
         """Frames (k, n_in) float32 of a stream -> its answers (j, n_out), when they are there.
 
-        Raises BadInput where a number is not finite: that frame and those after it are not taken.
+        Raises BadInput where a number is not finite: that frame and those after it are not taken, nor need those
+        before it be. Raises Failed where the computing went wrong.
         """
         job = Job(stream, frames, asyncio.get_running_loop().create_future())
         self._jobs.append(job)
@@ -97,34 +108,43 @@ class Batcher:
             self._waiting.clear()
             jobs = [job for job in self._jobs if not job.done.done()]  # of clients that have not gone
             self._jobs = []
-            await self._in_thread(partial(self._compute, jobs))
-            self.observe(len(jobs), sum(len(job.frames) for job in jobs))
+            failed: Failed | None = None
+            try:
+                await self._in_thread(partial(self._compute, jobs))
+            except Exception as error:
+                log.exception("computing failed for %d streams", len(jobs))
+                failed = Failed(f"{type(error).__name__} while computing")
+            self.observe(len(jobs), sum(job.at for job in jobs))
             for job in jobs:
-                self._tell(job)
+                self._tell(job, failed)
 
-    def _tell(self, job: Job) -> None:
+    def _tell(self, job: Job, failed: Failed | None) -> None:
         if job.done.done():  # the client has gone
             return
-        if job.refused:
+        if failed:
+            job.done.set_exception(failed)
+        elif job.refused:
             job.done.set_exception(BadInput(job.refused))
         else:
-            job.done.set_result(np.array(job.answers, np.float32).reshape(-1, self.model.outputs[0].size))
+            none = self._Y[:0, 0]
+            job.done.set_result(job.answers[0] if len(job.answers) == 1 else np.concatenate((none, *job.answers)))
 
     def _compute(self, jobs: list[Job]) -> None:
-        """Each round takes a frame of every job that has one left."""
+        """Each round takes from every job that has frames left as many as all of these have."""
         left = [job for job in jobs if len(job.frames)]
         while left:
+            count = min(self.most, *(len(job.frames) - job.at for job in left))
+            X, Y = self._X[:count], None if self._pool.plan.waits else self._Y[:count]
             for job in left:
-                self._X[job.stream] = job.frames[job.at]
+                X[:, job.stream] = job.frames[job.at : job.at + count]
             refused: dict[int, str] = {}
             try:
-                answers = self._pool.step(self._X, active=[job.stream for job in left])
+                answers = self._pool.run(X, out=Y, active=[job.stream for job in left])
             except RefusedStreams as error:
                 answers, refused = error.answers, error.reasons
             for job in left:
-                job.at, job.refused = job.at + 1, refused.get(job.stream, "")
-                if self._pool.answered[job.stream]:
-                    job.answers.append(answers[job.stream])
+                job.at, job.refused = job.at + count, refused.get(job.stream, "")
+                job.answers.append(answers[: self._pool.answered[job.stream], job.stream].copy())
             left = [job for job in left if job.at < len(job.frames) and not job.refused]
 
     async def _in_thread(self, do: Callable[[], T]) -> T:

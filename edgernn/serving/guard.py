@@ -29,10 +29,18 @@ def allowed(token: str, headers: Mapping[str, str], query: Mapping[str, str]) ->
     return hmac.compare_digest(shown.strip().encode(), token.encode())
 
 
-def same_site(headers: Mapping[str, str]) -> bool:
-    """Whether a browser's request comes from a page of this server; other programs don't say where they come from."""
-    origin = headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == headers.get("host", "")
+def same_site(headers: Mapping[str, str], anybody: bool) -> bool:
+    """Whether a browser's request comes from a page of this server; other programs don't say where they come from.
+
+    anybody: no token is asked for, which is for loopback only. Then Host must name loopback too: another site's name
+    may lead here (DNS rebinding), and its pages would seem to be ours.
+    """
+    host, origin = headers.get("host", ""), headers.get("origin")
+    try:
+        near = is_loopback(urlsplit(f"//{host}").hostname or "")
+        return (near or not anybody) and (origin is None or urlsplit(origin).netloc == host)
+    except ValueError:  # no address at all
+        return False
 
 
 class Allowance:
@@ -41,7 +49,7 @@ class Allowance:
     def __init__(self, rate: float):
         self._rate, self._left, self._seen = rate, rate, time.monotonic()
 
-    def wait(self, frames: int) -> float:
+    def wait(self, frames: float) -> float:
         """Takes so many frames; the seconds to wait before any more are read, 0 where there is no need."""
         now = time.monotonic()
         self._left = min(self._rate, self._left + (now - self._seen) * self._rate) - frames

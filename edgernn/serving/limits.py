@@ -23,7 +23,7 @@ class Limits:
     keep: float = 300.0  # seconds: how long
 
     def __post_init__(self) -> None:
-        least = {"streams": 1, "message": 64, "rate": 1e-3, "deadline": 0.0, "parked": 0, "keep": 0.0}
+        least = {"streams": 1, "message": 64, "rate": 0.1, "deadline": 0.0, "parked": 0, "keep": 0.0}
         for name, bound in least.items():
             if not getattr(self, name) >= bound:
                 raise BadInput(f"{name}={getattr(self, name)}: at least {bound} expected")

@@ -17,7 +17,6 @@ class Metrics:
         self.streams = Gauge("edgernn_streams", "Connections that have a stream", registry=r)
         self.parked = Gauge("edgernn_parked_states", "States of clients that have gone", registry=r)
         self.frames = Counter("edgernn_frames", "Frames computed", registry=r)
-        self.messages = Counter("edgernn_messages", "Messages answered", registry=r)
         self.closed = Counter("edgernn_closed", "Connections ended by the server", ["reason"], registry=r)
         self.slowed = Counter("edgernn_slowed", "Times that a client was slowed down", registry=r)
         self.batch = Histogram("edgernn_batch_streams", "Streams computed together", registry=r, buckets=BATCHES)

@@ -13,7 +13,7 @@ All numbers are little-endian.
 
 from __future__ import annotations
 
-import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -23,6 +23,7 @@ import numpy as np
 from edgernn.errors import BadInput
 from edgernn.layers.base import Array
 from edgernn.layers.model import Model
+from edgernn.pipelines.decide import Decision
 from edgernn.pipelines.pipeline import Pipeline
 from edgernn.serving.batcher import Batcher
 
@@ -31,6 +32,7 @@ CHOICES = {
     "format": ("float32", "int16"),
     "output": ("answers", "decisions", "live"),
 }
+Told = Array | dict[str, Any] | None  # answers (j, n_out), or what becomes JSON
 
 
 @dataclass(frozen=True)
@@ -60,13 +62,19 @@ class Wishes:
 
 
 class Session:
-    """A stream of the batcher, with the features before it and the decisions after it."""
+    """A stream of the batcher, with the features before it and the decisions after it where they are wished for."""
 
     def __init__(self, batcher: Batcher, wishes: Wishes, stream: int):
         model = batcher.model
         self.wishes, self.stream = wishes, stream
         self._batcher, self._n_in = batcher, model.inputs[0].size
-        self._pipeline = Pipeline(model) if model.frontend else None
+        sampled = wishes.input == "samples"
+        self._pipeline = Pipeline(model) if sampled or wishes.output != "answers" else None
+        front = model.frontend if sampled else None
+        self._hop = front.hop_length if front else 1  # rows a frame
+        self._shape = (self._n_in,) if not front else (front.channels,) * (front.kind == "imu")
+        self._kind = np.dtype("<i2" if wishes.format == "int16" else "<f4")
+        self._row = self._kind.itemsize * (math.prod(self._shape))
 
     @property
     def hello(self) -> dict[str, Any]:
@@ -78,36 +86,44 @@ class Session:
             told |= {"rate": front.rate, "channels": front.channels, "seconds_per_frame": front.seconds}
         return told | ({"labels": list(deciding.labels)} if deciding else {})
 
-    def frames(self, message: bytes) -> Array:
-        """The frames (k, n_in) that a message brings. Raises BadInput for another size and for numbers that are not."""
-        kind = np.dtype("<i2" if self.wishes.format == "int16" else "<f4")
-        samples = self.wishes.input == "samples" and self._pipeline
-        row = (self._pipeline.frontend.channels if samples and self._pipeline else self._n_in) * kind.itemsize
-        if len(message) % row:
-            what = "samples" if samples else "frames"
-            raise BadInput(f"a message of {len(message)} bytes: {what} of {row} bytes each expected")
-        numbers = np.frombuffer(message, kind)
-        if not samples or self._pipeline is None:
-            return numbers.reshape(-1, self._n_in).astype(np.float32, copy=False)
-        scaled = numbers / np.float32(32768) if kind.kind == "i" else numbers
-        shaped = scaled.reshape(-1, self._pipeline.frontend.channels) if self._pipeline.nothing.ndim > 1 else scaled
-        return self._pipeline.extracted(shaped)
+    def frames_in(self, message: bytes) -> float:
+        """How many frames a message brings, about so many where it is samples. Raises BadInput for another size."""
+        if len(message) % self._row:
+            raise BadInput(f"a message of {len(message)} bytes: {self.wishes.input} of {self._row} bytes each expected")
+        return len(message) / (self._row * self._hop)
 
-    async def feed(self, message: bytes) -> tuple[bytes | str | None, int]:
-        """A message -> what is to be sent back, and how many frames it was. Raises BadInput: the session is over."""
-        frames = self.frames(message)
-        answers = await self._batcher.submit(self.stream, frames)
-        return self._told(frames, answers), len(frames)
+    async def feed(self, message: bytes) -> Told:
+        """A message, part by part -> what it leads to, None where there is nothing to tell.
 
-    def _told(self, frames: Array, answers: Array) -> bytes | str | None:
+        A part is as much as the batcher takes at a time, so that a long message keeps no other waiting. Raises BadInput
+        for numbers that are not finite and Failed where the computing went wrong: the session is over.
+        """
+        rows = np.frombuffer(message, self._kind).reshape(-1, *self._shape)
+        size = self._hop * self._batcher.most
+        if self._pipeline is None and len(rows) <= size:
+            return await self._batcher.submit(self.stream, rows)
+        found: list[Decision] = []
+        parts = [await self._part(rows[at : at + size], found) for at in range(0, max(len(rows), 1), size)]
+        frames, answers = parts[0] if len(parts) == 1 else map(np.concatenate, zip(*parts, strict=True))
         if self.wishes.output == "answers" or self._pipeline is None:
-            return answers.astype("<f4", copy=False).tobytes()
-        found = [asdict(decision) for decision in self._pipeline.decided(frames, answers)]
+            return np.asarray(answers)
         if self.wishes.output == "decisions":
-            return json.dumps({"decisions": found}) if found else None
+            return {"decisions": [asdict(decision) for decision in found]} if found else None
         scores = {label: round(score, 4) for label, score in self._pipeline.scores.items()}
-        seen = {"time": round(self._pipeline.time, 3), "scores": scores, "decisions": found}
-        return json.dumps(seen | {"features": np.round(frames, 2).tolist()})
+        seen = {"time": round(self._pipeline.time, 3), "scores": scores, "features": np.round(frames, 2).tolist()}
+        return seen | {"decisions": [asdict(decision) for decision in found]}
+
+    async def _part(self, rows: Array, found: list[Decision]) -> tuple[Array, Array]:
+        """Rows as they came -> frames and answers; the decisions go to `found`."""
+        if self._pipeline is None:
+            return rows, await self._batcher.submit(self.stream, rows)
+        frames = rows
+        if self.wishes.input == "samples":
+            frames = self._pipeline.extracted(rows / np.float32(32768) if self._kind.kind == "i" else rows)
+        answers = await self._batcher.submit(self.stream, frames)
+        if self.wishes.output != "answers":
+            found += self._pipeline.decided(frames, answers)
+        return frames, answers
 
     def state(self, stream: bytes) -> bytes:
         """Everything to go on from; stream: the state of the stream."""

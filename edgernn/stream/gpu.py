@@ -70,7 +70,7 @@ class OnGpu:
         if given.dtype != np.float32 or not shape or not given.is_c_contiguous():
             raise BadInput(f"the array on the GPU is {given.dtype} of shape {given.shape}; expected {expected}")
         frames = len(given) if axes == 3 else 1
-        answers, _, bad = self._arenas.launch(given.reshape(given.size).view(np.int32), frames, self._mask(streams))
+        answers, bad = self._arenas.launch(given.reshape(given.size).view(np.int32), frames, self._mask(streams))
         return answers.reshape((*given.shape[:-1], answer.size)), streams[bad[streams] != 0]
 
     def _mask(self, streams: Array) -> Array:

@@ -61,13 +61,13 @@ class Pool:
         """
         return self._advance(X, (self._n,), active, out)
 
-    def run(self, X: Frames, out: Any = None) -> Answers:
-        """T frames for all streams: X (T, n, n_in) -> Y (T, n, n_out); the same bits as T calls of `step`.
+    def run(self, X: Frames, out: Any = None, active: Which = None) -> Answers:
+        """T frames for each active stream: X (T, n, n_in) -> Y (T, n, n_out); the same bits as T calls of `step`.
 
         With a hop or window Y has a row for each answer of the stream that gives most; `answered` says how many each
         gave, and what is beyond them is NaN. Raises as `step` does; a stream is refused with all its frames.
         """
-        return self._advance(X, (None, self._n), None, out)
+        return self._advance(X, (None, self._n), active, out)
 
     def reset(self, stream: int) -> None:
         """Back to the initial state. Raises BadInput where there is no such stream."""

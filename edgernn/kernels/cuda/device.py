@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 
 from edgernn.errors import BadInput
 from edgernn.kernels.cuda.frames import NONE, WORDS, check
-from edgernn.kernels.cuda.primitives import SIMULATED
+from edgernn.kernels.cuda.primitives import SIMULATED, i32
+from edgernn.kernels.cuda.staging import Staging
 from edgernn.kernels.cuda.walk import run
 
 Array = NDArray[Any]
 THREADS, WARP = (8, 4) if SIMULATED else (256, 32)  # in a block; of them at most WARP streams
+NAN_BITS, TOKENS = i32(0x7FC00000), (-(2**31), 2**31 - 1)
 FITS = 48 * 1024  # bytes of shared memory that every GPU gives a block
 
 
@@ -40,11 +42,11 @@ def get(floats, first, arena, lanes, places, values, which):  # type: ignore[no-
 
 
 @cuda.jit
-def zero(words):  # type: ignore[no-untyped-def]
-    """All words become 0."""
+def fill(words, value):  # type: ignore[no-untyped-def]
+    """All words become `value`."""
     n = cuda.grid(1)
     if n < len(words):
-        words[n] = 0
+        words[n] = value
 
 
 class Arenas:
@@ -60,7 +62,8 @@ class Arenas:
         self.stream = cuda.stream()
         self.ints = cuda.device_array(self.first + self.tiles * self.arena * self.lanes, np.int32)
         self.floats = self.ints.view(np.float32)
-        self._launch(zero, len(self.ints), self.ints)
+        self.staging = Staging(self.stream)
+        self._launch(fill, len(self.ints), self.ints, i32(0))
         if self.first:
             self.ints[: self.first].copy_to_device(plan.weights.view(np.int32), stream=self.stream)
         self.program, self.prepare = (self._sent(code.reshape(-1)) for code in (plan.program, plan.prepare))
@@ -120,31 +123,59 @@ class Arenas:
         Gives the answers of each output port, (most answers, count, size) float32, how many each stream gave, and for
         each stream 0 or 1 + frame * ports + port of its first bad number: that stream is then as before.
         """
-        parts = [x.astype(np.int32) if x.dtype == np.int64 else x.astype(np.float32).view(np.int32) for x in inputs]
-        words = np.concatenate([part.reshape(-1) for part in parts])
-        answers, given, bad = self.launch(self._sent(words), len(inputs[0]), active)
-        flat, most = answers.copy_to_host(stream=self.stream), self._most(len(inputs[0]))
-        sizes = [most * self.count * port.size for port in self.plan.outputs]
+        frames, staging, at = len(inputs[0]), self.staging, 0
+        words = staging.here("frames", sum(x.size for x in inputs))
+        for x in inputs:
+            part = words[at : at + x.size].reshape(x.shape)
+            if x.dtype == np.int64:  # what is beyond 32 bits is beyond any vocabulary too
+                np.clip(x, *TOKENS, out=part, casting="unsafe")
+            else:
+                part.view(np.float32)[...] = x
+            at += x.size
+        sizes = self._sizes(frames)[1]
+        answers = staging.there("answers", sum(sizes))
+        given, bad = self._called(staging.sent("frames", len(words)), answers.view(np.float32), frames, active)
+        flat = staging.fetched("answers", answers).view(np.float32)
+        self.stream.synchronize()
         split = np.split(flat[: sum(sizes)], np.cumsum(sizes)[:-1])
-        shaped = [p.reshape(most, self.count, port.size) for p, port in zip(split, self.plan.outputs, strict=True)]
-        return shaped, given, bad
+        shape = self._most(frames), self.count
+        return [p.reshape(*shape, o.size) for p, o in zip(split, self.plan.outputs, strict=True)], given, bad
 
     @staticmethod
     def seen(array: Any) -> Any:
         """An array that another package keeps on the GPU (CUDA array interface), without a copy."""
         return cuda.as_cuda_array(array)
 
-    def launch(self, inputs: Any, frames: int, active: Array) -> tuple[Any, Array, Array]:
-        """The same for inputs that are on the GPU, all ports' words one after the other; the answers stay there too."""
-        plan, most = self.plan, self._most(frames)
-        sizes = [frames * self.count * p.size for p in plan.inputs], [most * self.count * p.size for p in plan.outputs]
-        ports, answers = self._sent(self._ports(*sizes)), cuda.device_array(max(sum(sizes[1]), 1), np.float32)
-        bad, given = self._sent(np.where(active, NONE, 0).astype(np.int32)), self._sent(np.zeros(self.count, np.int32))
-        self._launch(check, frames * self.count, ports, len(plan.inputs), inputs, self.count, frames, bad)
+    def launch(self, inputs: Any, frames: int, active: Array) -> tuple[Any, Array]:
+        """The same for inputs that are on the GPU, for a model whose streams answer every frame.
+
+        inputs: (frames * count * size,) int32 of its one port. Gives the answers, likewise in float32, which stay there
+        and are NaN where a stream gave none; and which streams were refused.
+        """
+        answers = cuda.device_array(sum(self._sizes(frames)[1]), np.float32)
+        if not frames:
+            return answers, np.zeros(self.count, np.int32)
+        self._launch(fill, answers.size, answers.view(np.int32), NAN_BITS)
+        return answers, self._called(inputs, answers, frames, active)[1]
+
+    def _called(self, inputs: Any, answers: Any, frames: int, active: Array) -> tuple[Array, Array]:
+        """One launch, waited for -> how many answers each stream gave, and the code of its first bad number or 0."""
+        staging = self.staging
+        staging.here("bad", self.count)[:] = np.where(active, NONE, 0)
+        staging.here("given", self.count)[:] = 0
+        bad, given = staging.sent("bad", self.count), staging.sent("given", self.count)
+        ports = self._sent(self._ports(*self._sizes(frames)))
+        self._launch(check, frames * self.count, ports, len(self.plan.inputs), inputs, self.count, frames, bad)
         self._walk(self.program, frames, ports, inputs, answers, bad, given)
-        counted, found = given.copy_to_host(stream=self.stream), bad.copy_to_host(stream=self.stream)
+        counted, found = staging.fetched("given", given), staging.fetched("bad", bad)
         self.stream.synchronize()
-        return answers, counted, np.where(active & (found != NONE), found, 0)
+        return counted.copy(), np.where(active & (found != NONE), found, 0)
+
+    def _sizes(self, frames: int) -> tuple[list[int], list[int]]:
+        """Words of each port for so many frames: inputs, outputs."""
+        most = self._most(frames)
+        ins = [frames * self.count * port.size for port in self.plan.inputs]
+        return ins, [most * self.count * port.size for port in self.plan.outputs]
 
     def _most(self, frames: int) -> int:
         """Answers that a stream can give in so many frames."""

@@ -287,7 +287,7 @@ def test_the_commands_of_the_readme_run(clone: Path) -> None:
 
 
 def test_the_python_of_the_readme_runs(clone: Path) -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    code = "".join(re.findall(r"```python\n(.*?)```", README, re.DOTALL))
     subprocess.run(
         [sys.executable, "-c", code], check=True, cwd=clone, env={**os.environ, "PYTHONPATH": str(HERE.parent)}
     )

@@ -53,6 +53,7 @@ def test_all_readings_of_a_graph_share_one_budget(monkeypatch: pytest.MonkeyPatc
     )
     monkeypatch.setattr("edgernn.importer.work.WALKED", 2000)
     monkeypatch.setattr(ANALYSE, "WALKED", 2000)
+    monkeypatch.setattr("edgernn.importer.again.WALKED", 2000)
     with pytest.raises(UnsupportedModel, match="strides over time make one answer of"):
         importer.read(strides_and_names(100).SerializeToString())
     assert graphs[0].work.done < 5000

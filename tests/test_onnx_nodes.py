@@ -82,6 +82,7 @@ LEFT_OUT = {
     "test_reshape_allowzero_reordered": "its input holds nothing",
     "test_split_zero_size_splits*": "its input holds nothing",
 }
+ELSEWHERE = {"DynamicQuantizeLinear", "DynamicQuantizeLSTM"}  # test_quantised_files compares them with ONNX Runtime
 LIMIT = {TensorProto.FLOAT16: 2e-3, TensorProto.BFLOAT16: 1e-2}  # of the expected answers' type
 FLOAT_LIMIT = 1e-4  # one test's expected answers are written with four digits
 
@@ -262,4 +263,4 @@ def test_every_exception_is_about_something() -> None:
     run = {trial.label for operator, cases in shipped().items() for case in cases for trial in trials(operator, case)}
     assert all(any(fnmatch(label, pattern) for label in run) for pattern in REFUSED)
     assert all(any(fnmatch(name, pattern) for name in everything()) for pattern in LEFT_OUT)
-    assert all(shipped()[operator] for operator in RULES)
+    assert {operator for operator in RULES if not shipped()[operator]} == ELSEWHERE

@@ -74,7 +74,11 @@ def test_a_socket(model: Path, expected: list[dict[str, float]]) -> None:
         threading.Thread(target=lambda: server.accept()[0].sendall(data), daemon=True).start()
         source = f"tcp://127.0.0.1:{server.getsockname()[1]}"
         command = [sys.executable, "-m", "edgernn", "listen", str(model), source, "--pcm", "16000", "--json"]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+        # what runs in the background of a script ignores Ctrl-C, and hands that on
+        with subprocess.Popen(
+            command, **pipes, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
+        ) as process:
             assert process.stdout and process.stderr
             found = [json.loads(process.stdout.readline()) for _ in expected]
             process.send_signal(signal.SIGINT)

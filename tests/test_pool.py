@@ -123,6 +123,18 @@ def test_numbers_at_the_limits_of_int8() -> None:
             np.testing.assert_equal(Y[:, i], Stream(model).run(np.ascontiguousarray(X[:, i])))
 
 
+def test_some_streams_run_and_the_others_stay() -> None:
+    model = CASES["GRU-3-5"]()
+    pool, X = model.pool(5), inputs(model, 6, 5, 1)
+    before = states(pool)
+    Y = pool.run(X, active=[3, 1])
+    for i in range(5):
+        alone = Stream(model).run(np.ascontiguousarray(X[:, i])) if i in (1, 3) else np.full_like(Y[:, i], np.nan)
+        np.testing.assert_equal(Y[:, i], alone)
+        assert (states(pool)[i] == before[i]) == (i not in (1, 3))
+    assert list(pool.answered) == [0, 6, 0, 6, 0]
+
+
 def test_streams_in_different_phases_answer_in_their_own_time() -> None:
     model = model_of(3, 5)
     pool, x = model.pool(5), frames_of(False)

@@ -256,3 +256,7 @@ def test_a_client_that_never_reads_is_not_read_either(model: Model, tmp_path: Pa
             x = frames_of(model, 2, 0)
             other.send(x.tobytes())
             assert np.array_equal(np.frombuffer(other.recv(10), "<f4"), Stream(model).run(x).reshape(-1))
+            other.send(bytes(1 + (1 << 20)))
+            with pytest.raises(ConnectionClosed) as caught:
+                other.recv(10)
+            assert caught.value.rcvd is not None and caught.value.rcvd.code == TOO_BIG

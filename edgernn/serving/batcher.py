@@ -18,7 +18,8 @@ from edgernn.layers.base import Array
 from edgernn.layers.model import Model
 from edgernn.stream import Pool
 
-FRAMES, BYTES = 64, 1 << 26  # most of what one call of the pool takes from each stream, and of all streams
+FRAMES = 64  # of a stream that are best submitted at a time
+BYTES = 1 << 26  # most of what one call of the pool takes and gives
 T = TypeVar("T")
 log = logging.getLogger("edgernn.serving")
 
@@ -56,9 +57,9 @@ class Batcher:
         self.model, self.deadline = model, deadline
         self._pool = Pool(model, streams, threads=threads)
         n_in, n_out = (port.size for port in ports)
-        self.most = max(1, min(FRAMES, BYTES // (4 * streams * (n_in + n_out))))  # frames that are best submitted
-        self._X = np.zeros((self.most, streams, n_in), np.float32)
-        self._Y = np.zeros((self.most, streams, n_out), np.float32)
+        self._most = max(1, min(FRAMES, BYTES // (4 * streams * (n_in + n_out))))
+        self._X = np.zeros((self._most, streams, n_in), np.float32)
+        self._Y = np.zeros((self._most, streams, n_out), np.float32)
         self._free = deque(range(streams))
         self._jobs: list[Job] = []
         self._waiting = asyncio.Event()
@@ -133,7 +134,7 @@ class Batcher:
         """Each round takes from every job that has frames left as many as all of these have."""
         left = [job for job in jobs if len(job.frames)]
         while left:
-            count = min(self.most, *(len(job.frames) - job.at for job in left))
+            count = min(self._most, *(len(job.frames) - job.at for job in left))
             X, Y = self._X[:count], None if self._pool.plan.waits else self._Y[:count]
             for job in left:
                 X[:, job.stream] = job.frames[job.at : job.at + count]

@@ -25,7 +25,7 @@ from edgernn.layers.base import Array
 from edgernn.layers.model import Model
 from edgernn.pipelines.decide import Decision
 from edgernn.pipelines.pipeline import Pipeline
-from edgernn.serving.batcher import Batcher
+from edgernn.serving.batcher import FRAMES, Batcher
 
 CHOICES = {
     "input": ("frames", "samples"),
@@ -95,11 +95,11 @@ class Session:
     async def feed(self, message: bytes) -> Told:
         """A message, part by part -> what it leads to, None where there is nothing to tell.
 
-        A part is as much as the batcher takes at a time, so that a long message keeps no other waiting. Raises BadInput
+        Parts are so short that a long message keeps no other waiting. Raises BadInput
         for numbers that are not finite and Failed where the computing went wrong: the session is over.
         """
         rows = np.frombuffer(message, self._kind).reshape(-1, *self._shape)
-        size = self._hop * self._batcher.most
+        size = self._hop * FRAMES
         if self._pipeline is None and len(rows) <= size:
             return await self._batcher.submit(self.stream, rows)
         found: list[Decision] = []

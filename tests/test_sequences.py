@@ -231,3 +231,26 @@ def test_steps_fed_in_blocks_go_on_from_an_explicit_state() -> None:
         made = onnx_runtime(source, {"x": block, "h": h})
         h = made["hn"]
         assert np.abs(answer - made["o"].reshape(-1)).max() < LIMIT
+
+
+def test_a_convolution_over_time_streams_though_the_only_cell_runs_within_each_frame() -> None:
+    made = [
+        node("Pad", "x pads", "padded"),
+        node("Conv", "padded k", "c"),
+        node("Transpose", "c", "t", perm=[3, 2, 0, 1]),
+        node("Reshape", "t rows", "bands"),
+        node("GRU", "bands W R B", "- Y_h", hidden_size=HIDDEN),
+        node("Reshape", "Y_h frames", "y"),
+    ]
+    held = {
+        **weights("GRU", 2, HIDDEN),
+        "pads": ints(0, 0, 2, 0, 0, 0, 0, 0),
+        "k": some(2, 1, 3, 1),
+        "rows": ints(4, -1, 2),
+        "frames": ints(1, -1, HIDDEN),
+    }
+    file = graph(made, {"x": (1, 1, "T", 4)}, ["y"], held)
+    report = importer.analyse(file.SerializeToString())
+    assert report.model is not None and report.time_axes == (("x", 2),)
+    x = np.random.default_rng(0).standard_normal((1, 1, 9, 4)).astype(np.float32)
+    assert np.abs(Stream(report.model).run(x[0, 0]) - onnx_runtime(file, {"x": x})["y"][0]).max() < LIMIT

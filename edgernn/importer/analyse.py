@@ -107,6 +107,8 @@ def _analysed(graph: Graph, given: Mapping[str, str]) -> Report:
     """The first reading of the graph that gives a model, or the one that came nearest."""
     failed: list[tuple[tuple[int, ...], Report, Hypothesis]] = []
     for hypothesis in hypotheses(graph):
+        if isinstance(hypothesis.length, int) and hypothesis.times and (along := _free_blocks(failed)):
+            return along
         distance, report = _tried(graph, hypothesis, given)
         runs = hypothesis.times or all(near is not _Distance.STRIDES for (near, *_), *_ in failed)
         if report.model is not None and distance not in (_Distance.BLOCKS, _Distance.CONVOLVED) and runs:
@@ -120,6 +122,12 @@ def _analysed(graph: Graph, given: Mapping[str, str]) -> Report:
     if nearness == _Distance.OPERATORS and not isinstance(hypothesis.length, int) and about_sizes(nearest.problems):
         nearest = replace(nearest, problems=(*nearest.problems, *unsized(graph, hypothesis.times)))
     return nearest
+
+
+def _free_blocks(failed: Sequence[tuple[tuple[int, ...], Report, Hypothesis]]) -> Report | None:
+    """A stream over a free axis whose cells run inside each frame: more likely than time on a fixed axis."""
+    free = ((near, found) for (near, *_), found, read in failed if not isinstance(read.length, int))
+    return next((found for near, found in free if near == _Distance.BLOCKS), None)
 
 
 def check_window(window: int | None, hop: int | None, state: Mapping[str, str]) -> None:

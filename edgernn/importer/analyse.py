@@ -18,6 +18,7 @@ from edgernn.importer.assemble import assembled, goes_on
 from edgernn.importer.build import Build
 from edgernn.importer.evaluate import folded
 from edgernn.importer.graph import Dim, Graph, Operator
+from edgernn.importer.lists import unlisted
 from edgernn.importer.preset import about_sizes, free_dimensions, otherwise, preset, unsized
 from edgernn.importer.proof import corrected, proved
 from edgernn.importer.read import load
@@ -93,7 +94,7 @@ def analyse(
         graph = with_states(graph, state or {})
         graph = replace(graph, origin={**graph.origin, **({"fix_torch_gru": True} if fix_torch_gru else {})})
         notes = tuple(filter(None, (otherwise(graph, name) for name in constants or {})))
-        graph = folded(graph)
+        graph = unlisted(folded(graph))
         report = _analysed(graph, state or {}) if window is None else _on_windows(graph, window, hop or 1)
     except UnsupportedModel as unsupported:
         return Report(None, unsupported.problems)

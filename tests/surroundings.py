@@ -223,6 +223,15 @@ OPS: dict[str, Op] = {
     "AveragePool-pad": Op(
         "AveragePool", attributes={"kernel_shape": [3], "pads": [1, 1], "count_include_pad": 1}, dims=IMAGE
     ),
+    **{
+        f"AveragePool-ceil-{count}": Op(
+            "AveragePool",
+            attributes={"kernel_shape": [2, 3], "strides": [2, 2], "pads": [0, 1, 0, 1], "ceil_mode": 1}
+            | {"count_include_pad": count},
+            dims=PICTURE,
+        )
+        for count in (0, 1)
+    },
     "AveragePool-2d": Op("AveragePool", attributes={"kernel_shape": [2, 2], "pads": [1, 0, 0, 1]}, dims=PICTURE),
     "GlobalAveragePool": Op("GlobalAveragePool", dims=PICTURE),
     "GlobalMaxPool": Op("GlobalMaxPool", dims=PICTURE),

@@ -37,6 +37,21 @@ REFUSED: dict[str, tuple[Callable[[], onnx.ModelProto], tuple[str, ...]]] = {
     "unknown attribute": (lambda: on_gru(bogus=1), ("its attribute bogus=1 is not supported",)),
     "hidden_size": (lambda: on_gru(hidden_size=7), ("hidden_size=7", "[1, 15, 5]")),
     "layout": (lambda: on_gru(layout=2), ("layout=2",)),
+    "a dilated pool that pads itself": (
+        lambda: beside_a_cell(
+            [node("MaxPool", "x", "y", kernel_shape=[2], dilations=[2], auto_pad="SAME_UPPER")], ("T", 2, 5)
+        ),
+        ("MaxPool 'MaxPool_y'", "auto_pad=SAME_UPPER with dilations=[2]", "pads"),
+    ),
+    "a projection": (
+        lambda: graph(
+            [node("LSTM", "x W R - - h c", "Y")],
+            {"x": ("T", 1, 3)},
+            ["Y"],
+            {"W": some(1, 8, 3), "R": some(1, 8, 2), "h": some(1, 1, 2), "c": some(1, 1, 4)},
+        ),
+        ("LSTM 'LSTM_Y'", "states of 2 and 4 units", "proj_size"),
+    ),
     "weights computed at run time": (
         lambda: graph([node("GRU", "x W R", "Y")], {"x": ("T", 1, 3), "W": (1, 15, 3)}, ["Y"], {"R": GRU["R"]}),
         ("input W is computed at run time",),

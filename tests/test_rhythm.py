@@ -225,6 +225,50 @@ def test_windows_that_are_gathered_stream(name: str) -> None:
     assert np.abs(streamed - whole[: len(streamed)]).max() < 1e-5
 
 
+def unfolded(stride: int, *to_windows: Any) -> bytes:
+    """Windows of three steps of x (1, T, 4) by an index that counts the steps, however many there are, into a GRU."""
+    nodes = [
+        node("Shape", "x", "dims", start=1, end=2),
+        node("Squeeze", "dims", "T"),
+        node("Sub", "T two", "limit"),
+        node("Range", "zero limit stride", "steps"),
+        *to_windows,
+        node("Gather", "x index", "g", axis=1),
+        node("Reshape", "g shape", "r"),
+        node("GRU", "r W R B", "y", hidden_size=3, linear_before_reset=1),
+    ]
+    plain = {
+        "zero": 0,
+        "two": 2,
+        "stride": stride,
+        "shape": [-1, 1, 12],
+        "axis": [1],
+        "offsets": [2, 0, 1],
+        "half": 0.5,
+    }
+    used = {name for made in nodes for name in made.input}
+    held = weights("GRU", 12, 3) | {name: np.array(value) for name, value in plain.items() if name in used}
+    return graph(nodes, {"x": (1, "T", 4)}, ["y"], held).SerializeToString()
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3])
+def test_windows_of_any_number_of_steps_stream(stride: int) -> None:
+    source = unfolded(stride, node("Unsqueeze", "steps axis", "column"), node("Add", "column offsets", "index"))
+    model = read(source)
+    assert model.hop == stride
+    x = np.random.default_rng(1).standard_normal((24, 4)).astype(np.float32)
+    whole = onnxruntime.InferenceSession(source).run(None, {"x": x[None]})[0].reshape(-1, 3)
+    streamed = Stream(model).run(x)[model.delay // stride :]
+    assert len(whole) - 1 <= len(streamed) <= len(whole)
+    assert np.abs(streamed - whole[: len(streamed)]).max() < 1e-5
+
+
+def test_other_uses_of_the_number_of_a_step_are_refused() -> None:
+    position = node("Cast", "steps", "f", to=1), node("Mul", "f half", "m"), node("Cast", "m", "index", to=7)
+    with pytest.raises(UnsupportedModel, match=r"Cast .*numbers the steps of the sequence"):
+        read(unfolded(1, *position))
+
+
 @pytest.mark.parametrize("index", [[0, 1, 3], [3, 2, 1, 0], [[0, 1], [1, 2], [3, 4]]])
 def test_steps_that_are_gathered_unevenly_are_refused(index: list[Any]) -> None:
     with pytest.raises(UnsupportedModel, match=r"takes steps .*windows that move on evenly.*window=N"):

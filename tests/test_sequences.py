@@ -231,3 +231,40 @@ def test_steps_fed_in_blocks_go_on_from_an_explicit_state() -> None:
         made = onnx_runtime(source, {"x": block, "h": h})
         h = made["hn"]
         assert np.abs(answer - made["o"].reshape(-1)).max() < LIMIT
+
+
+def test_a_convolution_over_time_streams_though_the_only_cell_runs_within_each_frame() -> None:
+    made = [
+        node("Pad", "x pads", "padded"),
+        node("Conv", "padded k", "c"),
+        node("Transpose", "c", "t", perm=[3, 2, 0, 1]),
+        node("Reshape", "t rows", "bands"),
+        node("GRU", "bands W R B", "- Y_h", hidden_size=HIDDEN),
+        node("Reshape", "Y_h frames", "y"),
+    ]
+    held = {
+        **weights("GRU", 2, HIDDEN),
+        "pads": ints(0, 0, 2, 0, 0, 0, 0, 0),
+        "k": some(2, 1, 3, 1),
+        "rows": ints(4, -1, 2),
+        "frames": ints(1, -1, HIDDEN),
+    }
+    file = graph(made, {"x": (1, 1, "T", 4)}, ["y"], held)
+    report = importer.analyse(file.SerializeToString())
+    assert report.model is not None and report.time_axes == (("x", 2),)
+    x = np.random.default_rng(0).standard_normal((1, 1, 9, 4)).astype(np.float32)
+    assert np.abs(Stream(report.model).run(x[0, 0]) - onnx_runtime(file, {"x": x})["y"][0]).max() < LIMIT
+
+
+def test_a_mask_of_truth_values_is_a_port_of_zeros_and_others() -> None:
+    made = [node("GRU", "x W R B", "Y", hidden_size=HIDDEN), node("Where", "keep Y zero", "y")]
+    held = {**weights("GRU", N_IN, HIDDEN), "zero": np.zeros(1, np.float32)}
+    file = graph(made, {"x": ("T", 1, N_IN), "keep": ("T", 1, 1, 1)}, ["y"], held)
+    file.graph.input[1].type.tensor_type.elem_type = onnx.TensorProto.BOOL
+    rng = np.random.default_rng(0)
+    x, keep = rng.standard_normal((9, N_IN)).astype(np.float32), rng.random((9, 1)) < 0.5
+    whole = onnx_runtime(file, {"x": x[:, None], "keep": keep.reshape(9, 1, 1, 1)})["y"].reshape(9, HIDDEN)
+    model = importer.read(file.SerializeToString())
+    for one in (1.0, -0.5):
+        given = {"x": x, "keep": (keep * one).astype(np.float32)}
+        assert np.abs(Stream(model).run(given) - whole).max() < LIMIT

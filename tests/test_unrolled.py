@@ -234,3 +234,10 @@ def test_a_cell_is_one_layer_and_nothing_else_is() -> None:
 
     found = imported(model([*gathered(), *every(peeping), *stacked()], "y")).nodes
     assert not any(isinstance(made.layer, (RNN, GRU, LSTM)) for made in found)
+
+
+def test_two_steps_are_too_few_to_tell() -> None:
+    nodes = [*gathered()[:2], *rnn(0), *rnn(1), *stacked()[:2], node("Concat", "h_u0 h_u1", "y", axis=1)]
+    held = {name: value for name, value in CONSTANTS.items() if any(name in made.input for made in nodes)}
+    with pytest.raises(UnsupportedModel, match=r"unrolled over 2 steps, .*fewer than 3 steps.*export one step"):
+        importer.read(graph(nodes, {"x": (1, 2, 3)}, ["y"], held).SerializeToString())

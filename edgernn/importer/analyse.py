@@ -18,6 +18,7 @@ from edgernn.importer.assemble import assembled, goes_on
 from edgernn.importer.build import Build
 from edgernn.importer.evaluate import folded
 from edgernn.importer.graph import Dim, Graph, Operator
+from edgernn.importer.lists import unlisted
 from edgernn.importer.preset import about_sizes, free_dimensions, otherwise, preset, unsized
 from edgernn.importer.proof import corrected, proved
 from edgernn.importer.read import load
@@ -93,7 +94,7 @@ def analyse(
         graph = with_states(graph, state or {})
         graph = replace(graph, origin={**graph.origin, **({"fix_torch_gru": True} if fix_torch_gru else {})})
         notes = tuple(filter(None, (otherwise(graph, name) for name in constants or {})))
-        graph = folded(graph)
+        graph = unlisted(folded(graph))
         report = _analysed(graph, state or {}) if window is None else _on_windows(graph, window, hop or 1)
     except UnsupportedModel as unsupported:
         return Report(None, unsupported.problems)
@@ -107,6 +108,8 @@ def _analysed(graph: Graph, given: Mapping[str, str]) -> Report:
     """The first reading of the graph that gives a model, or the one that came nearest."""
     failed: list[tuple[tuple[int, ...], Report, Hypothesis]] = []
     for hypothesis in hypotheses(graph):
+        if isinstance(hypothesis.length, int) and hypothesis.times and (along := _free_blocks(failed)):
+            return along
         distance, report = _tried(graph, hypothesis, given)
         runs = hypothesis.times or all(near is not _Distance.STRIDES for (near, *_), *_ in failed)
         if report.model is not None and distance not in (_Distance.BLOCKS, _Distance.CONVOLVED) and runs:
@@ -120,6 +123,12 @@ def _analysed(graph: Graph, given: Mapping[str, str]) -> Report:
     if nearness == _Distance.OPERATORS and not isinstance(hypothesis.length, int) and about_sizes(nearest.problems):
         nearest = replace(nearest, problems=(*nearest.problems, *unsized(graph, hypothesis.times)))
     return nearest
+
+
+def _free_blocks(failed: Sequence[tuple[tuple[int, ...], Report, Hypothesis]]) -> Report | None:
+    """A stream over a free axis whose cells run inside each frame: more likely than time on a fixed axis."""
+    free = ((near, found) for (near, *_), found, read in failed if not isinstance(read.length, int))
+    return next((found for near, found in free if near == _Distance.BLOCKS), None)
 
 
 def check_window(window: int | None, hop: int | None, state: Mapping[str, str]) -> None:

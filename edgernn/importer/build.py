@@ -33,7 +33,7 @@ from edgernn.layers.rhythm import FOREVER, WINDOW, aligned, remembered
 from edgernn.layers.rules import RULES, Value
 from edgernn.layers.take import Take
 
-AGAIN = "export the model again, after checking its training"
+AGAIN = "export the model again, after checking its training; where infinity masks something, with -1e9 in its place"
 MOVES = (Reshape, Take)  # layers that a sequence may pass while it is ahead by the zeros before its first step
 MOST_NUMBERS = 1 << 24  # in all values of a frame, constants too
 LONGEST = 400  # characters about one node: an attribute may be a long list

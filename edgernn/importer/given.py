@@ -10,6 +10,7 @@ from edgernn.errors import Problem
 from edgernn.importer.graph import Input
 from edgernn.layers.base import Array, Shape, volume
 from edgernn.layers.model import Node
+from edgernn.layers.pointwise import Map
 from edgernn.layers.reshape import Reshape
 from edgernn.layers.rules import Value
 from edgernn.layers.take import Take
@@ -36,10 +37,22 @@ def entered(g: Build, given: Input, time: int | None, sizes: Shape, zero: bool) 
     frame = g.unique(f"{given.name}.frame")
     g.nodes.append(Node(frame, Reshape(shape) if whole else Take(index, shape), (given.name,), (frame,)))
     g.ports[given.name] = size
-    g.roots[frame] = given.name
+    if time is not None and np.dtype(given.dtype) == np.bool_:
+        frame = _truth(g, frame)
+    else:
+        g.roots[frame] = given.name
     if time is None or not g.has_time:
         return Value(frame, shape, None, None, given.dtype)
     return Value(frame, shape, time, None, given.dtype, length=g.length)
+
+
+def _truth(g: Build, frame: str) -> str:
+    """A frame of truth values as 0 and 1, whatever numbers stand for them."""
+    for _ in range(2):
+        turned = g.unique(frame)
+        g.nodes.append(Node(turned, Map("not"), (frame,), (turned,)))
+        frame = turned
+    return frame
 
 
 def _places(shape: Shape, time: int | None, frames: int) -> Array:

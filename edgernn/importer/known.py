@@ -10,9 +10,9 @@ import numpy as np
 from edgernn.importer import symbolic
 from edgernn.importer.dims import present
 from edgernn.importer.graph import Operator
+from edgernn.importer.positions import numbered
 from edgernn.layers.axes import check_size, full_shape, integers
 from edgernn.layers.base import Array
-from edgernn.layers.rhythm import WINDOW
 from edgernn.layers.rules import Importing, Value
 
 
@@ -39,12 +39,7 @@ def known(g: Importing, operator: Operator, inputs: Sequence[Value | None]) -> V
         shape = inputs[1]
         if shape is not None and symbolic.is_symbolic(shape.const) and not symbolic.is_symbolic(x.const):
             return _repeated(g, x.const, integers(g, shape, "shape"))
-    if operator.kind == "Range" and any(v is not None and symbolic.is_symbolic(v.const) for v in inputs):
-        g.refuse(
-            "numbers the steps of the sequence (positions, or a mask)",
-            f"export without it: a stream has no first step; or {WINDOW}",
-        )
-    return None
+    return numbered(g, operator, inputs)
 
 
 def _repeated(g: Importing, x: Array, target: list[Any]) -> Value:

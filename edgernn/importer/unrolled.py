@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from edgernn.errors import Problem
 from edgernn.importer.alike import Steps, Unlike
 from edgernn.importer.graph import Operator
-from edgernn.importer.rollup import FEWEST, roll
+from edgernn.importer.rollup import roll
 from edgernn.importer.simplify import pruned_parts
 from edgernn.layers.dense import Affine
 from edgernn.layers.model import Node
@@ -73,7 +73,7 @@ def finish(g: Build, outputs: Sequence[str]) -> None:
         g.nodes = _rewired(g)
         g.recurs = g.recurs or bool(g.moments.rolls)
         g.notes.append(f"unrolled over {g.moments.count} steps in the file: rolled up again")
-    if away and g.moments.unlike and g.moments.count >= FEWEST and _repeats(g):
+    if away and g.moments.unlike and _repeats(g):
         what = f"{UNROLLED} {g.moments.count} steps, and could not be rolled up: {g.moments.unlike}"
         g.problems.append(Problem("graph", "", what, KEEP))
     else:
@@ -82,9 +82,9 @@ def finish(g: Build, outputs: Sequence[str]) -> None:
 
 
 def _repeats(g: Build) -> bool:
-    """Whether a matrix stands in the graph once for each step, or for each but the first."""
+    """Whether a matrix stands in the graph once for each step, or, of three or more, for each but the first."""
     counts = Counter(id(node.layer.weight) for node in g.nodes if isinstance(node.layer, Affine))
-    return max(counts.values(), default=0) >= g.moments.count - 1
+    return max(counts.values(), default=0) >= max(2, g.moments.count - 1)
 
 
 def _away(g: Build, outputs: Sequence[str]) -> list[str]:

@@ -165,7 +165,7 @@ def gather(g: Importing, data: Value, indices: Value, *, axis: int = 0) -> Value
 
 def _windows(g: Importing, x: Value, index: Array) -> Value:
     """Every so many steps of x, or windows of as many steps each; along the longest axis of the index goes time."""
-    time, along = x.time or 0, int(np.argmax(index.shape))
+    along = int(np.argmax(index.shape))
     first = index.reshape(-1)[0]
     steps = [int(np.take(index, 1, a).flat[0] - first) if n > 1 else 1 for a, n in enumerate(index.shape)]
     regular = index.dtype != object and index.ndim <= 2 and first >= 0 and min(steps) > 0
@@ -174,11 +174,21 @@ def _windows(g: Importing, x: Value, index: Array) -> Value:
             f"takes steps {', '.join(map(str, index.flat[:4]))}, ... of the sequence",
             f"a stream can give the last step, every so many, or windows that move on evenly; or {WINDOW}",
         )
-    reach = int(np.take(index, 0, along).max() - first)
-    after = int(index.max()) + 1 - x.length
-    frames = seen(g, x, Look(reach, steps[along], -int(first), after))
-    count = (steps_of(frames) - reach - 1) // steps[along] + 1
-    held = np.take(index, range(count), along) - first
+    return stepped_windows(g, x, np.take(index, [0], along), steps[along], along, index.shape[along])
+
+
+def stepped_windows(g: Importing, x: Value, offsets: Array, stride: int, along: int, length: Any) -> Value:
+    """x by an index over time: `offsets`, which has one entry on axis `along`, in the first of `length` steps."""
+    first, time = int(offsets.min()), x.time or 0
+    reach = int(offsets.max()) - first
+    after = (length - 1) * stride + first + reach + 1 - x.length
+    if first < 0 or not isinstance(after, int) or after > 0:
+        g.refuse(
+            f"takes windows of the sequence up to {after} steps after its end", f"keep to the sequence, or {WINDOW}"
+        )
+    frames = seen(g, x, Look(reach, stride, -first, after))
+    count = (steps_of(frames) - reach - 1) // stride + 1
+    held = np.concatenate([offsets - first + step * stride for step in range(count)], along)
     return taken(g, frames, np.take(places(frames), held, time), time + along)
 
 

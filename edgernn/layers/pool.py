@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from edgernn.layers.base import Array, volume
+from edgernn.layers.base import Array, Shape, volume
 from edgernn.layers.combine import combined
 from edgernn.layers.constant import Constant
 from edgernn.layers.past import with_past
@@ -25,6 +25,24 @@ def _seen(g: Importing, x: Value, seen: Window, fill: float) -> Value:
     rank = len(x.shape) - 2
     index = np.moveaxis(index, rank + 1, 1)
     return taken(g, x, index.reshape(*index.shape[: rank + 2], -1), x.time, fill)
+
+
+def _window(
+    g: Importing,
+    x: Value,
+    kernel: Sequence[int],
+    strides: Sequence[int] | None,
+    pads: Sequence[int] | None,
+    dilations: Sequence[int] | None,
+    auto_pad: str,
+) -> Window:
+    """The window of a pool. ONNX Runtime pads a dilated one as if it were not: what is meant cannot be told."""
+    over = window(g, x, kernel, strides, pads, dilations, auto_pad)
+    if auto_pad.startswith("SAME") and any(d > 1 < k for d, k in zip(over.dilations, over.kernel, strict=True)):
+        g.refuse(
+            f"auto_pad={auto_pad} with dilations={list(over.dilations)}", "export with the padding as numbers (pads)"
+        )
+    return over
 
 
 def _ceiling(x: Value, seen: Window) -> Window:
@@ -66,7 +84,7 @@ def max_pool(
     strides: Sequence[int] | None = None,
 ) -> Value:
     """ONNX MaxPool, without its indices."""
-    over = window(g, X, kernel_shape, strides, pads, dilations, auto_pad)
+    over = _window(g, X, kernel_shape, strides, pads, dilations, auto_pad)
     return _summed(g, X, _ceiling(X, over) if ceil_mode else over, "max", -LARGEST)[0]
 
 
@@ -84,19 +102,28 @@ def average_pool(
     strides: Sequence[int] | None = None,
 ) -> Value:
     """ONNX AveragePool; padding counts only with count_include_pad."""
-    over = window(g, X, kernel_shape, strides, pads, dilations, auto_pad)
-    if ceil_mode and _ceiling(X, over) != over:
-        g.refuse("ceil_mode=1 with a last window that is cut off", "set ceil_mode=0")
+    over = _window(g, X, kernel_shape, strides, pads, dilations, auto_pad)
     X = delayed(g, X, max(0, -X.delay))  # zeros that the sequence begins with count, padding does not
-    total, counts = _summed(g, X, over, "sum", 0.0)
+    total, counts = _summed(g, X, _ceiling(X, over) if ceil_mode else over, "sum", 0.0)
     if count_include_pad:
-        counts = np.full_like(counts, volume(over.kernel))
+        counts = _padding_too(X, over, total.shape)
     elif X.time is not None and X.time > 1 and over.pads[X.time - 2][0]:
         counts, total = counts / over.kernel[X.time - 2], combined(g, "div", total, _begun(g, X, X.time, over))
     factors = (1 / counts).astype(np.float32)
     if (factors == factors.flat[0]).all():
         factors = factors.reshape(-1)[:1]
     return combined(g, "mul", total, g.constant(factors))
+
+
+def _padding_too(x: Value, over: Window, shape: Shape) -> Array:
+    """How many numbers each place sees with the padding, but without what ceil_mode=1 adds behind it: `shape`."""
+    counts = np.ones(shape, np.int64)
+    numbers = zip(over.kernel, over.strides, over.pads, over.dilations, strict=True)
+    for axis, (k, s, sides, d) in enumerate(numbers, 2):
+        seen = np.arange(shape[axis])[:, None] * s + np.arange(k) * d
+        inside = (seen < x.shape[axis] + sum(sides)) | (axis == x.time)
+        counts *= inside.sum(1).reshape([-1 if a == axis else 1 for a in range(len(shape))])
+    return counts
 
 
 def _begun(g: Importing, x: Value, time: int, over: Window) -> Value:

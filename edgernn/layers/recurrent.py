@@ -91,6 +91,7 @@ def import_cell(
     if call.hidden_size not in (None, hidden_size):
         g.refuse(f"hidden_size={call.hidden_size}, but R has shape {list(call.R.const.shape)}")
     rows = gates * hidden_size
+    _check_projection(g, call, rows)
     r = call.constant(g, call.R, "R", (rows, hidden_size))
     w = call.constant(g, call.W, "W", (rows, call.X.shape[2]))
     b = (
@@ -120,6 +121,18 @@ def _check_time(g: Importing, call: RecurrentInputs) -> None:
         g.inside(OTHER_AXIS, "feed time on the sequence axis")
     elif call.X.time is None and call.steps > 1:
         g.inside(f"{SEVERAL_STEPS}: {call.steps}", "feed one frame a call, or time on this axis")
+
+
+def _check_projection(g: Importing, call: RecurrentInputs, rows: int) -> None:
+    """Refuse an LSTM with a projection of h, of which PyTorch's exporter leaves out the weights."""
+    units = {value.shape[-1] for value in call.initial if value is not None and value.shape}
+    recurrent = np.asarray(call.R.const).shape
+    if len(units) > 1 or (len(call.initial) == 2 and recurrent[1] > rows):
+        sizes = f" and states of {' and '.join(map(str, sorted(units)))} units" if units else ""
+        g.refuse(
+            f"has R of {list(recurrent)}{sizes}: an LSTM with a projection (proj_size), which ONNX cannot express",
+            "the projection's weights are not in the file: train without proj_size, or export one step as a plain cell",
+        )
 
 
 def _check_lengths(g: Importing, call: RecurrentInputs) -> None:

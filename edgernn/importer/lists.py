@@ -1,0 +1,84 @@
+"""Lists: ONNX's sequences of tensors, where constants say which part is taken, written as plain operators.
+
+Exporters cut a tensor into a list (SplitToSequence) or put one together (SequenceConstruct), to take its parts one by
+one (SequenceAt) or to join them again (ConcatFromSequence). Whatever else is done to a list stays as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from edgernn.importer.graph import Graph, Operator
+from edgernn.layers.base import Array
+
+MAKERS = ("SplitToSequence", "SequenceConstruct")
+
+
+def unlisted(graph: Graph) -> Graph:
+    """The graph without the lists that nothing but such nodes read."""
+    makers = {o.outputs[0]: o for o in graph.operators if o.kind in MAKERS and not o.domain}
+    if not makers:
+        return graph
+    constants = dict(graph.constants)
+    written = [part for o in graph.operators for part in _written(graph.opset, o, makers, constants)]
+    read = {*graph.outputs, *(name for operator in written for name in operator.reads)}
+    kept = (o for o in written if o.outputs[0] not in makers or o.outputs[0] in read)
+    return replace(graph, operators=tuple(kept), constants=constants)
+
+
+def _written(opset: int, o: Operator, makers: Mapping[str, Operator], constants: dict[str, Array]) -> list[Operator]:
+    """The operators in the place of one."""
+    maker = makers.get(o.inputs[0]) if o.inputs and not o.domain else None
+    if o.kind == "ConcatFromSequence" and maker is not None and maker.kind == "SequenceConstruct":
+        return _joined(opset, o, maker, constants)
+    index = constants.get(o.inputs[1]) if o.kind == "SequenceAt" and len(o.inputs) == 2 else None
+    if maker is None or index is None or index.size != 1:
+        return [o]
+    at = int(index.reshape(-1)[0])
+    if maker.kind == "SequenceConstruct":
+        fits = -len(maker.inputs) <= at < len(maker.inputs)
+        return [replace(o, kind="Identity", inputs=(maker.inputs[at],))] if fits else [o]
+    return [_cut(o, maker, at, constants)]
+
+
+def _cut(o: Operator, maker: Operator, at: int, constants: dict[str, Array]) -> Operator:
+    """Part `at` of a tensor that was cut; the node as it was where that depends on the size of the tensor."""
+    axis = int(maker.attributes.get("axis", 0))
+    if len(maker.inputs) < 2 or not maker.inputs[1]:
+        shape = (1,) if maker.attributes.get("keepdims", 1) else ()
+        index = _held(constants, o, "index", np.full(shape, at, np.int64))
+        return replace(o, kind="Gather", inputs=(maker.inputs[0], index), attributes={"axis": axis})
+    sizes = constants.get(maker.inputs[1])
+    if sizes is None or (at < 0 and not sizes.ndim) or (sizes.ndim and not -sizes.size <= at < sizes.size):
+        return o
+    ends = np.cumsum(sizes) if sizes.ndim else np.arange(1, at + 2) * sizes
+    size = sizes[at] if sizes.ndim else sizes
+    bounds = {"starts": ends[at] - size, "ends": ends[at], "axes": axis}
+    places = [_held(constants, o, name, np.array([n], np.int64)) for name, n in bounds.items()]
+    return replace(o, kind="Slice", inputs=(maker.inputs[0], *places))
+
+
+def _joined(opset: int, o: Operator, maker: Operator, constants: dict[str, Array]) -> list[Operator]:
+    """The parts of a list joined along an axis that they have, or along a new one."""
+    axis = int(o.attributes["axis"])
+    if not o.attributes.get("new_axis", 0):
+        return [replace(o, kind="Concat", inputs=maker.inputs, attributes={"axis": axis})]
+    if opset < 13:
+        return [o]
+    new = _held(constants, o, "axes", np.array([axis], np.int64))
+    parts = [
+        Operator(f"{o.name}.{n}", "Unsqueeze", "", (name, new), (f"{o.outputs[0]} {n}",))
+        for n, name in enumerate(maker.inputs)
+    ]
+    inputs = tuple(part.outputs[0] for part in parts)
+    return [*parts, replace(o, kind="Concat", inputs=inputs, attributes={"axis": axis})]
+
+
+def _held(constants: dict[str, Array], o: Operator, what: str, array: Array) -> str:
+    """The name of a new constant."""
+    name = f"{o.outputs[0]} {what}"
+    constants[name] = array
+    return name

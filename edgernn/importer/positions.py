@@ -1,0 +1,109 @@
+"""Positions: the numbers of a sequence's steps, by which exporters gather windows (`unfold`).
+
+They are known though the length is not: step k of such a value holds k * stride + an offset in each place. Whatever
+else is made of them (position codes, masks) needs a first step to count from, which a stream has not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NoReturn
+
+import numpy as np
+
+from edgernn.importer import symbolic
+from edgernn.importer.dims import Symbol
+from edgernn.importer.graph import Operator
+from edgernn.layers.axes import integers
+from edgernn.layers.pieces import stepped_windows
+from edgernn.layers.rhythm import WINDOW
+from edgernn.layers.rules import Importing, Value
+
+MOVES = ("Add", "Sub", "Cast", "Identity", "Unsqueeze", "Squeeze", "Reshape", "Transpose", "Flatten")
+MARK = 53  # steps that an operator is tried on, to see where it leaves them: as long as no other axis
+
+
+@dataclass(frozen=True, eq=False)
+class Position(Symbol):
+    """k * stride + offset in step k."""
+
+    stride: int
+    offset: int = 0
+
+    def __repr__(self) -> str:
+        return f"{self.stride}*k{self.offset:+d}"
+
+    def __add__(self, other: Any) -> Position:
+        return replace(self, offset=self.offset + _whole(other))
+
+    __radd__ = __add__
+
+    def __neg__(self) -> Position:
+        return Position(-self.stride, -self.offset)
+
+
+def _whole(n: Any) -> int:
+    if isinstance(n, Symbol) or int(n) != n:
+        raise ValueError(f"computes the number of a step with {n}")
+    return int(n)
+
+
+def numbered(g: Importing, operator: Operator, inputs: Sequence[Value | None]) -> Value | None:
+    """What a node makes of positions, or the positions that a Range makes; None for every other node."""
+    if operator.kind == "Range" and any(v is not None and symbolic.is_symbolic(v.const) for v in inputs):
+        return _counted(g, inputs)
+    given = [v for v in inputs if v is not None and v.time is not None and symbolic.is_symbolic(v.const)]
+    if not given:
+        return None
+    data, index = (*inputs, None, None)[:2]
+    if operator.kind == "Gather" and given == [index] and data is not None and data.const is None:
+        return _gathered(g, data, given[0], int(operator.attributes.get("axis", 0)))
+    if operator.kind in MOVES and len(given) == 1 and operator.attributes.get("to", 7) in (6, 7):
+        return _moved(g, operator, inputs, given[0])
+    _refuse(g)
+
+
+def _refuse(g: Importing) -> NoReturn:
+    g.refuse(
+        "numbers the steps of the sequence (positions, or a mask)",
+        f"export without it: a stream has no first step; or {WINDOW}",
+    )
+
+
+def _counted(g: Importing, inputs: Sequence[Value | None]) -> Value:
+    """ONNX Range over the steps."""
+    start, limit, delta = (integers(g, v, "of Range")[0] for v in inputs)
+    if not isinstance(start, int) or not isinstance(delta, int) or delta < 1:
+        _refuse(g)
+    length = (limit - start + delta - 1) // delta
+    return g.constant(np.array([Position(delta, start)], object), 0, length)
+
+
+def _moved(g: Importing, operator: Operator, inputs: Sequence[Value | None], x: Value) -> Value:
+    """The node on positions, first tried on plain numbers to see which axis the steps are left on."""
+    others = [None if v is None else v.const for v in inputs]
+    if any(v is not None and v.const is None for v in inputs):
+        _refuse(g)
+    marks = np.repeat(np.zeros(np.asarray(x.const).shape, object), MARK, x.time or 0)
+    try:
+        tried = symbolic.evaluate(
+            operator.kind, [marks if v is x else c for v, c in zip(inputs, others, strict=True)], operator.attributes
+        )
+        made = symbolic.evaluate(operator.kind, others, operator.attributes)
+    except ValueError:
+        _refuse(g)
+    along = [axis for axis, n in enumerate(tried[0].shape) if n == MARK] if tried and made else []
+    if len(along) != 1 or made is None or made[0].shape[along[0]] != 1:
+        _refuse(g)
+    return g.constant(made[0], along[0], x.length)
+
+
+def _gathered(g: Importing, data: Value, index: Value, axis: int) -> Value:
+    """ONNX Gather of windows of a sequence, one for each step of the index."""
+    steps = np.asarray(index.const)
+    strides = {n.stride for n in steps.reshape(-1)}
+    if axis % len(data.shape) != data.time or len(strides) != 1 or min(strides) < 1:
+        _refuse(g)
+    offsets = np.array([n.offset for n in steps.reshape(-1)]).reshape(steps.shape)
+    return stepped_windows(g, data, offsets, strides.pop(), index.time or 0, index.length)

@@ -24,6 +24,10 @@ PARTS = {
     "pyserial": "sensors",
     "matplotlib": "plot",
     "ziglang": "build",
+    "starlette": "serve",
+    "uvicorn": "serve",
+    "prometheus-client": "serve",
+    "numba-cuda": "cuda",
 }
 PURPOSE = {
     "": "running at all",
@@ -33,6 +37,8 @@ PURPOSE = {
     "sensors": "MQTT topics and serial lines",
     "plot": "drawings",
     "build": "building for other machines",
+    "serve": "serving many clients",
+    "cuda": "running on an NVIDIA GPU",
 }
 
 

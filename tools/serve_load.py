@@ -142,12 +142,13 @@ def served(model: Path, streams: int) -> tuple[subprocess.Popen[bytes], int]:
         port = found.getsockname()[1]
     command = [sys.executable, "-m", "edgernn", "serve", str(model), "--port", str(port), "--streams", str(streams)]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    while True:
+    while process.poll() is None:
         try:
             socket.create_connection(("127.0.0.1", port), 1).close()
             return process, port
         except OSError:
             time.sleep(0.1)
+    sys.exit("the server did not start")
 
 
 def seconds_of(process: int) -> float:

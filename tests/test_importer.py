@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 import pytest
 from onnx import helper
-from onnx_cases import CELLS, GRU, graph, node, on_gru, onnx_runtime, weights
+from onnx_cases import CELLS, GRU, beside_a_cell, graph, node, on_gru, onnx_runtime, weights
 from surroundings import ints, some
 
 from edgernn import importer
@@ -232,3 +232,13 @@ def test_what_is_computed_twice_is_computed_once() -> None:
         "Combine",
         "GRU",
     ]
+
+
+@pytest.mark.parametrize("opset", [11, 13])
+def test_a_softmax_of_constants_is_that_of_its_opset(opset: int) -> None:
+    nodes = [node("Softmax", "c", "weights", axis=1), node("Mul", "x weights", "y")]
+    file = beside_a_cell(nodes, ("T", 2, 3), {"c": some(1, 2, 3)}, opset)
+    x = np.random.default_rng(0).standard_normal((7, 2, 3)).astype(np.float32)
+    answers = run(imported(file), x.reshape(7, 6))
+    assert isinstance(answers, dict)
+    assert np.abs(answers["y"].reshape(x.shape) - onnx_runtime(file, {"x": x})["y"]).max() < 1e-6

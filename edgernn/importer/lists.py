@@ -15,12 +15,14 @@ from edgernn.importer.graph import Graph, Operator
 from edgernn.layers.base import Array
 
 MAKERS = ("SplitToSequence", "SequenceConstruct")
+MOST_JOINED = 50_000  # parts of all lists that are joined: each may become a node
 
 
 def unlisted(graph: Graph) -> Graph:
-    """The graph without the lists that nothing but such nodes read."""
-    makers = {o.outputs[0]: o for o in graph.operators if o.kind in MAKERS and not o.domain}
-    if not makers:
+    """The graph without the lists that nothing but such nodes read, in so far as constants say which part is meant."""
+    makers = {o.outputs[0]: o for o in graph.operators if o.kind in MAKERS and o.inputs and not o.domain}
+    joined = sum(len(makers[n].inputs) for o in graph.operators for n in o.inputs[:1] if n in makers)
+    if not makers or joined > MOST_JOINED:
         return graph
     constants = dict(graph.constants)
     written = [part for o in graph.operators for part in _written(graph.opset, o, makers, constants)]
@@ -32,10 +34,10 @@ def unlisted(graph: Graph) -> Graph:
 def _written(opset: int, o: Operator, makers: Mapping[str, Operator], constants: dict[str, Array]) -> list[Operator]:
     """The operators in the place of one."""
     maker = makers.get(o.inputs[0]) if o.inputs and not o.domain else None
-    if o.kind == "ConcatFromSequence" and maker is not None and maker.kind == "SequenceConstruct":
+    if o.kind == "ConcatFromSequence" and maker and maker.kind == "SequenceConstruct" and "axis" in o.attributes:
         return _joined(opset, o, maker, constants)
     index = constants.get(o.inputs[1]) if o.kind == "SequenceAt" and len(o.inputs) == 2 else None
-    if maker is None or index is None or index.size != 1:
+    if maker is None or index is None or index.size != 1 or index.dtype.kind not in "iu":
         return [o]
     at = int(index.reshape(-1)[0])
     if maker.kind == "SequenceConstruct":
@@ -52,11 +54,13 @@ def _cut(o: Operator, maker: Operator, at: int, constants: dict[str, Array]) -> 
         index = _held(constants, o, "index", np.full(shape, at, np.int64))
         return replace(o, kind="Gather", inputs=(maker.inputs[0], index), attributes={"axis": axis})
     sizes = constants.get(maker.inputs[1])
-    if sizes is None or (at < 0 and not sizes.ndim) or (sizes.ndim and not -sizes.size <= at < sizes.size):
+    if sizes is None or sizes.dtype.kind not in "iu" or not (-sizes.size <= at < sizes.size if sizes.ndim else at >= 0):
         return o
-    ends = np.cumsum(sizes) if sizes.ndim else np.arange(1, at + 2) * sizes
-    size = sizes[at] if sizes.ndim else sizes
-    bounds = {"starts": ends[at] - size, "ends": ends[at], "axes": axis}
+    size = int(sizes[at]) if sizes.ndim else int(sizes)
+    end = int(np.cumsum(sizes)[at]) if sizes.ndim else size * (at + 1)
+    bounds = {"starts": end - size, "ends": end, "axes": axis}
+    if max(map(abs, bounds.values())) >= 1 << 63:
+        return o
     places = [_held(constants, o, name, np.array([n], np.int64)) for name, n in bounds.items()]
     return replace(o, kind="Slice", inputs=(maker.inputs[0], *places))
 

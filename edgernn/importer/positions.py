@@ -20,7 +20,7 @@ from edgernn.layers.pieces import stepped_windows
 from edgernn.layers.rhythm import WINDOW
 from edgernn.layers.rules import Importing, Value
 
-MOVES = ("Add", "Sub", "Cast", "Identity", "Unsqueeze", "Squeeze", "Reshape", "Transpose", "Flatten")
+MOVES = ("Add", "Sub", "Cast", "Identity", "Unsqueeze", "Squeeze", "Reshape", "Transpose")
 MARK = 53  # steps that an operator is tried on, to see where it leaves them: as long as no other axis
 
 
@@ -86,10 +86,9 @@ def _moved(g: Importing, operator: Operator, inputs: Sequence[Value | None], x: 
     if any(v is not None and v.const is None for v in inputs):
         _refuse(g)
     marks = np.repeat(np.zeros(np.asarray(x.const).shape, object), MARK, x.time or 0)
+    marked = [marks if v is x else c for v, c in zip(inputs, others, strict=True)]
     try:
-        tried = symbolic.evaluate(
-            operator.kind, [marks if v is x else c for v, c in zip(inputs, others, strict=True)], operator.attributes
-        )
+        tried = symbolic.evaluate(operator.kind, marked, operator.attributes)
         made = symbolic.evaluate(operator.kind, others, operator.attributes)
     except ValueError:
         _refuse(g)

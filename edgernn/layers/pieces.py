@@ -183,9 +183,7 @@ def stepped_windows(g: Importing, x: Value, offsets: Array, stride: int, along: 
     reach = int(offsets.max()) - first
     after = (length - 1) * stride + first + reach + 1 - x.length
     if first < 0 or not isinstance(after, int) or after > 0:
-        g.refuse(
-            f"takes windows of the sequence up to {after} steps after its end", f"keep to the sequence, or {WINDOW}"
-        )
+        g.refuse("takes windows that reach beyond the sequence", f"pad the sequence before, or {WINDOW}")
     frames = seen(g, x, Look(reach, stride, -first, after))
     count = (steps_of(frames) - reach - 1) // stride + 1
     held = np.concatenate([offsets - first + step * stride for step in range(count)], along)

@@ -37,6 +37,12 @@ REFUSED: dict[str, tuple[Callable[[], onnx.ModelProto], tuple[str, ...]]] = {
     "unknown attribute": (lambda: on_gru(bogus=1), ("its attribute bogus=1 is not supported",)),
     "hidden_size": (lambda: on_gru(hidden_size=7), ("hidden_size=7", "[1, 15, 5]")),
     "layout": (lambda: on_gru(layout=2), ("layout=2",)),
+    "a transposed convolution whose strides are longer than its kernel": (
+        lambda: beside_a_cell(
+            [node("ConvTranspose", "x w", "y", strides=[2], auto_pad="SAME_UPPER")], ("T", 4, 5), {"w": some(4, 2, 1)}
+        ),
+        ("ConvTranspose 'ConvTranspose_y'", "auto_pad=SAME_UPPER", "pads"),
+    ),
     "a dilated pool that pads itself": (
         lambda: beside_a_cell(
             [node("MaxPool", "x", "y", kernel_shape=[2], dilations=[2], auto_pad="SAME_UPPER")], ("T", 2, 5)

@@ -44,6 +44,10 @@ def conv_transpose(
     reach = [d * (k - 1) for d, k in zip(gaps, kernel, strict=True)]
     full = [s * (n - 1) + r + 1 + m for s, n, r, m in zip(steps, X.shape[2:], reach, more, strict=True)]
     wanted = [n * s for n, s in zip(X.shape[2:], steps, strict=True)] if auto_pad.startswith("SAME") else output_shape
+    if auto_pad.startswith("SAME") and any(n < m for n, m in zip(full, wanted or (), strict=True)):
+        g.refuse(
+            f"auto_pad={auto_pad}: its strides are longer than its kernel, and runtimes differ", "export with pads"
+        )
     sides = _cut(g, full, wanted, (pads or ()) if auto_pad == "NOTSET" else (), auto_pad == "SAME_UPPER")
     if X.time:  # as the batch axis it is a sequence of frames
         along = X.time - 2

@@ -77,8 +77,8 @@ class Build:
         self.notes: list[str] = []
         self._timed = not window and any(axis is not None for axis in times.values())
         self._restarts, self._free, self.whole = restarts, free or {}, window > 0  # whole: it sees a whole sequence
-        self._folder, self._work, self._once = graph.folder, graph.work, Once()
-        self._work.done += len(graph.inputs)
+        self._folder, self.work, self._once = graph.folder, graph.work, Once()
+        self.work.done += len(graph.inputs)
         self._constants: dict[int, str] = {}  # which array of `_once` -> the value that it is
         self._numbers = 0
         self._clock: Value | None = None
@@ -99,7 +99,7 @@ class Build:
     def visit(self, operator: Operator) -> None:
         """Import one node; what it makes stays unknown where that fails."""
         self.operator = operator
-        self._work.done += 1
+        self.work.done += 1
         outputs: Sequence[Value | None] = ()
         if len(self.problems) < MOST_PROBLEMS and all(self.values[name] is not None for name in operator.reads):
             try:
@@ -186,7 +186,7 @@ class Build:
             self.refuse(f"makes {[*map(list, shapes)]}: too many numbers a frame", "use a smaller window or layers")
         base = next(filter(None, self.operator.outputs), self.operator.name)
         names = tuple(self.unique(base) for _ in shapes)
-        self._work.make(len(self.nodes), self.operator)
+        self.work.make(len(self.nodes), self.operator)
         self.nodes.append(Node(names[0], layer, tuple(x.name for x in named), names))
         if isinstance(layer, Reshape) and named[0].name in self.roots:
             self.roots[names[0]] = self.roots[named[0].name]

@@ -22,6 +22,7 @@ from edgernn.importer.external import embed
 from edgernn.importer.functions import inlined
 from edgernn.importer.graph import Dim, Graph, Input, Operator, ordered
 from edgernn.importer.wire import MOST_AXES, TRUNCATED, check_parts
+from edgernn.importer.work import MOST_LAYERS, too_many_layers
 from edgernn.layers.base import Array
 
 LARGEST_FILE = 2**31  # bytes: protobuf's own limit
@@ -111,7 +112,10 @@ def _graph(data: bytes, folder: Path | None, edit: Edit | None) -> Graph:
 
 
 def _check_count(graph: onnx.GraphProto) -> None:
-    """Refuse more ports than any model has, and ports of more axes."""
+    """Refuse more ports than any model has, ports of more axes, and nodes that become too many layers by themselves."""
+    for node in graph.node:
+        if len(node.output) > MOST_LAYERS:
+            raise too_many_layers(node.name or node.op_type, node.op_type)
     weights = {tensor.name for tensor in graph.initializer}  # before IR version 4 they are inputs too
     for kind, values in (("inputs", [v for v in graph.input if v.name not in weights]), ("outputs", graph.output)):
         if len(values) > MOST_PORTS:

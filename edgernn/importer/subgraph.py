@@ -19,8 +19,10 @@ def walked(
     g: Build, graph: onnx.GraphProto, given: Mapping[str, Value], wanted: Sequence[str]
 ) -> dict[str, Value | None]:
     """What a subgraph makes under the names `wanted`; its own names hide those outside. None: what has failed."""
-    held = {tensor.name: array_of(tensor) for tensor in graph.initializer}
-    operators = [operator_of(node) for node in graph.node]
+    _, held, operators = g.work.bodies.setdefault(id(graph), (graph, {}, []))
+    if not operators:
+        held.update((tensor.name, array_of(tensor)) for tensor in graph.initializer)
+        operators.extend(operator_of(node) for node in graph.node)
     made = {name for inner in operators for name in inner.outputs}
     own = {*given, *held, *made}
     hidden = {name: g.values.pop(name) for name in own & g.values.keys()}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from edgernn.errors import Problem, UnsupportedModel
 
@@ -22,6 +22,8 @@ class Work:
     """What has been done so far."""
 
     done: int = 0  # inputs and operators looked at, and layers made
+    # subgraphs that have been read, by identity: the subgraph itself (so that it stays), its weights and its operators
+    bodies: dict[int, tuple[object, dict[str, Any], list[Operator]]] = field(default_factory=dict)
 
     @property
     def much(self) -> bool:
@@ -32,5 +34,10 @@ class Work:
         """One more layer in a walk that has made so many. Raises UnsupportedModel where that is too many."""
         self.done += 1
         if count >= MOST_LAYERS:
-            what = f"the graph becomes more than {MOST_LAYERS:,} layers"
-            raise UnsupportedModel([Problem(operator.name, operator.kind, what, "export a smaller model, or shorter")])
+            raise too_many_layers(operator.name, operator.kind)
+
+
+def too_many_layers(name: str, kind: str) -> UnsupportedModel:
+    """What to raise where this node is one too many."""
+    what = f"the graph becomes more than {MOST_LAYERS:,} layers"
+    return UnsupportedModel([Problem(name, kind, what, "export a smaller model, or shorter")])

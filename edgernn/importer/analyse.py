@@ -115,8 +115,9 @@ def _analysed(graph: Graph, given: Mapping[str, str]) -> Report:
         if report.model is not None and distance not in (_Distance.BLOCKS, _Distance.CONVOLVED) and runs:
             return report
         reached = 0 if isinstance(hypothesis.length, int) else _reached(graph, report.problems)
-        key = distance, -reached, len(report.problems)
-        failed.append((key, report, hypothesis))
+        failed.append(((distance, -reached, len(report.problems)), report, hypothesis))
+        if graph.work.hopeless(report.problems):
+            break
     (nearness, *_), nearest, hypothesis = min(failed, key=lambda failure: failure[0])
     if nearness == _Distance.CONVOLVED:
         return _only([report for (near, *_), report, _ in failed if near == nearness])

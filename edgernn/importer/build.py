@@ -23,7 +23,7 @@ from edgernn.importer.subgraph import branched
 from edgernn.importer.token import token_of
 from edgernn.importer.trace import Start
 from edgernn.importer.unrolled import finish, rolled
-from edgernn.importer.work import MOST_PROBLEMS
+from edgernn.importer.work import MOST_PROBLEMS, UNKNOWN
 from edgernn.layers.base import Array, Layer, Shape, volume
 from edgernn.layers.constant import Constant
 from edgernn.layers.model import Node, State
@@ -151,7 +151,7 @@ class Build:
             if made is not None:
                 return [self.constant(y) if name else None for name, y in zip(operator.outputs, made, strict=False)]
         if operator.kind not in RULES:
-            self.refuse("this operator is not supported")
+            self.refuse(UNKNOWN)
         return apply(RULES[operator.kind], self, operator, inputs)
 
     def has_room(self, shape: Shape) -> bool:

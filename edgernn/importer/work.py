@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ WALKED = (
     30_000  # inputs and operators looked at, and layers made, in all readings of a graph; the last one may go past it
 )
 MOST_LAYERS = 45_000  # in one walk: the two loops of a bidirectional Keras GRU over a window of 4,096 make 40,000
+LARGE = 15_000  # of WALKED: after so much only another reading that may help is begun
+UNKNOWN = "this operator is not supported"
 MOST_PROBLEMS = 1000  # after which a walk stops
 
 
@@ -29,6 +32,10 @@ class Work:
     def much(self) -> bool:
         """Whether no further reading should be begun."""
         return self.done > WALKED
+
+    def hopeless(self, problems: Sequence[Problem]) -> bool:
+        """Whether a large graph has operators that no reading knows, and nothing else that is wrong."""
+        return self.done > LARGE and bool(problems) and all(problem.what == UNKNOWN for problem in problems)
 
     def make(self, count: int, operator: Operator) -> None:
         """One more layer in a walk that has made so many. Raises UnsupportedModel where that is too many."""

@@ -33,15 +33,14 @@ from edgernn.stream.stream import plan_for  # noqa: E402
 COUNTS = (1, 4, 16, 64, 256, 1024, 4096)
 MARK = "<!-- made by tools/pool.py -->"
 LOOP = """
-declare i64 @edgernn_run(i64, i64, i64, i64)
-define i64 @each(ptr %blocks, i64 %n) {
+define i64 @each(ptr %run, ptr %blocks, i64 %n) {
 entry:
   br label %next
 next:
   %i = phi i64 [ 0, %entry ], [ %j, %next ]
   %at = getelementptr i64, ptr %blocks, i64 %i
   %block = load i64, ptr %at
-  %status = call i64 @edgernn_run(i64 %block, i64 0, i64 0, i64 0)
+  %status = call i64 %run(i64 %block, i64 0, i64 0, i64 0)
   %j = add i64 %i, 1
   %more = icmp slt i64 %j, %n
   br i1 %more, label %next, label %done
@@ -55,14 +54,15 @@ def compiled_loop() -> Callable[[int, int], int]:
     """each(addresses of control blocks, how many): runs them one after the other."""
     import llvmlite.binding as llvm
 
-    isa = library.load().backend.isa
-    target = library._target_machine()
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    target = llvm.Target.from_default_triple().create_target_machine(jit=True, opt=2)
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(f'target triple = "{target.triple}"{LOOP}'), target)
-    engine.add_object_file(llvm.ObjectFileRef.from_data(library.read_object(library.object_path(isa))))
     engine.finalize_object()
-    function = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64, ctypes.c_int64)(engine.get_function_address("each"))
+    function = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 3)(engine.get_function_address("each"))
     function.engine = engine  # keeps the code
-    return function
+    run = ctypes.cast(library.load()._run, ctypes.c_void_p).value
+    return lambda blocks, n: function(run, blocks, n)
 
 
 def alone(model: Model, n: int, each: Callable[[int, int], int]) -> Callable[[], object]:

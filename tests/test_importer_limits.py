@@ -23,8 +23,6 @@ from edgernn.importer.graph import Graph
 from edgernn.importer.read import load
 from edgernn.importer.work import MOST_PROBLEMS
 
-ANALYSE = sys.modules["edgernn.importer.analyse"]
-
 
 def test_what_a_name_may_steer_is_spelt_out() -> None:
     for make in (escapes, escapes_in_a_weight):
@@ -52,7 +50,7 @@ def test_all_readings_of_a_graph_share_one_budget(monkeypatch: pytest.MonkeyPatc
         sys.modules["edgernn.importer.analyse"], "load", lambda *given: graphs.append(load(*given)) or graphs[-1]
     )
     monkeypatch.setattr("edgernn.importer.work.WALKED", 2000)
-    monkeypatch.setattr(ANALYSE, "WALKED", 2000)
+    monkeypatch.setattr("edgernn.importer.free.WALKED", 2000)
     monkeypatch.setattr("edgernn.importer.again.WALKED", 2000)
     with pytest.raises(UnsupportedModel, match="strides over time make one answer of"):
         importer.read(strides_and_names(100).SerializeToString())

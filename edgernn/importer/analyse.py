@@ -9,7 +9,6 @@ from enum import IntEnum
 from typing import Any
 
 import numpy as np
-import onnx
 
 from edgernn.errors import BadInput, Problem, UnsupportedModel
 from edgernn.importer.again import MOST_FRAMES, built
@@ -17,7 +16,8 @@ from edgernn.importer.alphabet import spelt
 from edgernn.importer.assemble import assembled, goes_on
 from edgernn.importer.build import Build
 from edgernn.importer.evaluate import folded
-from edgernn.importer.graph import Dim, Graph, Operator
+from edgernn.importer.free import along_a_free_dimension
+from edgernn.importer.graph import Dim, Graph
 from edgernn.importer.lists import unlisted
 from edgernn.importer.preset import about_sizes, free_dimensions, otherwise, preset, unsized
 from edgernn.importer.proof import corrected, proved
@@ -25,21 +25,17 @@ from edgernn.importer.read import load
 from edgernn.importer.repair import repair, suspicion
 from edgernn.importer.signals import Wider
 from edgernn.importer.state import Pairing, as_constants, kept, pair, with_states
-from edgernn.importer.subgraph import nodes_in
 from edgernn.importer.time import Hypothesis, hypotheses
 from edgernn.importer.unrolled import UNROLLED
 from edgernn.importer.windowed import NO_STATES, STREAMS, windowed
-from edgernn.importer.work import WALKED
 from edgernn.layers.axes import RATES
 from edgernn.layers.model import Model
-from edgernn.layers.recurrent import OTHER_AXIS, SEVERAL_STEPS
+from edgernn.layers.recurrent import BACKWARDS, OTHER_AXIS, SEVERAL_STEPS
 from edgernn.layers.rhythm import WINDOW
 
 # ONNX's numbers for float16, bfloat16 and integers of 8 and 16 bits
 NARROW = (10, 16, 2, 3, 4, 5)
-RECURRENT = ("RNN", "GRU", "LSTM", "Loop", "Scan")  # operators that may run over several steps
 GOES_ON = "cells start anew in every call of the graph; in the stream their state goes on from frame to frame"
-MANY = range(31, 43)  # what a free dimension counts to see what runs along it: one of these divides by 2 to 12
 
 
 @dataclass(frozen=True)
@@ -187,7 +183,7 @@ def _tried(graph: Graph, hypothesis: Hypothesis, given: Mapping[str, str]) -> tu
         what = f"strides over time make one answer of {wider.factor} frames, in a graph of {len(graph.operators)} nodes"
         remedy = f"use smaller strides: at most {MOST_FRAMES} frames, and fewer in a large graph"
         return _Distance.STRIDES, _failed(hypothesis, [Problem("graph", "", what, remedy)])
-    problems = build.problems if build.has_time else [*_along_a_free_dimension(graph, build), *build.problems]
+    problems = build.problems if build.has_time else [*along_a_free_dimension(graph, build), *build.problems]
     astray = [] if goes_on(build) else build.in_frame
     if any(problem.what.startswith((OTHER_AXIS, SEVERAL_STEPS)) for problem in problems):
         return _Distance.WRONG_AXIS, _failed(hypothesis, [*astray, *problems])
@@ -232,8 +228,9 @@ def _how_far(build: Build, graph: Graph, hypothesis: Hypothesis) -> _Distance:
         return _Distance.STRIDES
     if any(problem.what.startswith(UNROLLED) for problem in build.problems):
         return _Distance.UNROLLED
-    fixed = build.has_time and isinstance(hypothesis.length, int) and not build.moments.unrolled
-    return _Distance.OPERATORS_AT_FIXED_LENGTH if fixed else _Distance.OPERATORS
+    shown = build.moments.unrolled or any(problem.what.startswith(BACKWARDS) for problem in build.problems)
+    doubtful = build.has_time and isinstance(hypothesis.length, int) and not shown
+    return _Distance.OPERATORS_AT_FIXED_LENGTH if doubtful else _Distance.OPERATORS
 
 
 def _only(found: Sequence[Report]) -> Report:
@@ -253,32 +250,6 @@ def _reached(graph: Graph, problems: Sequence[Problem]) -> int:
 
 def _failed(hypothesis: Hypothesis, problems: Sequence[Problem]) -> Report:
     return Report(None, tuple(problems), time=hypothesis.text)
-
-
-def _along_a_free_dimension(graph: Graph, step: Build) -> list[Problem]:
-    """Why a graph is no step graph: a recurrent layer runs along a dimension that is free, and not the batch.
-
-    Each free dimension is tried by itself, since a graph need not work with more than one in another; and at several
-    lengths, since strides and stacked frames may need one that divides.
-    """
-    last = max((n for n, operator in enumerate(graph.operators, 1) if _may_recur(operator)), default=0)
-    begun = replace(graph, operators=graph.operators[:last], outputs=())
-    lengths = MANY[: max(1, WALKED // (1 + last))]
-    for name in dict.fromkeys(n for given in graph.inputs for n in given.dims or () if isinstance(n, str)):
-        for length in lengths:
-            longer = Build(begun, 1, {}, free={name: length})
-            problems = [problem for problem in (*longer.problems, *longer.in_frame) if problem not in step.in_frame]
-            if along := [problem for problem in problems if problem.what.startswith(SEVERAL_STEPS)]:
-                return along
-            if not longer.problems or graph.work.much:
-                break
-    return []
-
-
-def _may_recur(operator: Operator) -> bool:
-    """Whether the operator, or one in a subgraph of it, is one of RECURRENT."""
-    bodies = [value for value in operator.attributes.values() if isinstance(value, onnx.GraphProto)]
-    return operator.kind in RECURRENT or any(node.op_type in RECURRENT for node in nodes_in(bodies))
 
 
 def _notes(graph: Graph, model: Model, found: Pairing, restarts: bool) -> tuple[str, ...]:

@@ -77,7 +77,7 @@ class Build:
         self.notes: list[str] = []
         self._timed = not window and any(axis is not None for axis in times.values())
         self._restarts, self._free, self.whole = restarts, free or {}, window > 0  # whole: it sees a whole sequence
-        self._folder, self.work, self._once = graph.folder, graph.work, Once()
+        self.folder, self.work, self._once = graph.folder, graph.work, Once()
         self.work.done += len(graph.inputs)
         self._constants: dict[int, str] = {}  # which array of `_once` -> the value that it is
         self._numbers = 0
@@ -147,7 +147,7 @@ class Build:
         if operator.kind == "If":
             return branched(self, operator, inputs)
         if any(inputs) and all(x is None or (x.const is not None and x.time is None) for x in inputs):
-            made = self._folder.fold(operator, [None if x is None else x.const for x in inputs])
+            made = self.folder.fold(operator, [None if x is None else x.const for x in inputs])
             if made is not None:
                 return [self.constant(y) if name else None for name, y in zip(operator.outputs, made, strict=False)]
         if operator.kind not in RULES:

@@ -110,14 +110,18 @@ def _of_other_length(readings: Sequence[Windowed], window: int) -> Problem:
 
 
 def _unlikely(graph: Graph, reading: Windowed) -> tuple[bool, bool, int, bool, bool, bool]:
-    """What comes first of several readings: those that work, by evidence; features, a batch and fixed lengths last."""
+    """What comes first of several readings: an axis that something recurs over, then those that work, by evidence.
+
+    Features, a batch and fixed lengths come last.
+    """
     dims = {given.name: given.dims or () for given in graph.inputs}
     axes = [(dims[name], axis) for name, axis in reading.hypothesis.times.items() if axis is not None]
     batch = any(_named(held[axis], "batch", BATCHES) for held, axis in axes)
     features = all(len(held) > 2 and axis == len(held) - 1 for held, axis in axes)
     first = any(len(held) > 2 and axis == 0 and isinstance(held[1], str) for held, axis in axes)
     works = isinstance(reading.found, Model)
-    return features and reading.fixed, not works, -reading.evidence, features, batch or first, reading.fixed
+    open_to_doubt = not works and reading.evidence < Evidence.RECURRING
+    return features and reading.fixed, open_to_doubt, -reading.evidence, features, batch or first, reading.fixed
 
 
 def _named(dim: int | str | None, prefix: str, names: Sequence[str]) -> bool:
@@ -131,7 +135,7 @@ def _tried(graph: Graph, hypothesis: Hypothesis, window: int, hop: int) -> Windo
     recurs = any(problem.what == f"{SEVERAL_STEPS}: {steps}" for problem in build.in_frame)
     found = build.problems or _starts(build, graph, hypothesis) or assembled(build, graph, {})
     evidence, streams = _along(graph, hypothesis)
-    evidence = Evidence.RECURRING if recurs else evidence
+    evidence = Evidence.RECURRING if recurs and evidence else evidence
     text = f"windows of {steps} frames, {hypothesis.text}"
     return Windowed(replace(hypothesis, text=text), found, evidence, streams, tuple(build.notes))
 

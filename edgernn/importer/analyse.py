@@ -23,10 +23,11 @@ from edgernn.importer.preset import about_sizes, free_dimensions, otherwise, pre
 from edgernn.importer.proof import corrected, proved
 from edgernn.importer.read import load
 from edgernn.importer.repair import repair, suspicion
+from edgernn.importer.rollup import FEWEST
 from edgernn.importer.signals import Wider
 from edgernn.importer.state import Pairing, as_constants, kept, pair, with_states
 from edgernn.importer.time import Hypothesis, hypotheses
-from edgernn.importer.unrolled import UNROLLED
+from edgernn.importer.unrolled import UNROLLED, repeats
 from edgernn.importer.windowed import NO_STATES, STREAMS, windowed
 from edgernn.layers.axes import RATES
 from edgernn.layers.model import Model
@@ -102,13 +103,16 @@ def analyse(
 
 def _analysed(graph: Graph, given: Mapping[str, str]) -> Report:
     """The first reading of the graph that gives a model, or the one that came nearest."""
-    failed: list[tuple[tuple[int, ...], Report, Hypothesis]] = []
+    failed: list[tuple[tuple[Any, ...], Report, Hypothesis]] = []
     for hypothesis in hypotheses(graph):
-        if isinstance(hypothesis.length, int) and hypothesis.times and (along := _free_blocks(failed)):
+        seen = {near for (near, *_), *_ in failed}
+        fixed = isinstance(hypothesis.length, int) and hypothesis.times
+        if fixed and _Distance.CHUNK not in seen and (along := _free_blocks(failed)):
             return along
         distance, report = _tried(graph, hypothesis, given)
-        runs = hypothesis.times or all(near is not _Distance.STRIDES for (near, *_), *_ in failed)
-        if report.model is not None and distance not in (_Distance.BLOCKS, _Distance.CONVOLVED) and runs:
+        runs = hypothesis.times or _Distance.STRIDES not in seen
+        right = (_Distance.ROLLED,) if _Distance.CHUNK in seen else (_Distance.ROLLED, _Distance.STATES)
+        if report.model is not None and distance in right and runs:
             return report
         reached = 0 if isinstance(hypothesis.length, int) else _reached(graph, report.problems)
         failed.append(((distance, -reached, len(report.problems)), report, hypothesis))
@@ -158,21 +162,24 @@ class _Distance(IntEnum):
     """How far a hypothesis about time was from the truth: the nearest one is reported.
 
     STRIDES: its strides do not work out, but they show that it is time which runs there: the graph is no step graph.
+    CHUNK: it gives a Model, but a step that holds one computation several times, as an unrolled graph does.
     BLOCKS: it gives a Model, but one whose cells take several steps a frame and start anew or from an explicit state.
     CONVOLVED: it gives one of a file of fixed length that holds nothing but past frames.
     ASTRAY: it gives none, since nothing but cells of that kind is left.
     """
 
     STRIDES = 0
-    BLOCKS = 1
-    STATES = 2
-    UNROLLED = 3
-    OPERATORS = 4
-    CONVOLVED = 5
-    NO_RECURRENCE = 6
-    ASTRAY = 7
-    OPERATORS_AT_FIXED_LENGTH = 8
-    WRONG_AXIS = 9
+    CHUNK = 1
+    BLOCKS = 2
+    ROLLED = 3
+    STATES = 4
+    UNROLLED = 5
+    OPERATORS = 6
+    CONVOLVED = 7
+    NO_RECURRENCE = 8
+    ASTRAY = 9
+    OPERATORS_AT_FIXED_LENGTH = 10
+    WRONG_AXIS = 11
 
 
 def _tried(graph: Graph, hypothesis: Hypothesis, given: Mapping[str, str]) -> tuple[_Distance, Report]:
@@ -213,9 +220,21 @@ def _tried(graph: Graph, hypothesis: Hypothesis, given: Mapping[str, str]) -> tu
     goes_on_here = (GOES_ON,) if build.states and not build.has_time and not restarts else ()
     notes = (*build.notes, *_notes(graph, model, found, restarts), *goes_on_here, *doubts)
     dims = tuple((given.name, given.dims or ()) for given in graph.inputs)
+    return _of_model(build, hypothesis, bool(found.pairs)), Report(
+        model, (), tuple(found.pairs.items()), hypothesis.text, axes, dims, notes
+    )
+
+
+def _of_model(build: Build, hypothesis: Hypothesis, pairs: bool) -> _Distance:
+    """How far a hypothesis was that gives a Model."""
+    if build.moments.unrolled:
+        return _Distance.ROLLED
+    if build.in_frame and not goes_on(build):
+        return _Distance.BLOCKS
+    if pairs and not hypothesis.times and repeats(build, FEWEST):
+        return _Distance.CHUNK
     plain = isinstance(hypothesis.length, int) and build.has_time and not goes_on(build)
-    distance = _Distance.BLOCKS if astray else _Distance.CONVOLVED if plain else _Distance.STATES
-    return distance, Report(model, (), tuple(found.pairs.items()), hypothesis.text, axes, dims, notes)
+    return _Distance.CONVOLVED if plain else _Distance.STATES
 
 
 def _how_far(build: Build, graph: Graph, hypothesis: Hypothesis) -> _Distance:

@@ -107,6 +107,13 @@ def averaged(t: int) -> Nodes:
     return rnn(t) + rest
 
 
+def normalised(t: int) -> Nodes:
+    """A plain RNN whose product with the state is normalised: of the first state, that is a constant."""
+    made = [one for one in rnn(t) if one.output[0] != f"h_r{t}"]
+    product = node("MatMul", f"h_{t - 1} R" if t else "h R", f"h_q{t}")
+    return [product, node("LayerNormalization", f"h_q{t} b b", f"h_r{t}"), *made]
+
+
 def differing(t: int) -> Nodes:
     """A plain RNN of x_t - x_{t-1}."""
     return [node("Sub", f"x_{t} " + (f"x_{t - 1}" if t else "x_before"), f"d_{t}"), *rnn(t, "d_")]
@@ -118,6 +125,7 @@ ALIKE: dict[str, tuple[Nodes, tuple[str, ...]]] = {
     "sliced": ([*sliced(), *every(rnn), *stacked()], ("y",)),
     "split": ([*split(), *every(rnn), *stacked()], ("y",)),
     "folded": ([*gathered(), *every(folded), *stacked()], ("y",)),
+    "normalised": ([*gathered(), *every(normalised), *stacked()], ("y",)),
     "two states": ([*gathered(), *every(averaged), *stacked("m")], ("y",)),
     "two sequences": ([*gathered(), *every(averaged), *stacked("m"), *stacked("h", "z")], ("y", "z")),
     "lstm": ([*gathered(), *every(lstm), *stacked()], ("y",)),

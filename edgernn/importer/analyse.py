@@ -18,6 +18,7 @@ from edgernn.importer.build import Build
 from edgernn.importer.evaluate import folded
 from edgernn.importer.free import along_a_free_dimension
 from edgernn.importer.graph import Dim, Graph
+from edgernn.importer.lengths import counted
 from edgernn.importer.lists import unlisted
 from edgernn.importer.preset import about_sizes, free_dimensions, otherwise, preset, unsized
 from edgernn.importer.proof import corrected, proved
@@ -27,6 +28,7 @@ from edgernn.importer.rollup import FEWEST
 from edgernn.importer.signals import Wider
 from edgernn.importer.state import Pairing, as_constants, kept, pair, with_states
 from edgernn.importer.time import Hypothesis, hypotheses
+from edgernn.importer.unfolds import unfolded
 from edgernn.importer.unrolled import UNROLLED, repeats
 from edgernn.importer.windowed import NO_STATES, STREAMS, windowed
 from edgernn.layers.axes import RATES
@@ -36,6 +38,7 @@ from edgernn.layers.rhythm import WINDOW
 
 # ONNX's numbers for float16, bfloat16 and integers of 8 and 16 bits
 NARROW = (10, 16, 2, 3, 4, 5)
+NARROWED = "what the graph holds in narrow numbers is computed in float32, without their rounding or overflow"
 GOES_ON = "cells start anew in every call of the graph; in the stream their state goes on from frame to frame"
 
 
@@ -45,7 +48,7 @@ class Report:
 
     `states`: (input, output) pairs of the ONNX graph that the Model hides. `time`: which axis is time, in words, and
     `time_axes` the same as (input, axis) pairs. `dims`: the dimensions of each input. `notes`: what the reader should
-    know though it stops nothing.
+    know though it stops nothing. `counts`: inputs that are the number of frames.
     """
 
     model: Model | None
@@ -55,6 +58,7 @@ class Report:
     time_axes: tuple[tuple[str, int], ...] = ()
     dims: tuple[tuple[str, tuple[Dim, ...]], ...] = ()
     notes: tuple[str, ...] = ()
+    counts: tuple[str, ...] = ()
 
 
 def read(source: str | os.PathLike[str] | bytes, **settings: Any) -> Model:
@@ -91,14 +95,15 @@ def analyse(
         graph = with_states(graph, state or {})
         graph = replace(graph, origin={**graph.origin, **({"fix_torch_gru": True} if fix_torch_gru else {})})
         notes = tuple(filter(None, (otherwise(graph, name) for name in constants or {})))
-        graph = unlisted(folded(graph))
+        graph = counted(unfolded(unlisted(folded(graph))))
         report = _analysed(graph, state or {}) if window is None else _on_windows(graph, window, hop or 1)
     except UnsupportedModel as unsupported:
         return Report(None, unsupported.problems)
     if report.model is None:
         return report
     model, unfit = spelt(report.model, graph.alphabet)
-    return replace(report, model=model, notes=(*report.notes, *notes, *unfit))
+    counts = tuple(given.name for given in graph.inputs if given.counts)
+    return replace(report, model=model, notes=(*report.notes, *notes, *unfit), counts=counts)
 
 
 def _analysed(graph: Graph, given: Mapping[str, str]) -> Report:
@@ -273,18 +278,18 @@ def _failed(hypothesis: Hypothesis, problems: Sequence[Problem]) -> Report:
 
 def _notes(graph: Graph, model: Model, found: Pairing, restarts: bool) -> tuple[str, ...]:
     """What stops nothing but should be known."""
-    used = {port.name for port in model.inputs} | found.pairs.keys() | set(found.zeroed)
+    counts = [given.name for given in graph.inputs if given.counts]
+    used = {port.name for port in model.inputs} | found.pairs.keys() | {*found.zeroed, *counts}
     unused = [given.name for given in graph.inputs if given.name not in used]
     notes = [f"the input '{name}' has no effect and is left out" for name in unused]
     notes += [f"the state '{name}' starts at zero and is carried inside the stream" for name in found.zeroed]
+    notes += [f"the input '{name}' is taken as the number of frames: a stream has no padding" for name in counts]
     if "fix_torch_gru" in graph.origin:
         notes.append("every GRU computes linear_before_reset=1, whatever the file says")
     notes += filter(None, [suspicion(graph)])
     narrow = any(np.dtype(given.dtype).itemsize == 2 for given in graph.inputs)
     if narrow or any(o.kind == "Cast" and o.attributes.get("to") in NARROW for o in graph.operators):
-        notes.append(
-            "what the graph holds in narrow numbers is computed in float32, without their rounding or overflow"
-        )
+        notes.append(NARROWED)
     if restarts:
         notes.append("cells with a constant initial state start anew in every frame, as in the graph")
     return tuple(notes)

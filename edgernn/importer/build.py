@@ -15,6 +15,7 @@ from edgernn.importer.given import entered
 from edgernn.importer.graph import Graph, Operator
 from edgernn.importer.known import known
 from edgernn.importer.loop import check_inside, looped
+from edgernn.importer.masks import lowered
 from edgernn.importer.moments import Moments, picked
 from edgernn.importer.once import Once
 from edgernn.importer.preset import misfit, unset
@@ -221,7 +222,7 @@ class Build:
             return x
         if x.const.dtype == object:
             self.refuse("computes with the number of steps", f"a stream has no length: export without it, or {WINDOW}")
-        values = self._once(np.ascontiguousarray(x.const, np.float32))
+        values = self._once(lowered(self._graph, self.operator, np.ascontiguousarray(x.const, np.float32)))
         if not np.isfinite(values).all():
             self.refuse("reads a constant that holds NaN or infinity", AGAIN)
         if id(values) not in self._constants:
@@ -275,8 +276,7 @@ class Build:
 
     def starts(self, initial: Value, last: Value, over_time: bool) -> None:
         """Note where a cell starts; see `layers.rules.Importing`."""
-        place = self.operator
-        self.starting.append(Start(place.name, place.kind, initial.name, last.name, over_time))
+        self.starting.append(Start(self.operator.name, self.operator.kind, initial.name, last.name, over_time))
 
     def token(self, x: Value, vocabulary: int) -> Value:
         """The integer of a port; see `layers.rules.Importing`."""

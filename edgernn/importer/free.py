@@ -10,6 +10,7 @@ from edgernn.errors import Problem
 from edgernn.importer.build import Build
 from edgernn.importer.graph import Graph, Operator
 from edgernn.importer.subgraph import nodes_in
+from edgernn.importer.time import is_batch
 from edgernn.importer.work import WALKED
 from edgernn.layers.recurrent import SEVERAL_STEPS
 
@@ -21,7 +22,8 @@ def along_a_free_dimension(graph: Graph, step: Build) -> list[Problem]:
     """Why a graph is no step graph: a recurrent layer runs along a dimension that is free, and not the batch.
 
     Each free dimension is tried by itself, since a graph need not work with more than one in another; and at several
-    lengths, since strides and stacked frames may need one that divides.
+    lengths, since strides and stacked frames may need one that divides. Where none works, and cells start from
+    constants, nothing shows that the graph is called for each frame.
     """
     last = max((n for n, operator in enumerate(graph.operators, 1) if _may_recur(operator)), default=0)
     begun = replace(graph, operators=graph.operators[:last], outputs=())
@@ -34,6 +36,12 @@ def along_a_free_dimension(graph: Graph, step: Build) -> list[Problem]:
                 return along
             if not longer.problems or graph.work.much:
                 break
+        else:
+            if step.states and not is_batch(name):
+                what = (
+                    f"may run over '{name}', which is free; but with another size than 1 it {longer.problems[0].what}"
+                )
+                return [replace(longer.problems[0], what=what)]
     return []
 
 

@@ -19,6 +19,7 @@ from edgernn.conversion.formats import formatted
 from edgernn.conversion.noise import noise
 from edgernn.conversion.oracle import Oracle
 from edgernn.conversion.parity import parity
+from edgernn.errors import BackendUnavailable
 from edgernn.layers import GRU
 from edgernn.layers.summary import number_format, weight_bytes
 from edgernn.quantiser import quantise
@@ -77,6 +78,15 @@ def test_a_graph_in_float16_is_compared(tmp_path: Path) -> None:
     onnx.save(source, tmp_path / "m.onnx")
     (figures,) = parity(edgernn.convert(tmp_path / "m.onnx"), tmp_path / "m.onnx", steps=50).values()
     assert figures.frames == 50 and figures.snr > 50
+
+
+def test_a_graph_of_fixed_length_is_compared_over_one_call_at_least() -> None:
+    """EXAMPLE takes 12 frames a call."""
+    model = edgernn.convert(EXAMPLE)
+    (found,) = parity(model, EXAMPLE, steps=5).values()
+    assert found.frames == 12
+    with pytest.raises(BackendUnavailable, match="takes 12 frames a call; only 5 are given"):
+        parity(model, EXAMPLE, np.zeros((5, model.inputs[0].size)))
 
 
 @pytest.mark.parametrize(("direction", "window"), [("forward", None), ("bidirectional", 7)])

@@ -160,6 +160,8 @@ class Oracle:
             return self._on_windows(frames)
         count, hop = len(next(iter(frames.values()))), self.model.hop
         chunk, states = self.chunk or count // hop * hop, self.start()
+        if chunk > count:
+            raise BackendUnavailable(f"ONNX Runtime takes {chunk:,} frames a call; only {count:,} are given")
         found: dict[str, list[Answers]] = {port.name: [] for port in self.model.outputs}
         for start in range(0, count - chunk + 1, chunk):
             outputs, states = self.call({name: array[start : start + chunk] for name, array in frames.items()}, states)

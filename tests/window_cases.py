@@ -36,11 +36,12 @@ def attention(*after: onnx.NodeProto, masked: Sequence[onnx.NodeProto] = (), **h
     )
 
 
-def causal() -> Graph:
-    """Attention to earlier steps only, by minus infinity above the diagonal, and a GRU."""
+def causal(filled: bool = False) -> Graph:
+    """Attention to earlier steps only, by minus infinity above the diagonal, added or filled in, and a GRU."""
     mask = [*STEPS, node("Unsqueeze", "n at_0", "n1"), node("Concat", "n1 n1", "nn", axis=0)]
     mask += [node("Expand", "endless nn", "full"), node("Trilu", "full one_up", "mask", upper=1)]
-    mask += [node("Add", "w mask", "m")]
+    how = [node("Equal", "mask endless", "hidden"), node("Where", "hidden endless w", "m")]
+    mask += how if filled else [node("Add", "w mask", "m")]
     nodes = [node("Transpose", "y", "t", perm=[1, 0, 2]), node("GRU", "t gW gR gB", "z", hidden_size=4)]
     held = {"at_one": np.array(1), "at_0": ints(0), "one_up": np.array(1), "endless": np.float32(-np.inf)}
     cell = {"gW": some(1, 12, N_IN), "gR": some(1, 12, 4), "gB": some(1, 24)}
@@ -145,6 +146,7 @@ GRAPHS: dict[str, Graph] = {
     "attention": attention(),
     "attention, mean": attention(node("ReduceMean", "y", "z", axes=[1], keepdims=0)),
     "causal": causal(),
+    "causal, filled": causal(filled=True),
     "heads": heads(),
     "mean subtracted": over_time("ReduceMean", axes=[1], keepdims=1),
     "largest subtracted": over_time("ReduceMax", axes=[1], keepdims=1),

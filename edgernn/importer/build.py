@@ -222,7 +222,7 @@ class Build:
             return x
         if x.const.dtype == object:
             self.refuse("computes with the number of steps", f"a stream has no length: export without it, or {WINDOW}")
-        values = self._once(lowered(self._graph, self.operator, np.ascontiguousarray(x.const, np.float32)))
+        values = self._once(lowered(self, self._graph, np.ascontiguousarray(x.const, np.float32)))
         if not np.isfinite(values).all():
             self.refuse("reads a constant that holds NaN or infinity", AGAIN)
         if id(values) not in self._constants:

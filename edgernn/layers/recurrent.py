@@ -73,9 +73,13 @@ class RecurrentInputs:
             g.refuse(f"input {name} is computed at run time, not a constant")
         if value.const.shape != (self.ways, *shape):
             g.refuse(f"input {name} has shape {list(value.const.shape)}, expected {[self.ways, *shape]}")
-        if not np.isfinite(value.const).all():
+        if value.const.dtype.kind == "U":
+            g.refuse(f"input {name} holds text", "export the model again")
+        with np.errstate(all="ignore"):  # of NaN in narrow numbers, and of those beyond float32
+            held = np.ascontiguousarray(value.const, np.float32)
+        if not np.isfinite(held).all():
             g.refuse(f"input {name} holds NaN or infinity", "export the model again, after checking its training")
-        return np.ascontiguousarray(value.const, np.float32)
+        return held
 
 
 def import_cell(

@@ -61,7 +61,7 @@ def test_a_tagger_in_8_bits_is_the_float_graph_with_its_weights() -> None:
     model = edgernn.convert(path, window=20, hop=10)
     assert any("quantised at run time" in note for note in model.origin["notes"])
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4
+    options.log_severity_level, options.intra_op_num_threads = 4, 1
     runtime = onnxruntime.InferenceSession(dequantised(onnx.load(path)).SerializeToString(), options)
     windows = np.stack([tokens[at : at + 20] for at in range(0, 41, 10)])
     expected = runtime.run(None, {"input": windows})[0].reshape(5, -1)

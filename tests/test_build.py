@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from decimal import Decimal
 from importlib import util
 from pathlib import Path
 from types import ModuleType
@@ -72,7 +74,9 @@ def test_python_gives_the_bits_of_the_reference(folder: Path, expected: Array) -
     twin = stream.fork()
     np.testing.assert_array_equal(stream.run(X[50:].tolist()), expected[50:])
     np.testing.assert_array_equal(twin.run(X[50:]), expected[50:])
-    assert len(stream.run([])) == 0
+    assert len(stream.run([])) == len(stream.run(X[:0])) == 0
+    for given in (X[0].tolist(), list(X[0]), tuple(X[0]), X[0].astype(np.float64)):
+        np.testing.assert_array_equal(stream.step(given), twin.step(X[0]))
 
 
 def test_c_gives_the_bits_of_the_reference(copied: Path, expected: Array) -> None:
@@ -124,6 +128,9 @@ WRONG = {
     "text": ["a"] * 40,
     "name": {"z": [0.0] * 40},
     "number": 1.0,
+    "masked": np.ma.masked_array(np.zeros(40, np.float32), np.arange(40) == 7),
+    "booleans": [True] * 40,
+    "dates": np.zeros(40, "M8[ns]"),
 }
 
 
@@ -141,11 +148,36 @@ def test_bad_input_says_what_stream_says_and_changes_nothing(folder: Path, kind:
     assert there.save_state() == before
 
 
+@pytest.mark.parametrize("numpy", [True, False])
+def test_frames_that_do_not_fit_change_nothing(folder: Path, numpy: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = device(folder).Stream(folder)
+    stream.run(X[:5].tolist())
+    before = stream.save_state()
+    if not numpy:
+        monkeypatch.setitem(sys.modules, "numpy", None)
+    row = [0.5] * 40
+    for given in ([row, row[:39]], [row, [True] * 40], [row, [Decimal(1)] * 40], [row, "a" * 40], {0.5}, 1.0):
+        with pytest.raises(ValueError, match="input"):
+            stream.run(given)
+    assert stream.save_state() == before
+
+
+def test_a_copy_is_a_stream_of_its_own(folder: Path) -> None:
+    stream = device(folder).Stream(folder)
+    stream.run(X[:5])
+    before = stream.save_state()
+    for twin in (copy.copy(stream), copy.deepcopy(stream)):
+        assert twin.save_state() == before
+        twin.step(X[5])
+        assert stream.save_state() == before != twin.save_state()
+
+
 CHANGES = {
     "library": ("BadModelFile", "sha256"),
     "no library": ("BadModelFile", "cannot be read"),
     "format": ("BadModelFile", "knows 1"),
-    "no manifest": ("BadModelFile", "no folder that edgernn built"),
+    "no manifest": ("BadModelFile", "manifest.json cannot be read"),
+    "no JSON": ("BadModelFile", "no folder that edgernn built"),
     "stamp": ("BadModelFile", "not of version"),
     "architecture": ("BackendUnavailable", "the library is for"),
     "needs": ("BackendUnavailable", "this processor has no abacus"),
@@ -171,6 +203,8 @@ def test_what_does_not_fit_is_refused_before_it_is_loaded(
         library.unlink()
     elif change == "no manifest":
         manifest.unlink()
+    elif change == "no JSON":
+        manifest.write_text("{")
     module = device(copied)
     monkeypatch.setattr(module, "_loaded", lambda *given: pytest.fail("it was loaded"))
     monkeypatch.setattr(module.os, "uname", lambda: os.uname_result(("Linux", "", "", "", "x86_64")))

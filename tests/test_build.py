@@ -267,7 +267,11 @@ def test_names_are_made_for_c() -> None:
     assert sources.identifier("My model-2", "model") == "my_model_2"
     assert sources.identifier("double", "model") == sources.identifier("2x", "model") == "model"
     ports = (Port("a b", "v", 1), Port("a-b", "w", 1), Port("*/ evil", "u", 1), Port("m", "t", 1))
-    assert sources.parameters(ports, "input") == ["a_b", "input1", "evil", "input3"]
+    assert sources.parameters(ports, "input", "k") == ["a_b", "input1", "evil", "input3"]
+    hiding = [Port(name, "v", 1) for name in ("size", "State-Size", "no_state", "h", "k", "k_step", "key")]
+    named = ["input0", "input1", "input2", "input3", "input4", "input5", "key"]
+    assert sources.parameters(hiding, "input", "k") == named
+    assert sources.parameters(ports[3:], "input", "input0") == ["input_0"]
 
 
 def test_the_command_builds_and_lists(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ or past a limit) or 2 (usage). May import: every room, click, rich; at module le
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import Any
 
@@ -31,6 +32,16 @@ class Commands(click.Group):
             return None
         command: click.Command = import_module(f"edgernn.cli.{cmd_name}").command
         return command
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        """As click's, where output cannot be written too."""
+        try:
+            if sys.stdout is None:
+                raise OSError("standard output is closed")
+            return super().main(*args, **options)
+        except OSError as error:
+            click.echo(f"error: {_explain(error)}", err=True)
+            sys.exit(1)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; say in words what went wrong, with a traceback only where --debug asks for it."""

@@ -21,6 +21,10 @@ TAKEN = {  # words of C, and what our own functions call things
     "n", "frames", "buffers", "status", "answered", "memory", "bytes", "blob", "count", "errno", "stdin", "stdout",
 }
 # fmt: on
+MACROS = {  # what the header defines of its own: NAME_SIZE and so on
+    *("h", "api", "size", "state_size"),
+    *("no_state", "newer_state", "damaged_state", "other_state", "impossible_state"),
+}
 CONTROL = ("PROGRAM", "WEIGHTS", "ARENA", "FRAMES", "INPUTS", "ANSWER", "PORTS", "PORT_WORDS")
 PORT = ("ADDRESS", "STRIDE", "SIZE", "TOKENS", "LOW", "HIGH")
 
@@ -52,12 +56,14 @@ def filled(name: str, values: dict[str, str]) -> str:
     return re.sub(r"@([A-Z_]+)@", lambda found: values[found[1]], (TEMPLATES / name).read_text(encoding="utf-8"))
 
 
-def parameters(ports: Sequence[Port], direction: str) -> list[str]:
-    """A C name for each port."""
+def parameters(ports: Sequence[Port], direction: str, model: str) -> list[str]:
+    """A C name for each port, none of which hides what is named after the model."""
     names: list[str] = []
     for number, port in enumerate(ports):
-        name = identifier(port.name, f"{direction}{number}")
-        names.append(name if name not in names else f"{direction}{number}")
+        otherwise = f"{direction}{number}" if model != f"{direction}{number}" else f"{direction}_{number}"
+        name = identifier(port.name, otherwise)
+        hides = name == model or name.startswith(f"{model}_") or name in MACROS
+        names.append(otherwise if hides or name in names else name)
     return names
 
 
@@ -90,7 +96,7 @@ def instance_size(plan: Plan) -> int:
 def values(job: Job) -> dict[str, str]:
     """What the templates leave open."""
     plan, name = job.plan, job.name
-    ins, outs = parameters(plan.inputs, "input"), parameters(plan.outputs, "output")
+    ins, outs = parameters(plan.inputs, "input", name), parameters(plan.outputs, "output", name)
     outs = [out if out not in ins else f"output{n}" for n, out in enumerate(outs)]
     kinds = ["int64_t" if port.dtype == "int64" else "float" for port in plan.inputs]
     ports = (*plan.inputs, *plan.outputs)

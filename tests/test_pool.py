@@ -185,6 +185,17 @@ def test_a_bad_token_refuses_its_stream_alone() -> None:
     assert list(refused.value.reasons) == [1] and list(pool.answered) == [1, 0, 1]
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 2.5])
+def test_a_number_that_is_no_token_refuses_its_stream_alone(bad: float) -> None:
+    pool, alone = MODELS["tokens-int8"]().pool(3), MODELS["tokens-int8"]().stream()
+    with pytest.raises(RefusedStreams, match=r"stream 1: input 'x', frame 0: a number that is not whole") as refused:
+        pool.step(np.array([1, bad, 2]))
+    assert list(refused.value.reasons) == [1] and list(pool.answered) == [1, 0, 1]
+    np.testing.assert_equal(pool.step(np.array([bad, 3, bad]), active=[1])[1], alone.step(3))
+    with pytest.raises(BadInput, match="takes token numbers, got float64"):
+        alone.step(bad)
+
+
 WRONG: dict[str, tuple[object, object]] = {
     "too few streams": (np.zeros((3, 7)), None),
     "frame too long": (np.zeros((4, 8)), None),
@@ -194,6 +205,7 @@ WRONG: dict[str, tuple[object, object]] = {
     "beyond the last": (np.zeros((4, 7)), [0, 4]),
     "negative": (np.zeros((4, 7)), [-1]),
     "twice": (np.zeros((4, 7)), [1, 2, 1]),
+    "masked": (np.zeros((4, 7)), np.ma.masked_array([1, 2], [0, 1])),
     "no numbers": (np.zeros((4, 7)), [0.5]),
     "a matrix": (np.zeros((4, 7)), [[0], [1]]),
     "ragged": (np.zeros((4, 7)), [[0], [1, 2]]),

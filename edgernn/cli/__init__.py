@@ -39,7 +39,7 @@ class Commands(click.Group):
             if sys.stdout is None:
                 raise OSError("standard output is closed")
             return super().main(*args, **options)
-        except OSError as error:
+        except (OSError, KeyboardInterrupt) as error:
             click.echo(f"error: {_explain(error)}", err=True)
             sys.exit(1)
 

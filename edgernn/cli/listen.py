@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,7 +43,7 @@ def checked_pcm(context: click.Context, option: click.Parameter, text: str | Non
 def command(
     model: Path, source: str, as_json: bool, program: str | None, pcm: str | None, follow: bool, realtime: bool
 ) -> None:
-    """Listen to SOURCE with MODEL (.edgernn) and tell what it decides, until the source ends or Ctrl-C.
+    """Listen to SOURCE with MODEL (.edgernn) and tell what it decides, until the source ends, Ctrl-C or SIGTERM.
 
     SOURCE is one of these; what comes as bytes is lines of CSV or JSON, or sound with --pcm:
 
@@ -75,7 +77,7 @@ def command(
         raise edgernn.BadInput(f"{model} has no decisions: convert it with --decisions")
     opened = open_source(source, front.rate, front.channels, pcm=pcm, follow=follow, realtime=realtime, say=say)
     with opened, shown(pipeline, opened, as_json) as screen:
-        with suppress(KeyboardInterrupt):
+        with suppress(KeyboardInterrupt), ended_alike():
             for found in listen(pipeline, opened):
                 count += len(found)
                 tell(found, screen, act)
@@ -84,6 +86,16 @@ def command(
     if act:
         act.finish()
     say(f"{opened.time:.1f} s heard, {count + len(rest)} decisions; {opened.tally}")
+
+
+@contextmanager
+def ended_alike() -> Iterator[None]:
+    """Inside, what ends a service (SIGTERM) does what Ctrl-C does."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def tell(found: list[Decision], screen: Shown, act: Program | None) -> None:

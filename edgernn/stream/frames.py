@@ -12,6 +12,7 @@ from edgernn.errors import BadInput
 from edgernn.layers.base import Array
 from edgernn.layers.model import Port
 
+NO_TOKEN = -(2**63)  # stands for a number that is not whole, which is refused for its stream of a pool alone
 Frames = Any  # an array, a number for token models, or a mapping port name -> one of them
 
 
@@ -58,15 +59,16 @@ def _as_array(given: Any, port: Port, lead: tuple[int | None, ...]) -> Array:
         raise BadInput(f"input '{port.name}' has shape {np.shape(given)}, expected ({expected})")
     wanted = np.dtype(port.dtype)
     if array.dtype != wanted:
-        array = _converted(array, port, wanted)
+        array = _converted(array, port, wanted, pool=any(lead))
     array = np.ascontiguousarray(array if array.flags.aligned else array.copy())
     return array if None in lead else array[None]
 
 
-def _converted(array: Array, port: Port, wanted: np.dtype[Any]) -> Array:
+def _converted(array: Array, port: Port, wanted: np.dtype[Any], pool: bool) -> Array:
     if wanted.kind == "i":
-        if array.dtype.kind == "f" and np.isfinite(array).all() and (array == np.trunc(array)).all():
-            array = np.clip(array, -(2.0**62), 2.0**62)  # whole numbers, as some exporters' tokens come
+        whole = array.dtype.kind == "f" and np.isfinite(array) & (array == np.trunc(array))
+        if array.dtype.kind == "f" and (pool or np.all(whole)):  # as some exporters' tokens come
+            array = np.where(whole, np.clip(array, -(2.0**62), 2.0**62), NO_TOKEN)
         elif array.dtype.kind == "u":
             array = np.minimum(array.astype(np.uint64), np.uint64(2**63 - 1))  # beyond any vocabulary
         elif array.dtype.kind != "i":
@@ -89,6 +91,8 @@ def bad_value(port: Port, frames: Array) -> str | None:
     bad = (frames < port.low) | (frames > port.high) if tokens else ~np.isfinite(frames)
     for frame, at in np.argwhere(bad)[:1]:
         value, where = frames[frame, at], f"input '{port.name}', frame {frame}"
+        if tokens and value == NO_TOKEN:
+            return f"{where}: a number that is not whole; tokens within {port.low}..{port.high} expected"
         if tokens:
             return f"{where}: token {value} is outside {port.low}..{port.high}"
         return f"{where}, element {at} is {value}; all numbers must be finite in float32"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -105,6 +106,8 @@ class Pool:
         """The streams that a mask or numbers name, (k,) int64."""
         if which is None:
             return self._all
+        if "numpy.ma" in sys.modules and isinstance(which, np.ma.MaskedArray):
+            raise BadInput("active is a masked array: a mask of booleans or a list of stream numbers expected")
         try:
             given = np.asarray(which)
         except ValueError as error:

@@ -102,11 +102,13 @@ class Runner:
     def __init__(self, plan: Plan, library: AnyLibrary):
         self.plan = plan
         self.library = library
-        raw = np.zeros(plan.arena_bytes + 2 * ALIGNMENT, np.uint8)
-        start = -address(raw) % ALIGNMENT
-        self.arena = raw[start : start + plan.arena_bytes + ALIGNMENT]
-        self.control = control_block(plan)
+        control = control_block(plan)
+        raw = np.zeros(control.nbytes + plan.arena_bytes + 2 * ALIGNMENT, np.uint8)
+        start = -(address(raw) + control.nbytes) % ALIGNMENT
+        self.control, self.arena = raw[start : start + control.nbytes].view(np.int64), raw[start + control.nbytes :]
+        self.control[:] = control
         self.control[ARENA] = address(self.arena)
+        self._kept = memoryview(raw[start : start + control.nbytes + plan.carried_bytes])  # type: ignore[arg-type]
         self.set_states(plan.initial)
 
     def twin(self) -> Runner:
@@ -116,8 +118,11 @@ class Runner:
         return twin
 
     def states(self) -> Array:
-        """All states, (n,) float32, in the model's order."""
-        return np.concatenate([np.empty(0, np.float32), *slots(self.plan, self.arena)])
+        """All states, (n,) float32, in the model's order. Raises BadInput while another thread runs the stream."""
+        taken = np.frombuffer(bytes(self._kept), np.uint8)  # at one stroke: no run can begin in between
+        if taken[: self.control.nbytes].view(np.int64)[BUSY]:
+            raise BadInput("another thread runs this stream; its state cannot be taken now")
+        return np.concatenate([np.empty(0, np.float32), *slots(self.plan, taken[self.control.nbytes :])])
 
     @property
     def wait(self) -> int:

@@ -80,7 +80,7 @@ class Stream:
         self._runner.set_states(self.plan.initial)
 
     def save_state(self) -> bytes:
-        """The state, to go on from on any machine that has the model."""
+        """The state, to go on from on any machine that has the model. Raises BadInput while another thread runs it."""
         return pack_state(self.model.hash, self._runner.states())
 
     def load_state(self, blob: bytes) -> None:
@@ -89,7 +89,7 @@ class Stream:
         self._runner.set_states(unpack_state(blob, self.model.hash, len(values)))
 
     def fork(self) -> Stream:
-        """A second stream that goes on from this one's state."""
+        """A second stream that goes on from this one's state. Raises BadInput while another thread runs this one."""
         twin = Stream.__new__(Stream)
         twin._attach(self.model, self._runner.twin(), *self._where)
         return twin

@@ -176,9 +176,12 @@ CHANGES = {
     "library": ("BadModelFile", "sha256"),
     "no library": ("BadModelFile", "cannot be read"),
     "format": ("BadModelFile", "knows 1"),
-    "no manifest": ("BadModelFile", "manifest.json cannot be read"),
+    "no manifest": ("BadModelFile", "manifest.json"),
     "no JSON": ("BadModelFile", "no folder that edgernn built"),
-    "stamp": ("BadModelFile", "not of version"),
+    "stamp": ("BadModelFile", "is not what manifest.json says"),
+    "size": ("BadModelFile", "is not what manifest.json says"),
+    "no inputs": ("BadModelFile", "no folder that edgernn built: 'inputs'"),
+    "unknown architecture": ("BadModelFile", "no folder that edgernn built: 'mips'"),
     "architecture": ("BackendUnavailable", "the library is for"),
     "needs": ("BackendUnavailable", "this processor has no abacus"),
 }
@@ -193,9 +196,13 @@ def test_what_does_not_fit_is_refused_before_it_is_loaded(
     about |= {
         "format": {"format": 2},
         "stamp": {"stamp": "edgernn 9"},
+        "size": {"size": 64},
+        "unknown architecture": {"architecture": "mips"},
         "architecture": {"architecture": "riscv64"},
         "needs": {"needs": ["abacus"], "architecture": "x86_64"},
     }.get(change, {})
+    if change == "no inputs":
+        del about["inputs"]
     manifest.write_text(json.dumps(about))
     if change == "library":
         library.write_bytes(library.read_bytes()[:-1] + b"?")
@@ -304,7 +311,9 @@ def test_what_cannot_be_built_says_so_and_leaves_nothing(tmp_path: Path, monkeyp
     source, made = GOLDEN / "small.edgernn", tmp_path / "made"
     assert "rpi4" in usage("build", source, "--target", "toaster", "-o", made)
     assert "x86_64" in usage("build", source, "--cpu", "z80", "--triple", "z80-none", "-o", made)
-    assert "x86_64 has no processor" in usage("build", source, "--cpu", "z80", "--triple", "x86_64-unknown-linux-gnu", "-o", made)
+    assert "x86_64 has no processor" in usage(
+        "build", source, "--cpu", "z80", "--triple", "x86_64-unknown-linux-gnu", "-o", made
+    )
     assert call("build", source, "-o", made).exit_code == 2
     assert "name a folder that is new" in bad("build", source, "--target", "host", "-o", tmp_path.parent)
     monkeypatch.setattr(bundle, "run_compiler", interrupted)

@@ -6,14 +6,15 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from cases import CASES, SIZES, Net, frames, stack, worst_sums
 from conftest import stream_on
-from emulated import answers
+from emulated import answers, emulator
 
-from edgernn.compiler import targets
+from edgernn.compiler import bundle, linker, targets
 from edgernn.compiler.scalars import scalar_floats
 from edgernn.kernels.isas import REFERENCE
 from edgernn.layers import Combine, Constant
@@ -51,6 +52,19 @@ def test_quantised_bits_are_those_of_the_reference(board: str, cpu: str) -> None
     tried += [worst_sums(cols, name) for cols in (33, 513)[: 1 + (every == 1)] for name in FORMATS]
     for model, x in tried:
         np.testing.assert_equal(answers(board, cpu, model, x), expected(model, x), err_msg=model.summary())
+
+
+def test_a_program_says_so_on_a_machine_without_its_instructions(tmp_path: Path) -> None:
+    target, model, folder = targets.TARGETS["rpi5"], quantise(SIZES["B"](), "int8"), tmp_path / "kws"
+    qemu, x = emulator(target.architecture), frames(model, 3)
+    bundle.build(model, "kws", target, folder, "0.1.0")
+    linker.zig(folder, "cc", *linker.zig_target(target, "musl"), "-static", "-O1", "main.c", "libkws.a", "-o", "main")
+    run = [subprocess.run([qemu, "-cpu", cpu, folder / "main"], input=x.tobytes(), capture_output=True, check=False)
+           for cpu in ("cortex-a76", "cortex-a72")]  # fmt: skip
+    right, wrong = run
+    assert right.returncode == 0 and right.stdout == expected(model, x)["y"].tobytes()
+    assert wrong.returncode == 1 and not wrong.stdout
+    assert wrong.stderr.count(b"\n") == 1 and b"rpi5" in wrong.stderr and b"asimddp" in wrong.stderr
 
 
 @pytest.mark.parametrize(("board", "cpu"), BOARDS)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,7 +75,7 @@ def command(
         raise edgernn.BadInput(f"{model} has no decisions: convert it with --decisions")
     opened = open_source(source, front.rate, front.channels, pcm=pcm, follow=follow, realtime=realtime, say=say)
     with opened, shown(pipeline, opened, as_json) as screen:
-        with suppress(KeyboardInterrupt), ended_alike():
+        with suppress(KeyboardInterrupt):
             for found in listen(pipeline, opened):
                 count += len(found)
                 tell(found, screen, act)
@@ -86,16 +84,6 @@ def command(
     if act:
         act.finish()
     say(f"{opened.time:.1f} s heard, {count + len(rest)} decisions; {opened.tally}")
-
-
-@contextmanager
-def ended_alike() -> Iterator[None]:
-    """Inside, what ends a service (SIGTERM) does what Ctrl-C does."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def tell(found: list[Decision], screen: Shown, act: Program | None) -> None:

@@ -57,7 +57,9 @@ def command(
 
     loaded = edgernn.load(model)
     limits = Limits(streams, message, rate or usual_rate(loaded), deadline / 1000, keep=keep)
-    token = os.environ.get(TOKEN, "")
+    token = os.environ.get(TOKEN, "").strip()
+    if not token.isascii():
+        raise edgernn.BadInput(f"{TOKEN} holds characters that no HTTP header can show; take letters and digits")
     server = Server(loaded, limits, threads, token or ("" if is_loopback(host) else token_urlsafe(24)))
     with listening(host, port) as there:
         if server.token and not token:

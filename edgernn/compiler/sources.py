@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from edgernn.compiler.targets import Target
 from edgernn.kernels import contract as c
@@ -43,6 +46,28 @@ class Job:
     def stamp(self) -> str:
         """What the library says of itself."""
         return f"edgernn {self.version}, {self.name} {self.model.hash[:16]}, {self.target.name}"
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the loader believes the manifest; the library holds its digest."""
+        ports = {
+            side: [{k: v for k, v in asdict(port).items() if k != "value"} for port in given]
+            for side, given in (("inputs", self.plan.inputs), ("outputs", self.plan.outputs))
+        }
+        return {
+            "stamp": self.stamp,
+            "name": self.name,
+            "architecture": self.target.architecture,
+            "needs": list(self.target.needs),
+            "size": instance_size(self.plan),
+            "state_size": state_size(self.plan),
+            **ports,
+        }
+
+    @property
+    def seal(self) -> str:
+        """The digest of the facts."""
+        return hashlib.sha256(json.dumps(self.facts, sort_keys=True).encode()).hexdigest()
 
 
 def identifier(text: str, otherwise: str) -> str:
@@ -107,11 +132,7 @@ def values(job: Job) -> dict[str, str]:
     declared = [f"const {kind} *{x}" for kind, x in zip(kinds, ins, strict=True)] + [f"float *{y}" for y in outs]
     buffers = [f"    static {k} {x}[{sizes[x]}];" for k, x in zip([*kinds, *["float"] * len(outs)], sizes, strict=True)]
     return {
-        "NAME": name,
-        "UPPER": name.upper(),
-        "VERSION": job.version,
-        "TARGET": f"{job.target.name} ({job.target.what})",
-        "STAMP": job.stamp,
+        **_naming(job),
         "WORDS": ", ".join(f"{word} = {getattr(c, word)}" for word in (*CONTROL, *PORT)),
         "INPUTS": str(len(ins)),
         "OUTPUTS": str(len(outs)),
@@ -121,7 +142,6 @@ def values(job: Job) -> dict[str, str]:
         "LONGEST": str(max(plan.hop, plan.window)),
         "PORTS": ", ".join(f"{{{p.size}, {int(p.dtype == 'int64')}, {p.low}, {p.high}}}" for p in ports),
         "SLOTS": ", ".join(slots),
-        "HASH": ", ".join(str(byte) for byte in bytes.fromhex(job.model.hash)),
         "ARENA": str(plan.arena_bytes + c.ALIGNMENT),
         "PARAMETERS": ", ".join(declared),
         "ARGUMENTS": ", ".join([*ins, *outs]),
@@ -134,6 +154,20 @@ def values(job: Job) -> dict[str, str]:
         "BUFFERS": "\n".join(buffers),
         "READS": " && ".join(reads),
         "WRITES": " && ".join(writes),
+    }
+
+
+def _naming(job: Job) -> dict[str, str]:
+    """What the files say of themselves."""
+    return {
+        "NAME": job.name,
+        "UPPER": job.name.upper(),
+        "VERSION": job.version,
+        "TARGET": f"{job.target.name} ({job.target.what})",
+        "NEEDS": " ".join(job.target.needs) or "nothing beyond its architecture",
+        "STAMP": job.stamp,
+        "SEAL": job.seal,
+        "HASH": ", ".join(str(byte) for byte in bytes.fromhex(job.model.hash)),
     }
 
 

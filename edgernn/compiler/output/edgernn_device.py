@@ -39,6 +39,7 @@ REFUSED = {
     -4: "the saved state belongs to another model; load it into a stream of the model that saved it",
     -5: "the state waits for {waits:g} frames, which no stream of this model can do",
 }
+FACTS = ("stamp", "name", "architecture", "needs", "size", "state_size", "inputs", "outputs")  # the library seals them
 PLAIN, TEXT = {int, float}, ("str", "bytes")
 BUSY = "another thread runs this stream; give each thread a stream of its own"
 
@@ -180,17 +181,17 @@ def _checked(folder: str) -> dict[str, Any]:
     """What the manifest says, if the library may be loaded here."""
     try:
         about: dict[str, Any] = json.loads(_read(folder, MANIFEST))
-        kind, library = about["format"], about["library"]
+        if (kind := about["format"]) != FORMAT:
+            raise BadModelFile(f"{folder} has format {kind}, this file knows {FORMAT}: take its edgernn_device.py")
+        facts, library = {fact: about[fact] for fact in FACTS}, about["library"]
+        known = MACHINES[about["architecture"]] and about["files"][library]
     except (ValueError, KeyError, TypeError) as error:
         raise BadModelFile(f"{folder} is no folder that edgernn built: {error}") from None
-    if kind != FORMAT:
-        raise BadModelFile(f"{folder} has format {kind}, this file knows {FORMAT}: take the edgernn_device.py there")
     _check_machine(about)
-    content = _read(folder, library)
-    if hashlib.sha256(content).hexdigest() != about["files"].get(library):
+    if hashlib.sha256(content := _read(folder, library)).hexdigest() != known:
         raise BadModelFile(f"{folder}: {library} is not the file that was built, its sha256 differs; copy it again")
-    if about["stamp"].encode() not in content:
-        raise BadModelFile(f"{folder}: {library} is not of version '{about['stamp']}'; copy the whole folder")
+    if hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest().encode() not in content:
+        raise BadModelFile(f"{folder}: {library} is not what {MANIFEST} says, '{about['stamp']}'; copy the folder")
     return about
 
 
@@ -233,9 +234,9 @@ def _by_port(given: Any, ports: list[dict[str, Any]]) -> list[Any]:
             problem = f"no {missing}" if missing else f"unknown {unknown}"
             raise BadInput(f"the model's inputs are {', '.join(names)}; given: {problem}")
         return [given[name] for name in names]
-    if len(names) > 1:
-        raise BadInput(f"the model has the inputs {', '.join(names)}: give a mapping from name to array")
-    return [given]
+    if len(names) == 1:
+        return [given]
+    raise BadInput(f"the model has the inputs {', '.join(names)}: give a mapping from name to array")
 
 
 def _unlike(port: dict[str, Any], kind: str) -> BadInput:
@@ -252,7 +253,6 @@ def _shape(value: Any) -> tuple[int, ...]:
 
 
 def _plain(value: Any) -> Any:
-    """Arrays as lists, and their numbers as Python's."""
     return value.tolist() if hasattr(value, "tolist") else value
 
 
@@ -270,9 +270,9 @@ def _taken(given: Any, port: dict[str, Any], several: bool) -> tuple[Any, int]:
             was, expected = (*shape[:several], *_shape(row)), f"(T, {size})" if several else f"({size},)"
             raise BadInput(f"input '{port['name']}' has shape {was}, expected {expected}")
         flat.extend(map(_plain, row))
-    odd = [value for value in flat if type(value) not in PLAIN or (tokens and value % 1)]
+    odd = [type(value).__name__ for value in flat if type(value) not in PLAIN or (tokens and value % 1)]
     if odd or getattr(dtype, "kind", "f") not in "fiu":
-        raise _unlike(port, type(odd[0]).__name__ if odd else str(dtype))
+        raise _unlike(port, odd[0] if odd else str(dtype))
     if tokens:
         flat = [max(min(int(token), 2**62), -(2**62)) for token in flat]  # beyond any vocabulary
     try:  # what is too large becomes infinite, which the library refuses

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,8 +81,8 @@ def described(model: Model) -> dict[str, Any]:
     from edgernn.layers.summary import node_facts, weight_bytes
 
     return {
-        "inputs": [asdict(port) for port in model.inputs],
-        "outputs": [asdict(port) for port in model.outputs],
+        "inputs": [port._asdict() for port in model.inputs],
+        "outputs": [port._asdict() for port in model.outputs],
         "states": [{"name": s.name, "shape": list(s.initial.shape)} for s in model.states],
         "nodes": [row._asdict() for row in node_facts(model)],
         "parameters": model.parameters,
@@ -137,7 +136,7 @@ def findings(report: Report) -> dict[str, Any]:
     """What the importer found in an ONNX file, as plain data."""
     return {
         "converts": report.model is not None,
-        "problems": [asdict(problem) for problem in report.problems],
+        "problems": [problem._asdict() for problem in report.problems],
         "time": report.time,
         "time_axes": dict(report.time_axes),
         "state_pairs": [list(pair) for pair in report.states],

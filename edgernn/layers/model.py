@@ -11,18 +11,18 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from edgernn.errors import BadInput
 from edgernn.layers.base import Array, Layer, QuantisedMatrix, Shape, volume
-from edgernn.layers.deciding import Deciding
-from edgernn.layers.frontend import FrontEnd
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from edgernn.layers.deciding import Deciding
+    from edgernn.layers.frontend import FrontEnd
     from edgernn.pipelines.pipeline import Pipeline
     from edgernn.stream import Pool, Stream
 
@@ -30,8 +30,7 @@ if TYPE_CHECKING:
 LARGEST_SMOOTHING = 1 << 20  # numbers that are averaged for one decision
 
 
-@dataclass(frozen=True)
-class Port:
+class Port(NamedTuple):
     """One vector a frame, in or out. Token ports take one integer within `low..high` instead."""
 
     name: str

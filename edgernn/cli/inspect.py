@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -81,8 +82,8 @@ def described(model: Model) -> dict[str, Any]:
     from edgernn.layers.summary import node_facts, weight_bytes
 
     return {
-        "inputs": [port._asdict() for port in model.inputs],
-        "outputs": [port._asdict() for port in model.outputs],
+        "inputs": [asdict(port) for port in model.inputs],
+        "outputs": [asdict(port) for port in model.outputs],
         "states": [{"name": s.name, "shape": list(s.initial.shape)} for s in model.states],
         "nodes": [row._asdict() for row in node_facts(model)],
         "parameters": model.parameters,

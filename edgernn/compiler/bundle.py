@@ -9,6 +9,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Collection
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +111,7 @@ def describe(job: Job) -> dict[str, Any]:
     """What the loader must know, and what a person may want to."""
     plan, target = job.plan, job.target
     ports = {
-        side: [{k: v for k, v in port._asdict().items() if k != "value"} for port in given]
+        side: [{k: v for k, v in asdict(port).items() if k != "value"} for port in given]
         for side, given in (("inputs", plan.inputs), ("outputs", plan.outputs))
     }
     return {

@@ -23,7 +23,7 @@ def observed(model: Model, recordings: Sequence[Mapping[str, Array]], values: Co
     ports = tuple(Port(f"value.{i}", name, size) for i, (name, size) in enumerate(sizes.items()))
     if not ports:
         return {}
-    outputs = (*ports, ports[0]._replace(name="again"))  # two or more: `run` gives a mapping
+    outputs = (*ports, replace(ports[0], name="again"))  # two or more: `run` gives a mapping
     watched = replace(model, outputs=outputs, deciding=None)
     numbers = sum(sizes.values()) * sum(len(next(iter(recording.values()))) for recording in recordings)
     keep = -(-numbers // MOST)

@@ -72,7 +72,7 @@ def reshapes_joined(model: Model) -> Model:
                 continue
             node = replace(node, inputs=(source,))
         nodes.append(node)
-    outputs = tuple(port._replace(value=flat.get(port.value, port.value)) for port in model.outputs)
+    outputs = tuple(replace(port, value=flat.get(port.value, port.value)) for port in model.outputs)
     states = tuple(replace(state, source=flat.get(state.source, state.source)) for state in model.states)
     return replace(model, nodes=tuple(nodes), outputs=outputs, states=states)
 

@@ -21,6 +21,6 @@ def twins_joined(model: Model) -> Model:
         if twin is node:
             nodes.append(node)
         same.update(zip(node.outputs, twin.outputs, strict=True) if twin is not node else ())
-    outputs = tuple(port._replace(value=same.get(port.value, port.value)) for port in model.outputs)
+    outputs = tuple(replace(port, value=same.get(port.value, port.value)) for port in model.outputs)
     states = tuple(replace(state, source=same.get(state.source, state.source)) for state in model.states)
     return replace(model, nodes=tuple(nodes), outputs=outputs, states=states)

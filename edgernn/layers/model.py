@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 LARGEST_SMOOTHING = 1 << 20  # numbers that are averaged for one decision
 
 
-class Port(NamedTuple):
+@dataclass(frozen=True)
+class Port:
     """One vector a frame, in or out. Token ports take one integer within `low..high` instead."""
 
     name: str

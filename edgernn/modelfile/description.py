@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import asdict, fields
 from importlib import import_module
 from typing import Any, get_type_hints
 
@@ -30,8 +30,8 @@ def encode(model: Model) -> tuple[str, dict[str, Array]]:
     """(JSON text, tensors): what `decode` takes."""
     described = {
         "format": FORMAT,
-        "inputs": [port._asdict() for port in model.inputs],
-        "outputs": [port._asdict() for port in model.outputs],
+        "inputs": [asdict(port) for port in model.inputs],
+        "outputs": [asdict(port) for port in model.outputs],
         "states": [{"name": state.name, "source": state.source} for state in model.states],
         "nodes": [_describe(node) for node in model.nodes],
         "origin": dict(model.origin),

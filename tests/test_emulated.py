@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from board_instructions import STORED, counted
 from cases import CASES, SIZES, Net, frames, stack, worst_sums
 from conftest import stream_on
 from emulated import answers, emulator
@@ -87,6 +89,15 @@ def test_subnormal_numbers_are_kept(board: str, cpu: str) -> None:
             net = Net(21)
             model = net.model(y=(net.add(Combine(operation), "x", net.add(Constant(other + 2))), 21))
         np.testing.assert_equal(answers(board, cpu, model, x), expected(model, x), err_msg=operation)
+
+
+@pytest.mark.parametrize(("board", "cpu"), BOARDS[:3])
+def test_instructions_a_frame_are_those_that_are_stored(board: str, cpu: str) -> None:
+    """Kernels that got faster or slower: `python tools/board_instructions.py` stores their new figures."""
+    stored = json.loads(STORED.read_text())[board]
+    shown = ("A int8", "B int8") if cpu == "cortex-a53" else tuple(stored)
+    found = counted(board, cpu, shown)
+    assert found == pytest.approx({name: stored[name] for name in shown}, rel=0.03)
 
 
 ASSEMBLY = """

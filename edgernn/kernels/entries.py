@@ -9,7 +9,7 @@ numpy/__multiarray_api.h), and call Python's C API weakly: where it is not there
 
 from __future__ import annotations
 
-from edgernn.kernels.contract import ADDRESS, ANSWER, BUSY, CALLER, FRAMES, PORT_WORDS, PORTS
+from edgernn.kernels.contract import ADDRESS, ANSWER, BUSY, CALLER, FRAMES, PORT_WORDS, PORTS, STREAMS
 
 ARRAY_TYPE, FLOAT32, NEW_ARRAY, TAKES_TOKEN, N_IN, N_OUT, SLOW, SLOW_RUN, INT_TYPE, TOKEN = range(CALLER, CALLER + 10)
 PLAIN = 0x101  # NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED
@@ -35,10 +35,12 @@ PYTHON = (
 def text(pointer: int) -> str:
     """LLVM IR for a machine whose addresses have so many bytes, without its triple.
 
-    It defines edgernn_step, edgernn_frames and edgernn_call, and calls edgernn_run.
+    It defines edgernn_step, edgernn_frames, edgernn_call and edgernn_call_pool, and calls edgernn_run and edgernn_pool.
     """
     size = f"i{8 * pointer}"
-    return f"{DECLARED}{STEP}{MANY}{CALL}".replace("SIZE", size).replace("EXTEND", "zext" if pointer < 8 else "bitcast")
+    return f"{DECLARED}{STEP}{MANY}{CALL}{CALL_POOL}".replace("SIZE", size).replace(
+        "EXTEND", "zext" if pointer < 8 else "bitcast"
+    )
 
 
 def _word(register: str, index: int, kind: str = "i64") -> str:
@@ -110,6 +112,7 @@ fail:
 
 DECLARED = """
 declare i64 @edgernn_run(i64, i64, i64, i64)
+declare i64 @edgernn_pool(i64, i64, i64, i64)
 declare extern_weak ptr @PyObject_Vectorcall(ptr, ptr, SIZE, ptr)
 @_Py_NoneStruct = extern_weak global i8
 declare extern_weak void @Py_DecRef(ptr)
@@ -209,9 +212,30 @@ ready:
 }}
 """
 
-# (control block, frames, an array for each port) -> status; -1 while another thread runs in the same block
-CALL = f"""
-define ptr @edgernn_call(ptr %self, ptr %args, SIZE %n, ptr %names) {{
+
+def _integers(count: int) -> str:
+    """The arguments behind the first as integers: %v1, %v2, ..."""
+    return "".join(
+        f"""
+  %at{n} = getelementptr ptr, ptr %args, i64 {n}
+  %o{n} = load ptr, ptr %at{n}
+  %v{n} = call i64 @PyLong_AsLongLong(ptr %o{n})"""
+        for n in range(1, 1 + count)
+    )
+
+
+def _called(name: str, integers: int, arrays: int, call: str) -> str:
+    """Python's way to an entry that runs frames: (control block, frames, other integers, [streams,] ports' arrays).
+
+    integers: how many there are. arrays: how many arguments come before those of the ports.
+    """
+    streams = f"""
+  %streams_at = getelementptr ptr, ptr %args, i64 {arrays - 1}
+  %streams = load ptr, ptr %streams_at{_field("numbers", "streams", DATA, "ptr")}
+  %list_at = getelementptr i64, ptr %c, i64 {STREAMS}
+  store ptr %numbers, ptr %list_at"""
+    return f"""
+define ptr @edgernn_{name}(ptr %self, ptr %args, SIZE %n, ptr %names) {{
 entry:
   %block = load ptr, ptr %args{_field("c", "block", DATA, "ptr")}{_word("busy", BUSY)}
   %free = icmp eq i64 %busy, 0
@@ -220,21 +244,18 @@ taken:
   %refusal = call ptr @PyLong_FromLongLong(i64 -1)
   ret ptr %refusal
 take:
-  store i64 1, ptr %p_busy
-  %frames_at = getelementptr ptr, ptr %args, i64 1
-  %frames_object = load ptr, ptr %frames_at
-  %count = call i64 @PyLong_AsLongLong(ptr %frames_object)
+  store i64 1, ptr %p_busy{_integers(integers)}
   %frames = getelementptr i64, ptr %c, i64 {FRAMES}
-  store i64 %count, ptr %frames
+  store i64 %v1, ptr %frames{streams if arrays > 1 + integers else ""}
   br label %test
 test:
-  %i = phi SIZE [ 2, %take ], [ %next, %port ]
+  %i = phi SIZE [ {arrays}, %take ], [ %next, %port ]
   %more = icmp slt SIZE %i, %n
   br i1 %more, label %port, label %go
 port:
   %array_at = getelementptr ptr, ptr %args, SIZE %i
   %array = load ptr, ptr %array_at{_field("data", "array", DATA, "ptr")}
-  %number = sub SIZE %i, 2
+  %number = sub SIZE %i, {arrays}
   %words = mul SIZE %number, {PORT_WORDS}
   %word = add SIZE %words, {PORTS + ADDRESS}
   %slot = getelementptr i64, ptr %c, SIZE %word
@@ -244,10 +265,16 @@ port:
 go:
   %control = ptrtoint ptr %c to i64
   %thread = call ptr @PyEval_SaveThread()
-  %status = call i64 @edgernn_run(i64 %control, i64 0, i64 0, i64 0)
+  %status = call i64 {call}
   call void @PyEval_RestoreThread(ptr %thread)
   store i64 0, ptr %p_busy
   %result = call ptr @PyLong_FromLongLong(i64 %status)
   ret ptr %result
 }}
 """
+
+
+# (control block, frames, an array for each port) -> status; -1 while another thread runs in the same block
+CALL = _called("call", 1, 2, "@edgernn_run(i64 %control, i64 0, i64 0, i64 0)")
+# (control block, frames, begin, end, tile, numbers of streams, an array for each port) -> how many were refused
+CALL_POOL = _called("call_pool", 4, 6, "@edgernn_pool(i64 %control, i64 %v2, i64 %v3, i64 %v4)")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from _thread import allocate_lock
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from edgernn.kernels import contract as c
 from edgernn.kernels.isas import Isa
 from edgernn.kernels.panels import CpuBackend
 
+Words = NDArray[np.int64]
 Slow = tuple[Callable[..., Any], Callable[..., Any]]
 
 
@@ -31,21 +32,22 @@ class Library:
         self._owner = owner
         entry = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 4)
         self._run, self._prepare = entry(address("edgernn_run")), entry(address("edgernn_prepare"))
-        # pool(control, begin, end, tile), see contract; without the interpreter's lock
-        self.pool: Callable[[int, int, int, int], int] = entry(address("edgernn_pool"))
+        self._pool = entry(address("edgernn_pool"))
         self._lock = allocate_lock()
         self._step = builtin.method(b"step", address("edgernn_step"))
         self._frames = builtin.method(b"run", address("edgernn_frames"))
         self._call = builtin.method(b"run", address("edgernn_call"))
+        self._call_pool = builtin.method(b"pool", address("edgernn_call_pool"))
         self.builtin = builtin.usable()
         if self.builtin:
             self.run = builtin.make(self._call, None, self)  # type: ignore[method-assign]
+            self.pool = builtin.make(self._call_pool, None, self)  # type: ignore[method-assign]
 
     def prepare(self, program: int, control: int) -> None:
         """Walk a program once."""
         self._prepare(program, control, 0, 0)
 
-    def run(self, block: NDArray[np.int64], frames: int, *arrays: NDArray[Any]) -> int:
+    def run(self, block: Words, frames: int, *arrays: NDArray[Any]) -> int:
         """Run frames; all ports' arrays (NumPy's own class, laid out as the block says), inputs first -> status.
 
         0, or 1 + the number of the port that holds a bad number; -1 while another thread runs in the same block.
@@ -55,12 +57,18 @@ class Library:
                 return -1
             block[c.BUSY] = 1
         try:
-            block[c.FRAMES] = frames
-            for number, array in enumerate(arrays):
-                block[c.PORTS + number * c.PORT_WORDS + c.ADDRESS] = array.ctypes.data
+            _bind(block, frames, arrays)
             return int(self._run(block.ctypes.data, 0, 0, 0))
         finally:
             block[c.BUSY] = 0
+
+    def pool(
+        self, block: Words, frames: int, begin: int, end: int, tile: int, streams: Words, *arrays: NDArray[Any]
+    ) -> int:
+        """Run frames through these streams of a pool (see contract), arrays as for `run`; how many were refused."""
+        _bind(block, frames, arrays)
+        block[c.STREAMS] = streams.ctypes.data
+        return int(self._pool(block.ctypes.data, begin, end, tile))
 
     def fast(self, control: Any, slow: Slow) -> tuple[Callable[..., Any], ...]:
         """The fast `step` and `run` of a stream with one port in and one out; `slow` are those for all other cases.
@@ -70,3 +78,10 @@ class Library:
         if not self.builtin:
             return slow
         return builtin.make(self._step, control, (self, slow)), builtin.make(self._frames, control, (self, slow))
+
+
+def _bind(block: Words, frames: int, arrays: Sequence[NDArray[Any]]) -> None:
+    """What the next call of an entry is about."""
+    block[c.FRAMES] = frames
+    for number, array in enumerate(arrays):
+        block[c.PORTS + number * c.PORT_WORDS + c.ADDRESS] = array.ctypes.data

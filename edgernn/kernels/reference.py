@@ -72,25 +72,25 @@ class ReferenceLibrary:
             words[c.ANSWER] += walker.walk(int(words[c.PROGRAM]))
         return 0
 
-    def pool(self, control: int, begin: int, end: int, tile: int) -> int:
-        """All frames for the streams from place begin to end, one after the other, in the tile's first slot.
-
-        How many were refused.
-        """
-        words, refusals = at(control, c.PORTS, np.int64), 0
+    def pool(self, block: Array, frames: int, begin: int, end: int, tile: int, numbers: Array, *arrays: Array) -> int:
+        """The streams from place begin to end, one after the other, in the tile's first slot; how many were refused."""
+        words, control, refusals = block, block.ctypes.data, 0
+        for port, array in enumerate(arrays):
+            _port(control, port)[c.ADDRESS] = array.ctypes.data
         slot = at(int(words[c.ARENA]) + c.SLOT_HEADER, int(words[c.SLOT]) - c.SLOT_HEADER, np.uint8)
         walker = _Walker(control, slot.ctypes.data, int(words[c.WEIGHTS]))
-        for stream in at(int(words[c.STREAMS]) + 8 * begin, end - begin, np.int64)[:, None]:
-            number, streams, frames = int(stream[0]), int(words[c.POOL]), int(words[c.FRAMES])
-            numbers = range(number, number + frames * streams, streams)
-            if any(_first_bad_frame(control, p, numbers) is not None for p in range(int(words[c.INPUTS]))):
-                stream[:] = -1 - number
+        streams = int(words[c.POOL])
+        for place in range(begin, end):
+            number = int(numbers[place])
+            rows = range(number, number + frames * streams, streams)
+            if any(_first_bad_frame(control, p, rows) is not None for p in range(int(words[c.INPUTS]))):
+                numbers[place] = -1 - number
                 refusals += 1
                 continue
             carried = at(int(words[c.STATES]) + number * int(words[c.CARRIED]), int(words[c.CARRIED]), np.uint8)
             slot[: len(carried)] = carried
             words[c.ANSWER] = number
-            for frame in numbers:
+            for frame in rows:
                 words[c.FRAME] = frame
                 words[c.ANSWER] += streams * walker.walk(int(words[c.PROGRAM]))
             carried[:] = slot[: len(carried)]

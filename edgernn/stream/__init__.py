@@ -5,7 +5,22 @@ give as arrays, or BadInput. runner: one arena. tiles: those of a pool. memory: 
 writes. May import: errors, layers, kernels, planner.
 """
 
-from edgernn.stream.pool import Pool
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from edgernn.stream.stream import Stream
 
+if TYPE_CHECKING:
+    from edgernn.stream.pool import Pool
+
 __all__ = ["Pool", "Stream"]
+
+
+def __getattr__(name: str) -> Any:
+    """Pool is loaded when it is first asked for."""
+    if name != "Pool":
+        raise AttributeError(f"module 'edgernn.stream' has no attribute '{name}'")
+    from edgernn.stream.pool import Pool
+
+    return Pool

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ from edgernn.kernels.contract import (
 from edgernn.kernels.library import AnyLibrary
 from edgernn.layers.base import Array
 from edgernn.planner import Plan
-from edgernn.stream.frames import Frames, as_frames, as_output, bad_value
+from edgernn.stream.frames import Frames, as_frames, as_outputs, bad_value
 
 Answers = Any  # an array, a mapping port name -> array where the model has several outputs, or None: no answer is due
 
@@ -78,15 +78,6 @@ def put_states(plan: Plan, arena: Array, values: Array) -> None:
     for slot in slots(plan, arena):
         slot[:] = values[at : at + len(slot)]
         at += len(slot)
-
-
-def wanted(plan: Plan, out: Any) -> Mapping[str, Any]:
-    """The caller's arrays by output. Raises BadInput for a name that no output has."""
-    named: Mapping[str, Any] = out if isinstance(out, Mapping) else {plan.outputs[0].name: out}
-    unknown = [name for name in named if name not in {port.name for port in plan.outputs}]
-    if unknown:
-        raise BadInput(f"out names {unknown}; the outputs are {', '.join(port.name for port in plan.outputs)}")
-    return named
 
 
 def as_answers(plan: Plan, outputs: Sequence[Array]) -> Answers:
@@ -145,8 +136,7 @@ class Runner:
         inputs = as_frames(given, plan.inputs, (None,) if several else ())
         count = len(inputs[0])
         lead = (plan.answers(count, self.wait),) if several else ()
-        named = wanted(plan, out)
-        outputs = [as_output(named.get(p.name), p, (*lead, p.size)) for p in plan.outputs]
+        outputs = as_outputs(out, plan.outputs, lead)
         inputs = [apart(array, outputs) for array in inputs] if out is not None else inputs
         status = self.library.run(self.control, count, *inputs, *outputs)
         if status < 0:

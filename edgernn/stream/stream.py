@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from edgernn.errors import BackendUnavailable
 from edgernn.kernels import library
 from edgernn.kernels.contract import Backend
-from edgernn.kernels.cuda.panels import CudaBackend
 from edgernn.layers.base import Array
 from edgernn.layers.model import Model
 from edgernn.planner import Plan, make_plan
@@ -106,6 +105,7 @@ class Stream:
 
 def _runner(model: Model, device: str, backend: str) -> Runner | GpuRunner:
     if device == "cuda" and backend == "auto":
+        from edgernn.kernels.cuda.panels import CudaBackend
         from edgernn.stream.gpu import GpuRunner
 
         return GpuRunner(plan_for(model, CudaBackend()))

@@ -35,10 +35,11 @@ PYTHON = (
 def text(pointer: int) -> str:
     """LLVM IR for a machine whose addresses have so many bytes, without its triple.
 
-    It defines edgernn_step, edgernn_frames and edgernn_call, and calls edgernn_run.
+    It defines edgernn_step, edgernn_frames, and edgernn_call_NAME for each entry of CALLED, and calls these.
     """
     size = f"i{8 * pointer}"
-    return f"{DECLARED}{STEP}{MANY}{CALL}".replace("SIZE", size).replace("EXTEND", "zext" if pointer < 8 else "bitcast")
+    calls = "".join(CALL.replace("NAME", name) for name in CALLED)
+    return f"{DECLARED}{STEP}{MANY}{calls}".replace("SIZE", size).replace("EXTEND", "zext" if pointer < 8 else "bitcast")
 
 
 def _word(register: str, index: int, kind: str = "i64") -> str:
@@ -108,8 +109,9 @@ slow:
 fail:
   ret ptr null"""
 
-DECLARED = """
-declare i64 @edgernn_run(i64, i64, i64, i64)
+CALLED = ("run", "features", "scores")  # entries for blocks of numbers, of all ports
+DECLARED = "".join(f"\ndeclare i64 @edgernn_{name}(i64, i64, i64, i64)" for name in CALLED)
+DECLARED += """
 declare extern_weak ptr @PyObject_Vectorcall(ptr, ptr, SIZE, ptr)
 @_Py_NoneStruct = extern_weak global i8
 declare extern_weak void @Py_DecRef(ptr)
@@ -209,9 +211,9 @@ ready:
 }}
 """
 
-# (control block, frames, an array for each port) -> status; -1 while another thread runs in the same block
+# (control block, frames, an array for each port) -> what the entry gives; -1 while another thread is in the same block
 CALL = f"""
-define ptr @edgernn_call(ptr %self, ptr %args, SIZE %n, ptr %names) {{
+define ptr @edgernn_call_NAME(ptr %self, ptr %args, SIZE %n, ptr %names) {{
 entry:
   %block = load ptr, ptr %args{_field("c", "block", DATA, "ptr")}{_word("busy", BUSY)}
   %free = icmp eq i64 %busy, 0
@@ -244,7 +246,7 @@ port:
 go:
   %control = ptrtoint ptr %c to i64
   %thread = call ptr @PyEval_SaveThread()
-  %status = call i64 @edgernn_run(i64 %control, i64 0, i64 0, i64 0)
+  %status = call i64 @edgernn_NAME(i64 %control, i64 0, i64 0, i64 0)
   call void @PyEval_RestoreThread(ptr %thread)
   store i64 0, ptr %p_busy
   %result = call ptr @PyLong_FromLongLong(i64 %status)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 from _thread import allocate_lock
 from collections.abc import Callable
 from typing import Any
@@ -12,9 +13,11 @@ from numpy.typing import NDArray
 
 from edgernn.kernels import builtin
 from edgernn.kernels import contract as c
+from edgernn.kernels.entries import CALLED
 from edgernn.kernels.isas import Isa
 from edgernn.kernels.panels import CpuBackend
 
+Entry = Callable[[int, int, int, int], int]
 Slow = tuple[Callable[..., Any], Callable[..., Any]]
 
 
@@ -23,33 +26,41 @@ class Library:
 
     They are called as builtin functions, or through ctypes by a Python whose objects look different: the same answers,
     more slowly. `source`: `native` (came with the package) or `jit`.
+
+    `run`, `features` and `scores` take a control block, how many frames there are, and the arrays of all ports (NumPy's
+    own class, laid out as the block says), inputs first; -1 while another thread is in the same block. run gives 0, or
+    1 + the number of the port that holds a bad number; the others: see kernels.hearing.
     """
+
+    run: Callable[..., int]
+    features: Callable[..., int]
+    scores: Callable[..., int]
 
     def __init__(self, isa: Isa, address: Callable[[str], int], owner: Any, source: str):
         self.backend = CpuBackend(isa)
         self.source = source
         self._owner = owner
         entry = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 4)
-        self._run, self._prepare = entry(address("edgernn_run")), entry(address("edgernn_prepare"))
+        self._prepare = entry(address("edgernn_prepare"))
         # pool(control, begin, end, tile), see contract; without the interpreter's lock
-        self.pool: Callable[[int, int, int, int], int] = entry(address("edgernn_pool"))
+        self.pool: Entry = entry(address("edgernn_pool"))
         self._lock = allocate_lock()
         self._step = builtin.method(b"step", address("edgernn_step"))
         self._frames = builtin.method(b"run", address("edgernn_frames"))
-        self._call = builtin.method(b"run", address("edgernn_call"))
         self.builtin = builtin.usable()
+        self._methods = [builtin.method(name.encode(), address(f"edgernn_call_{name}")) for name in CALLED]
         if self.builtin:
-            self.run = builtin.make(self._call, None, self)  # type: ignore[method-assign]
+            self.run, self.features, self.scores = (builtin.make(one, None, self) for one in self._methods)
+        else:
+            through = (functools.partial(self._through, entry(address(f"edgernn_{name}"))) for name in CALLED)
+            self.run, self.features, self.scores = through
 
     def prepare(self, program: int, control: int) -> None:
         """Walk a program once."""
         self._prepare(program, control, 0, 0)
 
-    def run(self, block: NDArray[np.int64], frames: int, *arrays: NDArray[Any]) -> int:
-        """Run frames; all ports' arrays (NumPy's own class, laid out as the block says), inputs first -> status.
-
-        0, or 1 + the number of the port that holds a bad number; -1 while another thread runs in the same block.
-        """
+    def _through(self, entry: Entry, block: NDArray[np.int64], frames: int, *arrays: NDArray[Any]) -> int:
+        """What the builtin functions do, through ctypes."""
         with self._lock:
             if block[c.BUSY]:
                 return -1
@@ -58,7 +69,7 @@ class Library:
             block[c.FRAMES] = frames
             for number, array in enumerate(arrays):
                 block[c.PORTS + number * c.PORT_WORDS + c.ADDRESS] = array.ctypes.data
-            return int(self._run(block.ctypes.data, 0, 0, 0))
+            return entry(block.ctypes.data, 0, 0, 0)
         finally:
             block[c.BUSY] = 0
 

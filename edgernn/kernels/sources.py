@@ -14,7 +14,9 @@ SOURCES = (
     "kernels/contract.py",
     "kernels/cpu/*.py",
     "kernels/entries.py",
+    "kernels/hearing.py",
     "kernels/isas.py",
+    "layers/exact.py",
 )
 
 

@@ -22,12 +22,12 @@ from numba.core.registry import cpu_target
 from edgernn.compiler.scalars import scalar_floats
 from edgernn.kernels import entries
 from edgernn.kernels.contract import Opcode
-from edgernn.kernels.cpu import hearing, pool  # noqa: F401  (registers every function)
+from edgernn.kernels.cpu import hear, pool  # noqa: F401  (registers every function)
 from edgernn.kernels.cpu.functions import FUNCTIONS, KERNELS, symbol
 from edgernn.kernels.cpu.isa import ISA
 
 EXTERNAL = ("run", "prepare")
-WHOLE = ("pool", "features", "scores")  # of a library for all programs only
+WHOLE = ("pool", "features", "scores", "hear")  # of a library for all programs only
 INSTRUCTIONS = {code.name.lower() for code in Opcode if code > Opcode.STOP}
 
 

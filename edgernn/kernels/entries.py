@@ -35,10 +35,11 @@ PYTHON = (
 def text(pointer: int) -> str:
     """LLVM IR for a machine whose addresses have so many bytes, without its triple.
 
-    It defines edgernn_step, edgernn_frames, and edgernn_call_NAME for each entry of CALLED, and calls these.
+    It defines edgernn_step, edgernn_frames, and edgernn_call_NAME for each entry of CALLED and LOCKED, and calls these.
     """
     size = f"i{8 * pointer}"
     calls = "".join(CALL.replace("NAME", name) for name in CALLED)
+    calls += CALL.replace("NAME", LOCKED).replace(UNLOCK, "").replace(LOCK, "")
     return f"{DECLARED}{STEP}{MANY}{calls}".replace("SIZE", size).replace("EXTEND", "zext" if pointer < 8 else "bitcast")
 
 
@@ -110,7 +111,8 @@ fail:
   ret ptr null"""
 
 CALLED = ("run", "features", "scores")  # entries for blocks of numbers, of all ports
-DECLARED = "".join(f"\ndeclare i64 @edgernn_{name}(i64, i64, i64, i64)" for name in CALLED)
+LOCKED = "hear"  # one for a short block, which is not worth giving up the interpreter's lock
+DECLARED = "".join(f"\ndeclare i64 @edgernn_{name}(i64, i64, i64, i64)" for name in (*CALLED, LOCKED))
 DECLARED += """
 declare extern_weak ptr @PyObject_Vectorcall(ptr, ptr, SIZE, ptr)
 @_Py_NoneStruct = extern_weak global i8
@@ -211,6 +213,8 @@ ready:
 }}
 """
 
+UNLOCK = "  %thread = call ptr @PyEval_SaveThread()\n"
+LOCK = "  call void @PyEval_RestoreThread(ptr %thread)\n"
 # (control block, frames, an array for each port) -> what the entry gives; -1 while another thread is in the same block
 CALL = f"""
 define ptr @edgernn_call_NAME(ptr %self, ptr %args, SIZE %n, ptr %names) {{
@@ -245,10 +249,8 @@ port:
   br label %test
 go:
   %control = ptrtoint ptr %c to i64
-  %thread = call ptr @PyEval_SaveThread()
-  %status = call i64 @edgernn_NAME(i64 %control, i64 0, i64 0, i64 0)
-  call void @PyEval_RestoreThread(ptr %thread)
-  store i64 0, ptr %p_busy
+{UNLOCK}  %status = call i64 @edgernn_NAME(i64 %control, i64 0, i64 0, i64 0)
+{LOCK}  store i64 0, ptr %p_busy
   %result = call ptr @PyLong_FromLongLong(i64 %status)
   ret ptr %result
 }}

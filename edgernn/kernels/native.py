@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from edgernn.kernels import builtin
 from edgernn.kernels import contract as c
-from edgernn.kernels.entries import CALLED
+from edgernn.kernels.entries import CALLED, LOCKED
 from edgernn.kernels.isas import Isa
 from edgernn.kernels.panels import CpuBackend
 
@@ -29,8 +29,10 @@ class Library:
 
     `run`, `features` and `scores` take a control block, how many frames there are, and the arrays of all ports (NumPy's
     own class, laid out as the block says), inputs first; -1 while another thread is in the same block. run gives 0, or
-    1 + the number of the port that holds a bad number; the others: see kernels.hearing.
+    1 + the number of the port that holds a bad number; the others, and `hear`: see kernels.hearing.
     """
+
+    hear: Callable[..., int] | None = None  # as a builtin function only
 
     run: Callable[..., int]
     features: Callable[..., int]
@@ -48,9 +50,9 @@ class Library:
         self._step = builtin.method(b"step", address("edgernn_step"))
         self._frames = builtin.method(b"run", address("edgernn_frames"))
         self.builtin = builtin.usable()
-        self._methods = [builtin.method(name.encode(), address(f"edgernn_call_{name}")) for name in CALLED]
+        self._methods = [builtin.method(name.encode(), address(f"edgernn_call_{name}")) for name in (*CALLED, LOCKED)]
         if self.builtin:
-            self.run, self.features, self.scores = (builtin.make(one, None, self) for one in self._methods)
+            self.run, self.features, self.scores, self.hear = (builtin.make(one, None, self) for one in self._methods)
         else:
             through = (functools.partial(self._through, entry(address(f"edgernn_{name}"))) for name in CALLED)
             self.run, self.features, self.scores = through

@@ -20,8 +20,8 @@ TOGETHER = 32  # frames computed at a time
 
 def features(words: Array) -> int:
     """The entry `features` on a control block."""
-    columns, count = int(words[h.COLUMNS]), int(words[c.FRAMES])
-    samples = at(int(words[c.PORTS + c.ADDRESS]), count * columns, np.float64).reshape(count, columns)
+    columns = int(words[h.COLUMNS])
+    samples = given(words, columns)
     bad = np.flatnonzero(~(np.abs(samples) <= numbers(words)[h.LIMIT]).all(axis=1))  # which NaN is not
     if len(bad):
         return 1 + int(bad[0])
@@ -46,6 +46,12 @@ def features(words: Array) -> int:
     words[h.HELD] = len(rows) - drop
     recent[: words[h.HELD]] = rows[drop:]
     return 0
+
+
+def given(words: Array, columns: int) -> F64:
+    """The rows that came."""
+    count, kind = int(words[c.FRAMES]), np.float32 if words[h.SINGLE] else np.float64
+    return at(int(words[c.PORTS + c.ADDRESS]), count * columns, kind).reshape(count, columns).astype(np.float64)
 
 
 def computed(words: Array, rows: F64) -> F64:
@@ -117,8 +123,8 @@ def spectrum(words: Array, x: F64) -> F64:
     span, n_fft, bands = int(words[h.SPAN]), int(words[h.N_FFT]), int(words[h.BANDS])
     if words[h.REMOVE_MEAN]:
         x = x - total(x) / span
-    before = np.pad(x, ((0, 0), (1, 0)))[:, :-1]
-    y = x * at(int(words[h.NOW]), span, np.float64) - before * at(int(words[h.BEFORE]), span, np.float64)
+    weight, before = at(int(words[h.WEIGHED]), span, np.float64), np.pad(x, ((0, 0), (1, 0)))[:, :-1]
+    y = x * weight - before * (weight * numbers(words)[h.PREEMPHASIS])
     power = squares(words, np.pad(y, ((0, 0), (0, n_fft - span))))
     if words[h.POWER] == 1:
         power = np.sqrt(power)
@@ -230,10 +236,8 @@ def posteriors(activation: int, answers: F64) -> F64:
 def scores(words: Array) -> int:
     """The entry `scores` on a control block."""
     labels, smoothed, count = int(words[h.LABELS]), int(words[h.SMOOTHED]), int(words[c.FRAMES])
-    answers, out = (
-        at(int(words[c.PORTS + n * c.PORT_WORDS + c.ADDRESS]), count * labels, np.float64).reshape(count, labels)
-        for n in (0, 1)
-    )
+    answers = given(words, labels)
+    out = at(int(words[c.PORTS + c.PORT_WORDS + c.ADDRESS]), count * labels, np.float64).reshape(count, labels)
     if not np.isfinite(answers).all():
         return h.NOT_FINITE
     recent = at(int(words[h.LATEST]), (smoothed - 1) * labels, np.float64).reshape(smoothed - 1, labels)
@@ -243,4 +247,6 @@ def scores(words: Array) -> int:
         out[k] = in_order(joined[None, k : k + smoothed])[0] / divisor
     recent[:] = joined[count:]
     words[h.COUNTED] += count
+    if count:
+        at(int(words[h.SCORE]), labels, np.float64)[:] = out[-1]
     return int((out >= at(int(words[h.LOWEST]), labels, np.float64)).any(axis=1).sum())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -21,7 +22,16 @@ NOT_FINITE = "the model's answers are not finite: it is no good for these number
 BUSY = "another thread is in this pipeline; give each thread a pipeline of its own"
 
 
-def _address(array: Array) -> int:
+def as_numbers(given: Any) -> Array:
+    """An array as the entries take it: float32 or float64, in C order."""
+    array = np.asarray(given)
+    if array.dtype == np.float32 and (flags := array.flags).c_contiguous and flags.aligned:
+        return array
+    return np.require(array, np.float64, ["C", "A"])
+
+
+def address(array: Array) -> int:
+    """Where the array's data lies."""
     return int(array.__array_interface__["data"][0])
 
 
@@ -55,7 +65,7 @@ def _template(f: FrontEnd) -> tuple[Array, int, dict[int, Array]]:
     made[h.NUMBERS] = _doubles(rows)
     made = {word: np.ascontiguousarray(array) for word, array in made.items()}
     control = np.zeros(h.ENTRY_END, np.int64)
-    for word, number in (words | {word: _address(array) for word, array in made.items()}).items():
+    for word, number in (words | {word: address(array) for word, array in made.items()}).items():
         control[word] = number
     return control, work, made
 
@@ -66,28 +76,33 @@ class FeatureBlock:
     def __init__(self, frontend: FrontEnd):
         f = self._frontend = frontend
         template, work, self._tables = _template(f)
-        self._control, self._call = template.copy(), library.load().features
+        self.control, self._call = template.copy(), library.load().features
         window = f.span * f.columns
         self._recent, self.running = np.zeros(window + f.columns), np.zeros(1 + 2 * f.size if f.running else 0)
         self._room = {h.JOINED: np.empty(window), h.MADE: np.empty(f.size), h.WORK: np.empty(work)}
         self._room |= {h.RUNNING: self.running, h.RUNNING_AFTER: self.running.copy(), h.RECENT: self._recent}
         for word, array in self._room.items():
-            self._control[word] = _address(array)
+            self.control[word] = address(array)
+
+    @property
+    def end(self) -> int:
+        """The position after the last row."""
+        return int(self.control[h.START] + self.control[h.HELD])
 
     @property
     def start(self) -> int:
         """The position of the first row of `rest`."""
-        return int(self._control[h.START])
+        return int(self.control[h.START])
 
     @property
     def frame(self) -> int:
         """The next one."""
-        return int(self._control[h.NEXT])
+        return int(self.control[h.NEXT])
 
     @property
     def rest(self) -> Array:
         """(n * columns,): rows that are still to be used, and one before them."""
-        return self._recent[: int(self._control[h.HELD]) * self._frontend.columns]
+        return self._recent[: int(self.control[h.HELD]) * self._frontend.columns]
 
     def place(self, start: int, frame: int, rest: Array) -> None:
         """Go on with this frame, and with these rows, (n * columns,), from this position on."""
@@ -95,18 +110,19 @@ class FeatureBlock:
         left = rest[spare:]
         self._recent[: len(left)] = left
         dropped = (len(rest) - len(left)) // self._frontend.columns
-        self._control[h.START], self._control[h.NEXT] = start + dropped, frame
-        self._control[h.HELD] = len(left) // self._frontend.columns
+        self.control[h.START], self.control[h.NEXT] = start + dropped, frame
+        self.control[h.HELD] = len(left) // self._frontend.columns
 
     def feed(self, rows: Array) -> Array | None:
-        """The frames (k, size) float32 that these rows of float64 complete; None where a number is not finite.
+        """The frames (k, size) float32 that these rows of float32 or float64 complete; None where a number is not finite.
 
         Raises BadInput for features beyond float32. Whatever is refused leaves all as it was.
         """
-        control, f = self._control, self._frontend
+        control, f = self.control, self._frontend
         count = len(rows)
-        left = int(control[h.START]) + int(control[h.HELD]) + count - int(control[h.NEXT]) * f.hop_length - f.span
+        left = self.end + count - int(control[h.NEXT]) * f.hop_length - f.span
         made = np.empty((left // f.hop_length + 1 if left >= 0 else 0, f.size), np.float32)
+        control[h.SINGLE] = rows.dtype == np.float32
         status = self._call(control, count, rows, made)
         if status < 0:
             too_large = "samples that are too large: their features are beyond float32"
@@ -119,18 +135,21 @@ class ScoreBlock:
 
     def __init__(self, deciding: Deciding, smoothed: int):
         d, labels = deciding, len(deciding.labels)
-        self._control, self._call = np.zeros(h.SCORES_END, np.int64), library.load().scores
+        self.control, self._call = np.zeros(h.SCORES_END, np.int64), library.load().scores
+        self.score = np.zeros(labels)  # of the last answer
         self._latest = np.zeros((smoothed, labels))  # posteriors; the last row is for the one to come
         bounds = zip(d.labels, d.release, strict=True)
         self.lowest = np.array([np.inf if label in d.ignored else release for label, release in bounds])
         words = {h.LABELS: labels, h.SMOOTHED: smoothed, h.ACTIVATION: ACTIVATIONS[d.activation]}
-        for word, number in (words | {h.LATEST: _address(self._latest), h.LOWEST: _address(self.lowest)}).items():
-            self._control[word] = number
+        for word, array in ((h.LATEST, self._latest), (h.LOWEST, self.lowest), (h.SCORE, self.score)):
+            words[word] = address(array)
+        for word, number in words.items():
+            self.control[word] = number
 
     @property
     def counted(self) -> int:
         """How many answers there were."""
-        return int(self._control[h.COUNTED])
+        return int(self.control[h.COUNTED])
 
     @property
     def recent(self) -> Array:
@@ -139,20 +158,21 @@ class ScoreBlock:
 
     def reset(self) -> None:
         """Back to before the first answer."""
-        self.place(0, np.zeros_like(self.recent))
+        self.place(0, np.zeros_like(self.recent), np.zeros_like(self.score))
 
-    def place(self, counted: int, recent: Array) -> None:
-        """Go on after so many answers, with these posteriors of the last."""
-        self._control[h.COUNTED] = counted
-        self.recent[:] = recent
+    def place(self, counted: int, recent: Array, score: Array) -> None:
+        """Go on after so many answers, with these posteriors of the last and the score of the very last."""
+        self.control[h.COUNTED] = counted
+        self.recent[:], self.score[:] = recent, score
 
     def feed(self, answers: Array) -> tuple[Array, int]:
-        """Answers of float64 -> their scores, and how many of them reach `lowest` in some label.
+        """Answers of float32 or float64 -> their scores, and how many of them reach `lowest` in some label.
 
         Raises BadInput for answers that are not finite; all is then as before.
         """
-        scores = np.empty_like(answers)
-        reached = self._call(self._control, len(answers), answers, scores)
+        scores = np.empty(answers.shape)
+        self.control[h.SINGLE] = answers.dtype == np.float32
+        reached = self._call(self.control, len(answers), answers, scores)
         if reached < 0:
             raise BadInput(NOT_FINITE if reached == h.NOT_FINITE else BUSY)
         return scores, reached

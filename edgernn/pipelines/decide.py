@@ -12,7 +12,7 @@ from edgernn.errors import BadInput
 from edgernn.layers.base import Array
 from edgernn.layers.deciding import Deciding
 from edgernn.pipelines.baseline import Baseline
-from edgernn.pipelines.blocks import NOT_FINITE, ScoreBlock
+from edgernn.pipelines.blocks import NOT_FINITE, ScoreBlock, as_numbers
 from edgernn.pipelines.tracks import Decision, Found, Timing, Track
 
 __all__ = ["Decider", "Decision"]
@@ -42,7 +42,7 @@ class Decider:
             if label not in d.ignored
         ]
         smoothed = max(1, round(d.smoothing / seconds_per_answer))
-        self._block = ScoreBlock(d, smoothed)
+        self.block = ScoreBlock(d, smoothed)
         self._top = d.top if d.top < len(d.labels) else 0
         self._baseline = Baseline(d.baseline / seconds_per_answer, d.warmup / seconds_per_answer)
         self.reset()
@@ -54,23 +54,22 @@ class Decider:
 
     def _begin(self, origin: float) -> None:
         self._origin = origin
-        self._block.reset()
-        self._scores = np.zeros(len(self.deciding.labels))
-        self._on = False  # some label is
+        self.block.reset()
+        self.on = False  # some label is
         for _, track in self._tracks:
             track.reset()
 
     @property
     def scores(self) -> dict[str, float]:
         """The smoothed score of each label after the last answer; 0 before the first."""
-        return dict(zip(self.deciding.labels, self._scores.tolist(), strict=True))
+        return dict(zip(self.deciding.labels, self.block.score.tolist(), strict=True))
 
     def feed(self, answers: Any) -> list[Decision]:
         """Answers (k, labels), of anomalies errors (k, 1) -> the decisions that they lead to, as they become known.
 
         Raises BadInput for another shape and for answers that are not finite; the state is then as before.
         """
-        given = np.ascontiguousarray(answers, np.float64)
+        given = as_numbers(answers)
         if given.ndim != 2 or given.shape[1] != len(self.deciding.labels):
             raise BadInput(f"answers of shape {given.shape}; (n, {len(self.deciding.labels)}) expected")
         if self.deciding.kind != "anomaly":
@@ -88,33 +87,33 @@ class Decider:
 
         Gives what was still on, as far as it is a decision. The baseline of anomalies stays as it is.
         """
-        found = [self._timed(end) for _, track in self._tracks for end in track.end(self._block.counted)]
+        found = [self._timed(end) for _, track in self._tracks for end in track.end(self.block.counted)]
         self._begin(origin)
         return found
 
     def _follow_error(self, error: Array) -> list[Decision]:
         """One error (1,): learnt where it leaves everything quiet."""
         found = self._follow(self._baseline.score(error)[:, None])
-        if not self._on:
+        if not self.on:
             self._baseline.learn(error)
         return found
 
     def _follow(self, answers: Array) -> list[Decision]:
-        """Answers (k, labels), whose activation is still to come. While nothing is on, only scores matter."""
-        count, (scores, reached) = self._block.counted, self._block.feed(answers)
-        if not len(scores):
+        """Answers (k, labels), whose activation is still to come."""
+        return self.follow(*self.block.feed(answers))
+
+    def follow(self, scores: Array, reached: int) -> list[Decision]:
+        """The scores (k, labels) that the block has just made; while nothing is on and none is reached, they are all."""
+        if not (reached or self.on) or not len(scores):
             return []
-        self._scores = scores[-1].copy()  # a view would keep all of a long recording
-        if not reached and not self._on:
-            return []
-        found = list(self._looked_at(count, scores))
-        self._on = any(track.on for _, track in self._tracks)
+        found = list(self._looked_at(self.block.counted - len(scores), scores))
+        self.on = any(track.on for _, track in self._tracks)
         return [self._timed(one) for one in found]
 
     def _looked_at(self, count: int, scores: Array) -> Iterator[Found]:
         """Those of scores (k, labels) from answer `count` on, answer by answer where some label reaches its release."""
         seen = 0  # the row after the last one that was looked at
-        for i in np.flatnonzero((scores >= self._block.lowest).any(axis=1)).tolist():
+        for i in np.flatnonzero((scores >= self.block.lowest).any(axis=1)).tolist():
             if seen < i:
                 yield from self._quiet(count + seen)
             seen = i + 1
@@ -140,18 +139,18 @@ class Decider:
     def state(self) -> list[Array]:
         """What `set_state` goes on from: vectors of float64."""
         tracks = [number for _, track in self._tracks for number in track.state()]
-        counts = [self._origin, self._block.counted, *self._baseline.state()]
-        recent = self._block.recent.T.reshape(-1)
-        return [np.array(counts, np.float64), recent, self._scores, np.array(tracks, np.float64)]
+        counts = [self._origin, self.block.counted, *self._baseline.state()]
+        recent = self.block.recent.T.reshape(-1)
+        return [np.array(counts, np.float64), recent, self.block.score.copy(), np.array(tracks, np.float64)]
 
     def set_state(self, state: Sequence[Array]) -> None:
         """Go on from a state. Raises ValueError for one of another size."""
         counts, recent, scores, tracks = state
         if [part.shape for part in state] != [part.shape for part in self.state()]:
             raise ValueError("another number of labels or answers")
-        self._origin, self._scores = float(counts[0]), scores
-        self._block.place(int(counts[1]), recent.reshape(len(scores), -1).T)
+        self._origin = float(counts[0])
+        self.block.place(int(counts[1]), recent.reshape(len(scores), -1).T, scores)
         self._baseline.set_state(*counts[2:].tolist())
         for (_, track), numbers in zip(self._tracks, tracks.reshape(-1, 4).tolist(), strict=True):
             track.set_state(*numbers)
-        self._on = any(track.on for _, track in self._tracks)
+        self.on = any(track.on for _, track in self._tracks)

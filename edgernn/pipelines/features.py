@@ -11,7 +11,7 @@ from edgernn.errors import BadInput
 from edgernn.kernels.hearing import LARGEST
 from edgernn.layers.base import Array
 from edgernn.layers.frontend import FrontEnd
-from edgernn.pipelines.blocks import FeatureBlock
+from edgernn.pipelines.blocks import FeatureBlock, as_numbers
 from edgernn.pipelines.rows import differenced
 
 MIRRORS = {"symmetric": "symmetric", "reflect": "reflect", "zeros": "constant"}  # edges -> np.pad's mode
@@ -26,7 +26,7 @@ class Extractor:
 
     def __init__(self, frontend: FrontEnd):
         f = self.frontend = frontend
-        self._block = FeatureBlock(f)
+        self.block = FeatureBlock(f)
         self._mirror = MIRRORS.get(f.edges)
         needed = {"symmetric": f.before, "reflect": f.before + 1}.get(f.edges, 0)
         self._needed = max(0, needed)  # samples that what lies before sample 0 is made of, by mirroring
@@ -36,11 +36,16 @@ class Extractor:
     def reset(self) -> None:
         """Back to before the first sample."""
         f = self.frontend
-        self.received = 0  # samples since the start or the last reset
         self._early = np.empty(0)  # samples, until there are as many as needed
+        self.waiting = self._needed > 0  # for them
         self._last = np.empty((0, f.channels))  # the row before, for differences
-        self._block.place(min(0, f.before), 0, np.zeros(0 if self._needed else max(0, f.before)))
-        self._block.running[:] = 0
+        self.block.place(min(0, f.before), 0, np.zeros(0 if self._needed else max(0, f.before)))
+        self.block.running[:] = 0
+
+    @property
+    def received(self) -> int:
+        """How many samples have come since the start or the last reset."""
+        return len(self._early) if self.waiting else self.block.end - self.frontend.before
 
     def feed(self, samples: Any) -> Array:
         """Samples (n,) of sound, or rows (n, channels) -> the frames (k, size) float32 that they complete.
@@ -48,30 +53,30 @@ class Extractor:
         Raises BadInput for another shape, and for what is no real number or not finite; the state is then as before.
         """
         given, last = self._checked(samples), self._last
-        if self.received < self._needed:
+        if self.waiting:
             return self._begin(given)
         rows = given
         if self.frontend.differences:
             _check_finite(given)
-            rows, last = differenced(given, last)
-        made = self._block.feed(rows)
+            rows, last = differenced(given.astype(np.float64), last)
+        made = self.block.feed(rows)
         if made is None:
             raise _not_finite(given)
-        self.received, self._last = self.received + len(given), last
+        self._last = last
         return made
 
     def _begin(self, given: Array) -> Array:
         """The first samples: nothing comes of them until there are as many as needed."""
         _check_finite(given)
-        early = np.concatenate((self._early, given))
+        early = np.concatenate((self._early, given), dtype=np.float64)
         enough = len(early) >= self._needed
-        made = self._block.feed(self._begun(early)) if enough else self._none
-        self.received, self._early = len(early), early[:0] if enough else early
+        made = self.block.feed(self._begun(early)) if enough else self._none
+        self._early, self.waiting = early[:0] if enough else early, not enough
         return made
 
     def finish(self) -> Array:
         """The frames (k, size) that the end of the stream completes, where edges are padded. Then it is as new."""
-        f, block = self.frontend, self._block
+        f, block = self.frontend, self.block
         made = self._none
         if self._mirror and self.received:
             rest, start = (self._begun(self._early), 0) if len(self._early) else (block.rest, block.start)
@@ -90,14 +95,14 @@ class Extractor:
 
     def state(self) -> list[Array]:
         """What `set_state` goes on from: four vectors of float64."""
-        block, waiting = self._block, self.received < self._needed
+        block = self.block
         counts = np.array([block.start, block.frame, self.received], np.float64)
-        rest = self._early if waiting else block.rest
+        rest = self._early if self.waiting else block.rest
         return [counts, rest.copy(), self._last.reshape(-1), block.running.copy()]
 
     def set_state(self, state: Sequence[Array]) -> None:
         """Go on from a state. Raises ValueError for one that no extractor with these settings comes to."""
-        f, block, (counts, rest, last, running) = self.frontend, self._block, state
+        f, block, (counts, rest, last, running) = self.frontend, self.block, state
         start, frame, received = (int(n) for n in counts)
         last, length = last.reshape(-1, f.channels), len(rest) // f.columns
         end, next_frame = start + length, frame * f.hop_length
@@ -108,7 +113,7 @@ class Extractor:
             raise ValueError("another number of frames")
         if running.shape != block.running.shape or (running[:1] < 0).any() or len(last) > 1:
             raise ValueError("another number of features")
-        self.received, self._last, self._early = received, last, rest if waiting else rest[:0]
+        self._last, self._early, self.waiting = last, rest if waiting else rest[:0], waiting
         block.place(start, frame, rest[:0] if waiting else rest)
         block.running[:] = running
 
@@ -118,7 +123,7 @@ class Extractor:
         return made
 
     def _checked(self, samples: Any) -> Array:
-        """The samples in float64, (n,) or (n, channels)."""
+        """The samples in float32 or float64, (n,) or (n, channels)."""
         f, given = self.frontend, np.asarray(samples)
         if given.dtype.kind not in "fiu":
             raise BadInput(f"samples are {given.dtype}; real numbers expected, float32 best")
@@ -128,7 +133,7 @@ class Extractor:
                 raise BadInput(f"rows of shape {given.shape}; (n, {f.channels}) expected")
         elif given.ndim != 1:
             raise BadInput(f"samples of shape {given.shape}; (n,) of one channel expected")
-        return np.ascontiguousarray(given, np.float64)
+        return as_numbers(given)
 
 
 def _check_finite(given: Array) -> None:

@@ -21,10 +21,9 @@ DECIBELS = 4.342944819032518  # 10 / ln 10
 
 def tables(f: FrontEnd) -> dict[int, Array]:
     """Word of the control block -> float64 or int64 array."""
-    now, before = windows(f)
     bins, weights, starts = mel_bank(f)
     ends = np.append(starts, len(bins))
-    made: dict[int, Array] = {h.NOW: now, h.BEFORE: before, h.WEIGHTS: weights}
+    made: dict[int, Array] = {h.WEIGHED: weighed(f), h.WEIGHTS: weights}
     made |= {h.FIRST: bins[starts].astype(np.int64), h.STARTS: ends.astype(np.int64)}
     if f.kind == "mfcc":
         made[h.DCT] = dct(f)
@@ -53,6 +52,7 @@ def numbers(f: FrontEnd) -> dict[int, float]:
     """Place in NUMBERS -> number."""
     factor, highest = DECIBELS if f.log == "db" else 1.0, np.array(max(f.log_floor, f.ref))
     return {
+        h.PREEMPHASIS: f.preemphasis,
         h.LOG_FLOOR: f.log_floor,
         h.LOG_FACTOR: factor,
         h.LOG_OFFSET: float(log(highest)) * factor if f.log == "db" else 0.0,
@@ -67,14 +67,12 @@ def room(f: FrontEnd) -> int:
     return 1 + f.span + f.n_fft + 1 + f.bands + f.cepstra + 4 * (points + 1)
 
 
-def windows(f: FrontEnd) -> tuple[Array, Array]:
-    """(span,) each: what a sample counts, and what the one before it is taken off by preemphasis."""
+def weighed(f: FrontEnd) -> Array:
+    """(span,): what each sample of a frame counts; the first one stands for the one before it in preemphasis too."""
     pad = (f.span - f.frame_length) // 2
-    now = f.scale * np.pad(window_of(f), (pad, f.span - f.frame_length - pad))
-    before = f.preemphasis * now
-    before[0] = 0
-    now[0] *= 1 - f.preemphasis
-    return now, before
+    weight = f.scale * np.pad(window_of(f), (pad, f.span - f.frame_length - pad))
+    weight[0] *= 1 - f.preemphasis
+    return np.asarray(weight)
 
 
 def window_of(f: FrontEnd) -> Array:

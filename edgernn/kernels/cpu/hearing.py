@@ -10,10 +10,11 @@ from edgernn.kernels.cpu.doubles import D, exponential, item, larger, load_d, ma
 from edgernn.kernels.cpu.fourier import word
 from edgernn.kernels.cpu.functions import function, kernel
 from edgernn.kernels.cpu.spectrum import spectrum
-from edgernn.kernels.cpu.vector import N, load_1n, store_1f, store_1n
+from edgernn.kernels.cpu.vector import N, load_1f, load_1n, store_1f, store_1n
 
 GIVEN, TAKEN = PORTS + ADDRESS, PORTS + PORT_WORDS + ADDRESS
 LARGEST, VARIANCE_LEAST, FINITE = h.LARGEST, h.VARIANCE_LEAST, 1.7976931348623157e308
+SINGLE = h.SINGLE
 KIND, SPAN, COLUMNS, HOP, SIZE, START, NEXT, HELD = h.KIND, h.SPAN, h.COLUMNS, h.HOP, h.SIZE, h.START, h.NEXT, h.HELD
 RECENT, JOINED, MADE, NUMBERS, MEAN, STD, NORMALISED = h.RECENT, h.JOINED, h.MADE, h.NUMBERS, h.MEAN, h.STD, h.NORMALISED
 RUNNING, RUNNING_AFTER, RUNNING_FRAMES, RUNNING_STD = h.RUNNING, h.RUNNING_AFTER, h.RUNNING_FRAMES, h.RUNNING_STD
@@ -22,7 +23,7 @@ TOO_LARGE, NOT_FINITE = h.TOO_LARGE, h.NOT_FINITE
 SPECTRUM, WINDOW = h.SPECTRUM, h.WINDOW
 MEAN_OF, STD_OF, MIN_OF, MAX_OF, RMS_OF = range(5)  # places in STATISTIC
 LABELS, SMOOTHED, ACTIVATION, COUNTED = h.LABELS, h.SMOOTHED, h.ACTIVATION, h.COUNTED
-LATEST, LOWEST, SOFTMAX, SIGMOID = h.LATEST, h.LOWEST, h.SOFTMAX, h.SIGMOID
+LATEST, LOWEST, SCORE, SOFTMAX, SIGMOID = h.LATEST, h.LOWEST, h.SCORE, h.SOFTMAX, h.SIGMOID
 
 
 @function(N, N, N, N)
@@ -33,11 +34,28 @@ def copied(y, x, count):
     return 0
 
 
-@function(N, N, N, D)
-def beyond(x, count, limit):
-    """1 + the place of the first number that is not within -limit .. limit, which NaN is not; 0: there is none."""
+@function(D, N, N, N)
+def given(control, index, single):
+    """A number of the rows that came."""
+    x = word(control, GIVEN)
+    return float(load_1f(x + 4 * index)) if single != 0 else item(x, index)
+
+
+@function(N, N, N, N, N)
+def taken(y, control, index, count):
+    """Numbers of the rows that came, from a place on."""
+    single = word(control, SINGLE)
     for i in range(count):
-        if not magnitude(item(x, i)) <= limit:
+        store_d(y + 8 * i, given(control, index + i, single))
+    return 0
+
+
+@function(N, N, N, D)
+def beyond(control, count, limit):
+    """1 + the place of the first number that came and is not within -limit .. limit, which NaN is not; 0: none."""
+    single = word(control, SINGLE)
+    for i in range(count):
+        if not magnitude(given(control, i, single)) <= limit:
             return 1 + i
     return 0
 
@@ -121,35 +139,31 @@ def feature_frame(out, x, control, size):
             store_d(y + 8 * i, (item(y, i) - item(mean, i)) / item(std, i))
     if word(control, RUNNING_FRAMES) != 0:
         follow(y, word(control, RUNNING_AFTER), control, size)
-    if beyond(y, size, LARGEST) != 0:
-        return TOO_LARGE
     for i in range(size):
+        if not magnitude(item(y, i)) <= LARGEST:
+            return TOO_LARGE
         store_1f(out + 4 * i, types.float32(item(y, i)))
     return 0
 
 
 @function(N, N, N, N, N)
-def located(control, first, held, bytes_):
-    """The address of SPAN rows from `first` on, counted from RECENT's; those in two places are copied together."""
-    samples, recent, span = word(control, GIVEN), word(control, RECENT), word(control, SPAN)
-    if first >= held:
-        return samples + (first - held) * bytes_
-    if first + span <= held:
-        return recent + first * bytes_
-    joined, kept = word(control, JOINED), (held - first) * bytes_ // 8
-    copied(joined, recent + first * bytes_, kept)
-    copied(joined + 8 * kept, samples, span * bytes_ // 8 - kept)
-    return joined
+def joined(control, first, held, columns):
+    """The address of SPAN rows from `first` on, counted from RECENT's, together."""
+    y, count = word(control, JOINED), word(control, SPAN) * columns
+    kept = (held - first) * columns if first < held else 0
+    copied(y, word(control, RECENT) + 8 * first * columns, kept)
+    taken(y + 8 * kept, control, (first - held) * columns + kept, count - kept)
+    return y
 
 
 @function(N, N, N, N, N)
 def keep(control, drop, held, count):
     """RECENT without `drop` rows of it and of the new ones, and with those that are left of these."""
-    columns, recent, samples = word(control, COLUMNS), word(control, RECENT), word(control, GIVEN)
+    columns, recent = word(control, COLUMNS), word(control, RECENT)
     old = held - drop if drop < held else 0
     copied(recent, recent + 8 * drop * columns, old * columns)
     new = held + count - drop - old
-    copied(recent + 8 * old * columns, samples + 8 * (count - new) * columns, new * columns)
+    taken(recent + 8 * old * columns, control, (count - new) * columns, new * columns)
     store_1n(control + 8 * START, word(control, START) + drop)
     store_1n(control + 8 * HELD, old + new)
     return 0
@@ -159,7 +173,7 @@ def keep(control, drop, held, count):
 def features(control, unused_a, unused_b, unused_c):
     """The entry `features`."""
     count, columns, held, size = word(control, FRAMES), word(control, COLUMNS), word(control, HELD), word(control, SIZE)
-    bad = beyond(word(control, GIVEN), count * columns, item(word(control, NUMBERS), LIMIT))
+    bad = beyond(control, count * columns, item(word(control, NUMBERS), LIMIT))
     if bad != 0:
         return 1 + (bad - 1) // columns
     running = 1 + 2 * size if word(control, RUNNING_FRAMES) != 0 else 0
@@ -167,7 +181,7 @@ def features(control, unused_a, unused_b, unused_c):
     hop, span, out, due = word(control, HOP), word(control, SPAN), word(control, TAKEN), 0
     first = word(control, NEXT) * hop - word(control, START)
     while first + span <= held + count:
-        status = feature_frame(out, located(control, first, held, 8 * columns), control, size)
+        status = feature_frame(out, joined(control, first, held, columns), control, size)
         if status != 0:
             return status
         first, out, due = first + hop, out + 4 * size, due + 1
@@ -223,12 +237,13 @@ def smooth(y, control, labels, smoothed):
 def scores(control, unused_a, unused_b, unused_c):
     """The entry `scores`."""
     count, labels, smoothed = word(control, FRAMES), word(control, LABELS), word(control, SMOOTHED)
-    x, y, reached = word(control, GIVEN), word(control, TAKEN), 0
-    if beyond(x, count * labels, FINITE) != 0:
+    y, newest, reached = word(control, TAKEN), word(control, LATEST) + 8 * (smoothed - 1) * labels, 0
+    if beyond(control, count * labels, FINITE) != 0:
         return NOT_FINITE
-    for _ in range(count):
-        newest = word(control, LATEST) + 8 * (smoothed - 1) * labels
-        posteriors(newest, x, word(control, ACTIVATION), labels)
-        reached += smooth(y, control, labels, smoothed)
-        x, y = x + 8 * labels, y + 8 * labels
+    for i in range(count):
+        taken(newest, control, i * labels, labels)
+        posteriors(newest, newest, word(control, ACTIVATION), labels)
+        reached += smooth(y + 8 * i * labels, control, labels, smoothed)
+    if count != 0:
+        copied(word(control, SCORE), y + 8 * (count - 1) * labels, labels)
     return reached

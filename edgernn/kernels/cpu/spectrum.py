@@ -10,8 +10,8 @@ from edgernn.kernels.cpu.vector import N, load_1n
 
 SPAN, NUMBERS, WORK, REMOVE_MEAN, POWER, BANDS = h.SPAN, h.NUMBERS, h.WORK, h.REMOVE_MEAN, h.POWER, h.BANDS
 LOG, CEPSTRA, ENERGY, LAST, N_FFT, POINTS, PADDED = h.LOG, h.CEPSTRA, h.ENERGY, h.LAST, h.N_FFT, h.POINTS, h.PADDED
-NOW, BEFORE, UNPACK, FIRST, STARTS, WEIGHTS, DCT = h.NOW, h.BEFORE, h.UNPACK, h.FIRST, h.STARTS, h.WEIGHTS, h.DCT
-SCALE, LOG_FLOOR, LOG_FACTOR, LOG_OFFSET = h.SCALE, h.LOG_FLOOR, h.LOG_FACTOR, h.LOG_OFFSET
+WEIGHED, UNPACK, FIRST, STARTS, WEIGHTS, DCT = h.WEIGHED, h.UNPACK, h.FIRST, h.STARTS, h.WEIGHTS, h.DCT
+SCALE, PREEMPHASIS, LOG_FLOOR, LOG_FACTOR, LOG_OFFSET = h.SCALE, h.PREEMPHASIS, h.LOG_FLOOR, h.LOG_FACTOR, h.LOG_OFFSET
 ENERGY_FLOOR, FIRST_FACTOR, ENERGY_LEAST, RAW_ENERGY = h.ENERGY_FLOOR, h.FIRST_FACTOR, h.ENERGY_LEAST, h.RAW_ENERGY
 SQUARED = 1
 
@@ -48,15 +48,20 @@ def total(x, count, scale, squared):
 
 @kernel
 def windowed(y, x, control, frame):
-    """The frame without its mean (where REMOVE_MEAN says so) at `frame`, then through preemphasis and window at y."""
-    span, now, before, n_fft = word(control, SPAN), word(control, NOW), word(control, BEFORE), word(control, N_FFT)
+    """The frame without its mean (where REMOVE_MEAN says so), then through preemphasis and window at y.
+
+    It is left at `frame` where its energy is wanted.
+    """
+    span, weight, n_fft = word(control, SPAN), word(control, WEIGHED), word(control, N_FFT)
+    part, wanted = item(word(control, NUMBERS), PREEMPHASIS), word(control, ENERGY) == RAW_ENERGY
     shift = total(x, span, 1.0, 0) / float(span) if word(control, REMOVE_MEAN) != 0 else 0.0
-    last = 0.0
+    before = 0.0
     for i in range(span):
-        value = item(x, i) - shift
-        store_d(frame + 8 * i, value)
-        store_d(y + 8 * i, value * item(now, i) - last * item(before, i))
-        last = value
+        now = item(x, i) - shift
+        store_d(y + 8 * i, now * item(weight, i) - before * (item(weight, i) * part))
+        if wanted:
+            store_d(frame + 8 * i, now)
+        before = now
     for i in range(span, n_fft + 1):
         store_d(y + 8 * i, 0.0)
     return 0

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,8 +18,7 @@ from edgernn.pipelines.sources.tally import Tally
 BLOCK = 0.01  # seconds of a block of what is heard live
 
 
-@dataclass(frozen=True)
-class Block:
+class Block(NamedTuple):
     """Consecutive samples, and what is missing before them."""
 
     time: float  # seconds from the start of the source to the first sample, all gaps included
@@ -26,8 +26,7 @@ class Block:
     gap: float = 0.0  # seconds that are missing between the last block and this one
 
 
-@dataclass(frozen=True)
-class Piece:
+class Piece(NamedTuple):
     """What a reader hands on: samples as they arrived, at the source's own rate."""
 
     samples: Array  # (n, channels) float32

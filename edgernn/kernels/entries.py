@@ -40,7 +40,9 @@ def text(pointer: int) -> str:
     size = f"i{8 * pointer}"
     calls = "".join(CALL.replace("NAME", name) for name in CALLED)
     calls += CALL.replace("NAME", LOCKED).replace(UNLOCK, "").replace(LOCK, "")
-    return f"{DECLARED}{STEP}{MANY}{calls}".replace("SIZE", size).replace("EXTEND", "zext" if pointer < 8 else "bitcast")
+    return f"{DECLARED}{STEP}{MANY}{calls}".replace("SIZE", size).replace(
+        "EXTEND", "zext" if pointer < 8 else "bitcast"
+    )
 
 
 def _word(register: str, index: int, kind: str = "i64") -> str:

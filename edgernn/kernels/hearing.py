@@ -1,11 +1,12 @@
-"""The blocks of the entries `features`, `scores` and `hear`: what is made of samples before a plan, and of answers after it.
+"""The blocks of the entries `features`, `scores` and `hear`: what is made of samples before a plan, and of its answers.
 
-The first two are called like `run` with a control block of int64 words and the arrays of two ports: FRAMES rows in, of float32
-where SINGLE is 1, else of float64; and rows out. BUSY is 1 meanwhile. Each does all or nothing: what is refused leaves the block as it was. Their words
-follow those of the ports; they are numbers, or addresses of float64 (of int64: FIRST, STARTS) in C order.
+The first two are called like `run`, with a control block of int64 words and the arrays of two ports: FRAMES rows in, of
+float32 where SINGLE is 1, else of float64; and rows out. BUSY is 1 meanwhile. Each does all or nothing: what is refused
+leaves the block as it was. Their words follow those of the ports; they are numbers, or addresses of float64 (of int64:
+CHOSEN, FIRST, STARTS) in C order.
 
-features(samples (n, COLUMNS)) -> frames (k, SIZE) float32. Frame t is made of SPAN rows from t * HOP on; row 0 of RECENT
-is row START, it holds HELD of them, and NEXT is the next frame. The rows of a frame become, by KIND:
+features(samples (n, COLUMNS)) -> frames (k, SIZE) float32. Frame t is made of SPAN rows from t * HOP on; RECENT begins
+with row START and holds HELD of them, and NEXT is the next frame. The rows of a frame become, by KIND:
 
     WINDOW      numbers * NUMBERS[SCALE]
     STATISTICS  the same, then those of `STATISTIC` whose numbers stand at CHOSEN (COUNT of them), each of all columns

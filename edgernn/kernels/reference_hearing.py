@@ -60,7 +60,7 @@ def computed(words: Array, rows: F64) -> F64:
         return spectrum(words, rows[:, :, 0])
     scaled = rows * numbers(words)[h.SCALE]
     if words[h.KIND] == h.WINDOW:
-        return scaled.reshape(len(rows), -1)
+        return np.asarray(scaled.reshape(len(rows), -1))
     chosen = at(int(words[h.CHOSEN]), int(words[h.COUNT]), np.int64)
     return np.concatenate([statistic(h.STATISTIC[number], scaled) for number in chosen], axis=1)
 
@@ -71,9 +71,9 @@ def statistic(name: str, x: F64) -> F64:
     if name in ("min", "max"):
         return np.asarray(x.min(axis=1) if name == "min" else x.max(axis=1))
     if name == "mean":
-        return in_order(x) / n
+        return np.asarray(in_order(x) / n)
     x = x - (in_order(x) / n)[:, None] if name == "std" else x
-    return np.sqrt(in_order(x * x) / n)
+    return np.asarray(np.sqrt(in_order(x * x) / n))
 
 
 def normalised(words: Array, made: F64, running: F64) -> F64:
@@ -197,7 +197,10 @@ def transform(words: Array, re: F64, im: F64) -> tuple[F64, F64]:
 
 
 def power_of_two(turns: Array, re: F64, im: F64) -> tuple[F64, F64]:
-    """The same of a power of two: Stockham's way in steps of four, the last of two; turns: cos and sin of 2 pi k / n."""
+    """The same of a power of two: Stockham's way in steps of four, the last of two.
+
+    turns: cosines and sines of 2 pi k / n.
+    """
     n, done = re.shape[1], 1
     while n > 2:
         shape = (-1, 4, n // 4, done)

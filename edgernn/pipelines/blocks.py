@@ -30,6 +30,11 @@ def as_numbers(given: Any) -> Array:
     return np.require(array, np.float64, ["C", "A"])
 
 
+def not_finite(rows: Array, at: int) -> BadInput:
+    """The error that row `at` is."""
+    return BadInput(f"sample {at} of {len(rows)} is {rows[at]}; all numbers must be finite float32")
+
+
 def address(array: Array) -> int:
     """Where the array's data lies."""
     return int(array.__array_interface__["data"][0])
@@ -113,21 +118,23 @@ class FeatureBlock:
         self.control[h.START], self.control[h.NEXT] = start + dropped, frame
         self.control[h.HELD] = len(left) // self._frontend.columns
 
-    def feed(self, rows: Array) -> Array | None:
-        """The frames (k, size) float32 that these rows of float32 or float64 complete; None where a number is not finite.
+    def feed(self, rows: Array) -> Array:
+        """The frames (k, size) float32 that these rows of float32 or float64 complete.
 
-        Raises BadInput for features beyond float32. Whatever is refused leaves all as it was.
+        Raises BadInput for numbers that are not finite, and features beyond float32; all is then as before.
         """
         control, f = self.control, self._frontend
         count = len(rows)
-        left = self.end + count - int(control[h.NEXT]) * f.hop_length - f.span
+        left = self.end + count - self.frame * f.hop_length - f.span
         made = np.empty((left // f.hop_length + 1 if left >= 0 else 0, f.size), np.float32)
         control[h.SINGLE] = rows.dtype == np.float32
         status = self._call(control, count, rows, made)
+        if status > 0:
+            raise not_finite(rows, status - 1)
         if status < 0:
             too_large = "samples that are too large: their features are beyond float32"
             raise BadInput(too_large if status == h.TOO_LARGE else BUSY)
-        return None if status else made
+        return made
 
 
 class ScoreBlock:

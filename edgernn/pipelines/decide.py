@@ -103,7 +103,7 @@ class Decider:
         return self.follow(*self.block.feed(answers))
 
     def follow(self, scores: Array, reached: int) -> list[Decision]:
-        """The scores (k, labels) that the block has just made; while nothing is on and none is reached, they are all."""
+        """The scores (k, labels) that the block has just made, and in how many of them some label is reached."""
         if not (reached or self.on) or not len(scores):
             return []
         found = list(self._looked_at(self.block.counted - len(scores), scores))

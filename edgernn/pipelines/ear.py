@@ -30,7 +30,7 @@ class Ear:
         front = extractor.frontend
         self._longest = (MOST - 1) * front.hop_length
         self._scores = np.empty((MOST, len(decider.deciding.labels)))
-        room = {h.FRAMES_AT: np.empty((MOST, front.size), np.float32), h.SCORES_AT: self._scores}
+        room: dict[int, Array] = {h.FRAMES_AT: np.empty((MOST, front.size), np.float32), h.SCORES_AT: self._scores}
         room[h.ANSWERS_AT] = np.empty(self._scores.shape, np.float32)
         blocks = {h.FEATURES: extractor.block.control, h.PLAN: stream.control, h.SCORES: decider.block.control}
         self._kept, self._control = (room, blocks), np.zeros(h.HEAR_END, np.int64)

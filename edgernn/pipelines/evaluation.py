@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from edgernn.errors import BadInput
+from edgernn.kernels.reference_hearing import posteriors
 from edgernn.layers.base import Array
 from edgernn.layers.deciding import Deciding
 from edgernn.layers.model import Model
-from edgernn.kernels.reference_hearing import posteriors
 from edgernn.pipelines.blocks import ACTIVATIONS
 from edgernn.pipelines.decide import Decider
 from edgernn.pipelines.pipeline import Pipeline

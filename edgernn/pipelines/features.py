@@ -11,7 +11,7 @@ from edgernn.errors import BadInput
 from edgernn.kernels.hearing import LARGEST
 from edgernn.layers.base import Array
 from edgernn.layers.frontend import FrontEnd
-from edgernn.pipelines.blocks import FeatureBlock, as_numbers
+from edgernn.pipelines.blocks import FeatureBlock, as_numbers, not_finite
 from edgernn.pipelines.rows import differenced
 
 MIRRORS = {"symmetric": "symmetric", "reflect": "reflect", "zeros": "constant"}  # edges -> np.pad's mode
@@ -30,7 +30,7 @@ class Extractor:
         self._mirror = MIRRORS.get(f.edges)
         needed = {"symmetric": f.before, "reflect": f.before + 1}.get(f.edges, 0)
         self._needed = max(0, needed)  # samples that what lies before sample 0 is made of, by mirroring
-        self._none = np.empty((0, f.size), np.float32)
+        self._none: Array = np.empty((0, f.size), np.float32)
         self.reset()
 
     def reset(self) -> None:
@@ -60,8 +60,6 @@ class Extractor:
             _check_finite(given)
             rows, last = differenced(given.astype(np.float64), last)
         made = self.block.feed(rows)
-        if made is None:
-            raise _not_finite(given)
         self._last = last
         return made
 
@@ -137,10 +135,6 @@ class Extractor:
 
 
 def _check_finite(given: Array) -> None:
-    if not (np.abs(given) <= LARGEST).all():  # which NaN is not
-        raise _not_finite(given)
-
-
-def _not_finite(given: Array) -> BadInput:
-    at = int(np.argwhere(~(np.abs(given) <= LARGEST))[0][0])
-    return BadInput(f"sample {at} of {len(given)} is {given[at]}; all numbers must be finite float32")
+    bad = np.argwhere(~(np.abs(given) <= LARGEST))  # which NaN is not
+    if len(bad):
+        raise not_finite(given, int(bad[0][0]))

@@ -19,7 +19,7 @@ def word(control, index):
 
 @kernel
 def fours(x, y, turns, sizes):
-    """One step of Stockham's, from x to y; sizes: the transform's points << 32, and how many are done (a power of 4)."""
+    """One step of Stockham's, from x to y; sizes: points << 32 of the whole transform, and of those that are done."""
     points, done = sizes >> 32, sizes & 0xFFFFFFFF
     quarter = points // 4
     im, sines, far = 8 * (points + 1), 8 * points, 8 * done

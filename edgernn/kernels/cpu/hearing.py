@@ -16,7 +16,15 @@ GIVEN, TAKEN = PORTS + ADDRESS, PORTS + PORT_WORDS + ADDRESS
 LARGEST, VARIANCE_LEAST, FINITE = h.LARGEST, h.VARIANCE_LEAST, 1.7976931348623157e308
 SINGLE = h.SINGLE
 KIND, SPAN, COLUMNS, HOP, SIZE, START, NEXT, HELD = h.KIND, h.SPAN, h.COLUMNS, h.HOP, h.SIZE, h.START, h.NEXT, h.HELD
-RECENT, JOINED, MADE, NUMBERS, MEAN, STD, NORMALISED = h.RECENT, h.JOINED, h.MADE, h.NUMBERS, h.MEAN, h.STD, h.NORMALISED
+RECENT, JOINED, MADE, NUMBERS, MEAN, STD, NORMALISED = (
+    h.RECENT,
+    h.JOINED,
+    h.MADE,
+    h.NUMBERS,
+    h.MEAN,
+    h.STD,
+    h.NORMALISED,
+)
 RUNNING, RUNNING_AFTER, RUNNING_FRAMES, RUNNING_STD = h.RUNNING, h.RUNNING_AFTER, h.RUNNING_FRAMES, h.RUNNING_STD
 CHOSEN, COUNT, SCALE, LIMIT, LEAST_WEIGHT = h.CHOSEN, h.COUNT, h.SCALE, h.LIMIT, h.LEAST_WEIGHT
 TOO_LARGE, NOT_FINITE = h.TOO_LARGE, h.NOT_FINITE
@@ -74,7 +82,7 @@ def extreme(x, rows, columns, scale, number):
 @function(D, N, N, N, D, N)
 def statistic(x, rows, columns, scale, number):
     """One of STATISTIC, of a column of numbers * scale."""
-    if number == MIN_OF or number == MAX_OF:
+    if number in (MIN_OF, MAX_OF):
         return extreme(x, rows, columns, scale, number)
     total = 0.0
     for i in range(rows):

@@ -35,10 +35,14 @@ PYTHON = (
 def text(pointer: int) -> str:
     """LLVM IR for a machine whose addresses have so many bytes, without its triple.
 
-    It defines edgernn_step, edgernn_frames, edgernn_call and edgernn_call_pool, and calls edgernn_run and edgernn_pool.
+    It defines edgernn_step, edgernn_frames, and edgernn_call_NAME for the pool and each entry of CALLED and LOCKED, and
+    calls these.
     """
     size = f"i{8 * pointer}"
-    return f"{DECLARED}{STEP}{MANY}{CALL}{CALL_POOL}".replace("SIZE", size).replace(
+    calls = "".join(_called(name, 1, 2, WHOLE.replace("NAME", name)) for name in CALLED)
+    calls += _called(LOCKED, 1, 2, WHOLE.replace("NAME", LOCKED), locked=True)
+    calls += _called("pool", 4, 6, "@edgernn_pool(i64 %control, i64 %v2, i64 %v3, i64 %v4)")
+    return f"{DECLARED}{STEP}{MANY}{calls}".replace("SIZE", size).replace(
         "EXTEND", "zext" if pointer < 8 else "bitcast"
     )
 
@@ -110,9 +114,11 @@ slow:
 fail:
   ret ptr null"""
 
-DECLARED = """
-declare i64 @edgernn_run(i64, i64, i64, i64)
-declare i64 @edgernn_pool(i64, i64, i64, i64)
+CALLED = ("run", "features", "scores")  # entries for blocks of numbers, of all ports
+LOCKED = "hear"  # one for a short block, which is not worth giving up the interpreter's lock
+WHOLE = "@edgernn_NAME(i64 %control, i64 0, i64 0, i64 0)"
+DECLARED = "".join(f"\ndeclare i64 @edgernn_{name}(i64, i64, i64, i64)" for name in (*CALLED, LOCKED, "pool"))
+DECLARED += """
 declare extern_weak ptr @PyObject_Vectorcall(ptr, ptr, SIZE, ptr)
 @_Py_NoneStruct = extern_weak global i8
 declare extern_weak void @Py_DecRef(ptr)
@@ -213,6 +219,10 @@ ready:
 """
 
 
+UNLOCK = "  %thread = call ptr @PyEval_SaveThread()\n"
+LOCK = "  call void @PyEval_RestoreThread(ptr %thread)\n"
+
+
 def _integers(count: int) -> str:
     """The arguments behind the first as integers: %v1, %v2, ..."""
     return "".join(
@@ -224,10 +234,11 @@ def _integers(count: int) -> str:
     )
 
 
-def _called(name: str, integers: int, arrays: int, call: str) -> str:
-    """Python's way to an entry that runs frames: (control block, frames, other integers, [streams,] ports' arrays).
+def _called(name: str, integers: int, arrays: int, call: str, locked: bool = False) -> str:
+    """Python's way to an entry: (control block, frames, other integers, [streams,] ports' arrays) -> what it gives.
 
-    integers: how many there are. arrays: how many arguments come before those of the ports.
+    -1 while another thread is in the same block. integers: how many there are. arrays: how many arguments come before
+    those of the ports. locked: it keeps the interpreter's lock.
     """
     streams = f"""
   %streams_at = getelementptr ptr, ptr %args, i64 {arrays - 1}
@@ -235,7 +246,7 @@ def _called(name: str, integers: int, arrays: int, call: str) -> str:
   %list_at = getelementptr i64, ptr %c, i64 {STREAMS}
   store ptr %numbers, ptr %list_at"""
     return f"""
-define ptr @edgernn_{name}(ptr %self, ptr %args, SIZE %n, ptr %names) {{
+define ptr @edgernn_call_{name}(ptr %self, ptr %args, SIZE %n, ptr %names) {{
 entry:
   %block = load ptr, ptr %args{_field("c", "block", DATA, "ptr")}{_word("busy", BUSY)}
   %free = icmp eq i64 %busy, 0
@@ -264,17 +275,9 @@ port:
   br label %test
 go:
   %control = ptrtoint ptr %c to i64
-  %thread = call ptr @PyEval_SaveThread()
-  %status = call i64 {call}
-  call void @PyEval_RestoreThread(ptr %thread)
-  store i64 0, ptr %p_busy
+{"" if locked else UNLOCK}  %status = call i64 {call}
+{"" if locked else LOCK}  store i64 0, ptr %p_busy
   %result = call ptr @PyLong_FromLongLong(i64 %status)
   ret ptr %result
 }}
 """
-
-
-# (control block, frames, an array for each port) -> status; -1 while another thread runs in the same block
-CALL = _called("call", 1, 2, "@edgernn_run(i64 %control, i64 0, i64 0, i64 0)")
-# (control block, frames, begin, end, tile, numbers of streams, an array for each port) -> how many were refused
-CALL_POOL = _called("call_pool", 4, 6, "@edgernn_pool(i64 %control, i64 %v2, i64 %v3, i64 %v4)")

@@ -13,7 +13,9 @@ SOURCES = (
     "kernels/contract.py",
     "kernels/cpu",
     "kernels/entries.py",
+    "kernels/hearing.py",
     "kernels/isas.py",
+    "layers/exact.py",
 )
 
 

@@ -55,6 +55,12 @@ class Stream:
         """The model as it is laid out for this processor."""
         return self._runner.plan
 
+    @property
+    def control(self) -> Array:
+        """The block that compiled entries run it in on the CPU (see kernels.contract)."""
+        assert isinstance(self._runner, Runner)
+        return self._runner.control
+
     def step(self, x: Frames, out: Any = None) -> Answers:
         """One frame: x (n_in,) float32 -> y (n_out,) float32. Token models take an integer.
 

@@ -114,7 +114,6 @@ def each(name: str, values: Callable[[str], Iterable[Any]]) -> list[Case]:
     return [case for kind in GATES for value in values(kind) for case in alone({name: value}, kinds=[kind])]
 
 
-UNEQUAL = "sequence_lens: sequences of unequal length have no meaning in a stream"
 # What a user of ONNX can ask of the three operators, one thing at a time
 FEATURES: dict[str, list[Case]] = {
     "`activations`, each of the 11 functions with alpha and beta": each("activations", each_function),
@@ -131,8 +130,8 @@ FEATURES: dict[str, list[Case]] = {
     "`B` absent": alone({"B": None}),
     "`B` computed at run time": alone({"B": "input"}, "input B is computed at run time, not a constant"),
     "`sequence_lens`, all of them the whole length": alone({"sequence_lens": "computed"}),
-    "`sequence_lens`, shorter": alone({"sequence_lens": "shorter", "time": "fixed"}, UNEQUAL),
-    "`sequence_lens`, given at run time": alone({"sequence_lens": "input"}, UNEQUAL),
+    "`sequence_lens`, shorter": alone({"sequence_lens": "shorter", "time": "fixed"}, "a stream goes on"),
+    "`sequence_lens`, given at run time: the whole length": alone({"sequence_lens": "input"}),
     "`initial_h`, constant": alone({"initial_h": "constant"}),
     "`initial_h`, given at run time": alone({"initial_h": "input"}),
     "`initial_c`, constant": alone({"initial_c": "constant"}),

@@ -72,9 +72,10 @@ class Case:
         return self.options["layout"] or 0
 
     @property
-    def backwards(self) -> bool:
+    def whole(self) -> bool:
         """Whether it needs the whole sequence."""
-        return self.options["direction"] in ("reverse", "bidirectional")
+        backwards = self.options["direction"] in ("reverse", "bidirectional")
+        return backwards or self.options["sequence_lens"] == "shorter"
 
     @property
     def by_onnx_runtime(self) -> bool:
@@ -101,7 +102,7 @@ class Case:
         shapes = {"W": (ways, rows, N_IN), "R": (ways, rows, HIDDEN), "B": (ways, 2 * rows), "P": (ways, 3 * HIDDEN)}
         shapes |= {"initial_h": state, "initial_c": state}
         held = {name: _random(seed, shape) * np.float32(0.5) for seed, (name, shape) in enumerate(shapes.items())}
-        lengths = {"constant": STEPS, "computed": STEPS, "shorter": SHORTER, "input": SHORTER}
+        lengths = {"constant": STEPS, "computed": STEPS, "shorter": SHORTER, "input": STEPS}
         held["sequence_lens"] = np.array([lengths.get(self.options["sequence_lens"], 0)], np.int32)
         return {name: x for name, x in held.items() if name in "WR" or self.options.get(name) is not None}
 

@@ -46,6 +46,7 @@ class Sequences:
     count: int = 1
     flavour: int = 0
     initial: bool = False
+    short: bool = False  # whether not all sequences have all steps
 
     @property
     def id(self) -> str:
@@ -57,6 +58,12 @@ class Sequences:
         """What its kind is tried with."""
         return FLAVOURS[self.kind][self.flavour]
 
+    @property
+    def lengths(self) -> list[int]:
+        """How many steps each sequence has: but for the second one not all."""
+        full = self.steps or 1
+        return [full - (place != 1) for place in range(self.count)] if self.short else [full] * self.count
+
     def values(self) -> dict[str, Array]:
         """The constants of the node by name, in layout 0."""
         ways, rows, rng = WAYS[self.direction], GATES[self.kind] * HIDDEN, np.random.default_rng(4)
@@ -64,14 +71,15 @@ class Sequences:
         shapes |= {"H": (ways, self.count, HIDDEN)} if self.initial else {}
         shapes |= {"C": (ways, self.count, HIDDEN)} if self.initial and self.kind == "LSTM" else {}
         shapes |= {"P": (ways, 3 * HIDDEN)} if self.own.get("peepholes") else {}
-        return {name: rng.uniform(-0.6, 0.6, shape).astype(np.float32) for name, shape in shapes.items()}
+        held = {name: rng.uniform(-0.6, 0.6, shape).astype(np.float32) for name, shape in shapes.items()}
+        return held | ({"L": np.array(self.lengths, np.int32)} if self.short else {})
 
     def node(self) -> onnx.NodeProto:
         """x -> Y, Y_h[, Y_c], with the constants of `values`."""
         given = {k: v for k, v in self.own.items() if k not in ("peepholes", "activations")}
         if "activations" in self.own:
             given["activations"] = [name for way in self.functions() for name in way]
-        optional = ["B", "-", "H"] + (["C", "P"] if self.kind == "LSTM" else [])
+        optional = ["B", "L", "H"] + (["C", "P"] if self.kind == "LSTM" else [])
         read = " ".join(name if name in self.values() else "-" for name in ["W", "R", *optional])
         layout = {"layout": 1} if self.layout else {}
         made = " ".join(OUTPUTS[self.kind])
@@ -84,7 +92,7 @@ class Sequences:
 
     def model(self) -> onnx.ModelProto:
         """In a frame: x, and a step f of another cell with its state h, for something must be carried."""
-        held = {n: v.swapaxes(0, 1) if self.layout and n in "HC" else v for n, v in self.values().items()}
+        held = {n: v.swapaxes(0, 1) if self.layout and n in ("H", "C") else v for n, v in self.values().items()}
         dims: Any = (self.steps or "T", self.count, N_IN)
         inputs = {"x": (dims[1], dims[0], N_IN) if self.layout else dims}
         if self.steps is None:
@@ -105,16 +113,20 @@ class Sequences:
 
     def expected(self, x: Array) -> dict[str, Array]:
         """The oracle's outputs for x (S, P, n_in), in the layout of the node: each direction by itself."""
-        values, made = self.values(), []
+        values, made, lengths = self.values(), [], {"sequence_lens": self.lengths if self.short else None}
         given = {k: v for k, v in self.own.items() if k not in ("peepholes", "activations")}
         ways = {"bidirectional": ("forward", "reverse")}.get(self.direction, (self.direction,))
         for d, direction in enumerate(ways):
-            own = {name: v[d : d + 1] for name, v in values.items()}
+            own = {name: v[d : d + 1] for name, v in values.items() if name != "L"}
             more = {"P": own["P"]} if "P" in own else {}
             more |= {"activations": self.functions()[d]} if "activations" in self.own else {}
             states = [own.get("H")] + ([own.get("C")] if self.kind == "LSTM" else [])
             weights = own["W"], own["R"], own["B"]
-            made.append(oracle.in_any_direction(self.kind, x, *weights, *states, direction=direction, **given, **more))
+            made.append(
+                oracle.in_any_direction(
+                    self.kind, x, *weights, *states, direction=direction, **lengths, **given, **more
+                )
+            )
         y, *last = (
             np.concatenate(parts, axis) for parts, axis in zip(zip(*made, strict=True), (1, 0, 0), strict=False)
         )
@@ -128,6 +140,8 @@ def _cases(kind: str, options: Mapping[str, Any]) -> list[Sequences]:
     return [Sequences(kind, **row) for row in covering(common | options)]
 
 
-IN_FRAME = [case for kind in GATES for case in _cases(kind, {"steps": (2, 5), "direction": tuple(WAYS)})]
+IN_FRAME = [
+    case for kind in GATES for case in _cases(kind, {"steps": (2, 5), "direction": tuple(WAYS), "short": (False, True)})
+]
 IN_FRAME += [case for kind in GATES for case in _cases(kind, {"steps": (1,)})]
 OVER_TIME = [case for kind in GATES for case in _cases(kind, {"steps": (None,)})]

@@ -13,11 +13,13 @@ from conftest import COMPILED, instruction_set
 from onnx_cases import graph, node, weights
 
 import edgernn
+from edgernn.conversion import analyse_again
 from edgernn.conversion.certificate import figures_of, holds
 from edgernn.conversion.formats import formatted
 from edgernn.conversion.noise import noise
 from edgernn.conversion.oracle import Oracle
 from edgernn.conversion.parity import parity
+from edgernn.errors import BackendUnavailable
 from edgernn.layers import GRU
 from edgernn.layers.summary import number_format, weight_bytes
 from edgernn.quantiser import quantise
@@ -61,6 +63,47 @@ def test_what_a_sequence_has_one_of_is_held_while_it_is_compared(tmp_path: Path)
     onnx.save(model, tmp_path / "speaker.onnx")
     (found,) = parity(edgernn.convert(tmp_path / "speaker.onnx"), tmp_path / "speaker.onnx", steps=50).values()
     assert found.frames == 50 and found.max_error < 1e-5
+
+
+def test_a_graph_in_float16_is_compared(tmp_path: Path) -> None:
+    """As torch writes it. ONNX Runtime, with all that it optimises, ends the process while it reads the product."""
+    held = {**weights("GRU", 3, 5), "V": np.ones((5, 2))}
+    cell = node("GRU", "t W R B", "Y", hidden_size=5, linear_before_reset=1)
+    nodes = [node("Transpose", "x", "t", perm=[1, 0, 2]), cell, node("Squeeze", "Y axis", "s")]
+    nodes += [node("Transpose", "s", "u", perm=[1, 0, 2]), node("MatMul", "u V", "y")]
+    constants = {name: value.astype(np.float16) for name, value in held.items()} | {"axis": np.array([1])}
+    source = graph(nodes, {"x": (1, "T", 3)}, ["y"], constants)
+    for value in (*source.graph.input, *source.graph.output):
+        value.type.tensor_type.elem_type = onnx.TensorProto.FLOAT16
+    onnx.save(source, tmp_path / "m.onnx")
+    (figures,) = parity(edgernn.convert(tmp_path / "m.onnx"), tmp_path / "m.onnx", steps=50).values()
+    assert figures.frames == 50 and figures.snr > 50
+
+
+def test_a_graph_of_fixed_length_is_compared_over_one_call_at_least() -> None:
+    """EXAMPLE takes 12 frames a call."""
+    model = edgernn.convert(EXAMPLE)
+    (found,) = parity(model, EXAMPLE, steps=5).values()
+    assert found.frames == 12
+    with pytest.raises(BackendUnavailable, match="takes 12 frames a call; only 5 are given"):
+        parity(model, EXAMPLE, np.zeros((5, model.inputs[0].size)))
+
+
+@pytest.mark.parametrize(("direction", "window"), [("forward", None), ("bidirectional", 7)])
+def test_lengths_of_sequences_are_the_number_of_frames(direction: str, window: int | None, tmp_path: Path) -> None:
+    """As torch writes packed sequences: it sorts them by their lengths, of which one is left."""
+    ways = 2 if direction == "bidirectional" else 1
+    held = {name: np.repeat(value, ways, axis=0) for name, value in weights("GRU", 3, 5).items()}
+    nodes = [node("TopK", "lengths k", "sorted order", axis=0), node("Cast", "sorted", "lens", to=6)]
+    nodes += [node("Gather", "x order", "p", axis=0), node("Transpose", "p", "t", perm=[1, 0, 2])]
+    nodes += [node("GRU", "t W R B lens", "y h", hidden_size=5, direction=direction)]
+    ports = {"x": (1, "T", 3), "lengths": (1,)}
+    onnx.save(graph(nodes, ports, ["y", "h"], held | {"k": np.array([1])}, integers=["lengths"]), tmp_path / "m.onnx")
+    model = edgernn.convert(tmp_path / "m.onnx", window=window)
+    assert [port.name for port in model.inputs] == ["x"]
+    assert "'lengths' is taken as the number of frames" in str(analyse_again(tmp_path / "m.onnx", model).notes)
+    for found in parity(model, tmp_path / "m.onnx", steps=40).values():
+        assert found.frames > 15 and found.max_error < 1e-5
 
 
 def test_a_wrong_model_is_found_out() -> None:

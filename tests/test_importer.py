@@ -56,6 +56,7 @@ def test_sizes_with_an_unknown_number_of_steps_agree_with_every_number(name: str
         return max(size.least if isinstance(size, Time) else 1 for size in sizes)
 
     sizes = [Time(), Time(2), Time(6, 4), Time(1, -1), Time(-1, 3), Time(1, -2, 3), Time(2, -5, 4), -1, 0, 1, 2, 7]
+    sizes.append(999999999)  # which stands for the end of a sequence, however long that is
     for a, b in itertools.product(sizes, sizes):
         try:
             made = OPERATIONS[name](a, b)

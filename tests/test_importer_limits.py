@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import ml_dtypes
 import numpy as np
 import pytest
 from hostile_attacks import cell, escapes, escapes_in_a_weight, of_type, split_in, strides_and_names
@@ -14,7 +16,7 @@ from hostile_cases import made
 from hostile_graphs import unsupported
 from hostile_parts import value_info
 from onnx import TensorProto, helper
-from onnx_cases import GRU, Cell, graph, node, on_gru
+from onnx_cases import GRU, Cell, graph, node, on_gru, weights
 
 import edgernn
 from edgernn import conversion, importer
@@ -22,8 +24,6 @@ from edgernn.errors import BadModelFile, EdgernnError, UnsupportedModel
 from edgernn.importer.graph import Graph
 from edgernn.importer.read import load
 from edgernn.importer.work import MOST_PROBLEMS
-
-ANALYSE = sys.modules["edgernn.importer.analyse"]
 
 
 def test_what_a_name_may_steer_is_spelt_out() -> None:
@@ -46,13 +46,23 @@ def test_complex_weights_are_refused() -> None:
         importer.read(of_type(TensorProto.COMPLEX64, 40).SerializeToString())
 
 
+def test_text_and_nan_are_no_weights_whatever_their_type() -> None:
+    nan, text = np.full((1, 15, 3), np.nan, ml_dtypes.bfloat16), np.full((1, 15, 3), "1", object)
+    beyond = np.full((1, 15, 3), 1e300)
+    for values, reason in ((text, "W holds text"), (nan, "W holds NaN"), (beyond, "W holds NaN or infinity")):
+        held = weights("GRU", 3, 5) | {"W": values}
+        source = graph([node("GRU", "x W R B", "y", hidden_size=5)], {"x": ("T", 1, 3)}, ["y"], held)
+        with warnings.catch_warnings(action="error"), pytest.raises(UnsupportedModel, match=reason):
+            importer.read(source.SerializeToString())
+
+
 def test_all_readings_of_a_graph_share_one_budget(monkeypatch: pytest.MonkeyPatch) -> None:
     graphs: list[Graph] = []
     monkeypatch.setattr(
         sys.modules["edgernn.importer.analyse"], "load", lambda *given: graphs.append(load(*given)) or graphs[-1]
     )
     monkeypatch.setattr("edgernn.importer.work.WALKED", 2000)
-    monkeypatch.setattr(ANALYSE, "WALKED", 2000)
+    monkeypatch.setattr("edgernn.importer.free.WALKED", 2000)
     monkeypatch.setattr("edgernn.importer.again.WALKED", 2000)
     with pytest.raises(UnsupportedModel, match="strides over time make one answer of"):
         importer.read(strides_and_names(100).SerializeToString())

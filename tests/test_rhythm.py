@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from onnx_cases import graph, node, weights
+from surroundings import ints
 
 from edgernn.errors import UnsupportedModel
 from edgernn.importer import read
@@ -249,6 +250,30 @@ def unfolded(stride: int, *to_windows: Any) -> bytes:
     used = {name for made in nodes for name in made.input}
     held = weights("GRU", 12, 3) | {name: np.array(value) for name, value in plain.items() if name in used}
     return graph(nodes, {"x": (1, "T", 4)}, ["y"], held).SerializeToString()
+
+
+def cut_out(size: int, stride: int, length: int) -> bytes:
+    """`x.unfold(1, size, stride)` as the TorchScript exporter writes it for x (1, length, 4), into a GRU."""
+    count, nodes, held = (length - size) // stride + 1, [], {"axis": ints(1), "shape": ints(0, 0, -1)}
+    for n in range(count):
+        held |= {f"from{n}": ints(n * stride), f"to{n}": ints(n * stride + size)}
+        nodes += [node("Slice", f"x from{n} to{n} axis", f"s{n}"), node("Transpose", f"s{n}", f"t{n}", perm=[0, 2, 1])]
+        nodes += [node("Unsqueeze", f"t{n} axis", f"u{n}")]
+    nodes += [node("Concat", " ".join(f"u{n}" for n in range(count)), "c", axis=1), node("Reshape", "c shape", "r")]
+    nodes += [node("Transpose", "r", "rt", perm=[1, 0, 2]), node("GRU", "rt W R B", "y", hidden_size=3)]
+    return graph(nodes, {"x": (1, length, 4)}, ["y"], weights("GRU", 4 * size, 3) | held).SerializeToString()
+
+
+@pytest.mark.parametrize(("size", "stride", "length"), [(3, 1, 9), (4, 2, 9), (2, 3, 8), (4, 4, 8)])
+def test_windows_that_are_cut_out_one_by_one_stream(size: int, stride: int, length: int) -> None:
+    source = cut_out(size, stride, length)
+    model = read(source)
+    assert (model.inputs[0].size, model.hop) == (4, stride)
+    x = np.random.default_rng(1).standard_normal((length, 4)).astype(np.float32)
+    whole = onnxruntime.InferenceSession(source).run(None, {"x": x[None]})[0].reshape(-1, 3)
+    streamed = Stream(model).run(x)[model.delay // stride :]
+    assert len(whole) - 1 <= len(streamed) <= len(whole)
+    assert np.abs(streamed - whole[: len(streamed)]).max() < 1e-5
 
 
 @pytest.mark.parametrize("stride", [1, 2, 3])

@@ -63,9 +63,9 @@ def rnn(t: int, x: str = "x_", h: str = "h", W: str = "W") -> Nodes:
     ]  # fmt: skip
 
 
-def lstm(t: int) -> Nodes:
-    """An LSTM whose gates are i, f, g, o in one product; h_t and c_t."""
-    h, c = (f"h_{t - 1}", f"c_{t - 1}") if t else ("h", "h")
+def lstm(t: int, h: str = "h", c: str = "h") -> Nodes:
+    """An LSTM whose gates are i, f, g, o in one product; h_t and c_t; h and c stand before h_0 and c_0."""
+    h, c = (f"h_{t - 1}", f"c_{t - 1}") if t else (h, c)
     return [
         node("MatMul", f"x_{t} W4", f"w{t}"), node("MatMul", f"{h} R4", f"r{t}"), node("Add", f"w{t} r{t}", f"a{t}"),
         node("Split", f"a{t}", f"p{t} q{t} u{t} v{t}", axis=1), node("Sigmoid", f"p{t}", f"i_{t}"),
@@ -86,9 +86,10 @@ def stacked(h: str = "h", y: str = "y") -> Nodes:
 
 
 def model(nodes: Nodes, *outputs: str) -> onnx.ModelProto:
-    """The graph; a state called `state` is an input of it."""
+    """The graph; states called `state` and `cell` are inputs of it."""
     used = {name for made in nodes for name in made.input}
-    given = {name: shape for name, shape in (("x", (1, STEPS, 3)), ("state", (1, 5))) if name in used}
+    shapes = {"x": (1, STEPS, 3), "state": (1, 5), "cell": (1, 5)}
+    given = {name: shape for name, shape in shapes.items() if name in used}
     return graph(nodes, given, outputs, {name: value for name, value in CONSTANTS.items() if name in used})
 
 
@@ -106,6 +107,13 @@ def averaged(t: int) -> Nodes:
     return rnn(t) + rest
 
 
+def normalised(t: int) -> Nodes:
+    """A plain RNN whose product with the state is normalised: of the first state, that is a constant."""
+    made = [one for one in rnn(t) if one.output[0] != f"h_r{t}"]
+    product = node("MatMul", f"h_{t - 1} R" if t else "h R", f"h_q{t}")
+    return [product, node("LayerNormalization", f"h_q{t} b b", f"h_r{t}"), *made]
+
+
 def differing(t: int) -> Nodes:
     """A plain RNN of x_t - x_{t-1}."""
     return [node("Sub", f"x_{t} " + (f"x_{t - 1}" if t else "x_before"), f"d_{t}"), *rnn(t, "d_")]
@@ -117,6 +125,7 @@ ALIKE: dict[str, tuple[Nodes, tuple[str, ...]]] = {
     "sliced": ([*sliced(), *every(rnn), *stacked()], ("y",)),
     "split": ([*split(), *every(rnn), *stacked()], ("y",)),
     "folded": ([*gathered(), *every(folded), *stacked()], ("y",)),
+    "normalised": ([*gathered(), *every(normalised), *stacked()], ("y",)),
     "two states": ([*gathered(), *every(averaged), *stacked("m")], ("y",)),
     "two sequences": ([*gathered(), *every(averaged), *stacked("m"), *stacked("h", "z")], ("y", "z")),
     "lstm": ([*gathered(), *every(lstm), *stacked()], ("y",)),
@@ -161,6 +170,43 @@ def test_steps_that_are_alike_are_rolled_up(name: str, start: str, monkeypatch: 
         assert np.abs(answers[output][-len(wanted) :] - wanted).max() < LIMIT, output
 
 
+GIVEN: dict[str, tuple[Nodes, dict[str, str]]] = {
+    "gathered": ([*gathered(), *every(lambda t: rnn(t, h="state")), *stacked("state")], {"state": "state_5"}),
+    "split": ([*split(), *every(lambda t: rnn(t, h="state")), *stacked("state")], {"state": "state_5"}),
+    "lstm": (
+        [*sliced(), *every(lambda t: lstm(t, "state", "cell")), *stacked()], {"state": "h_5", "cell": "c_5"}
+    ),
+    "the last step": (
+        [*gathered(), *every(lambda t: lstm(t, "state", "cell")), node("MatMul", "h_5 V", "y")],
+        {"state": "h_5", "cell": "c_5"},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", GIVEN)
+def test_states_that_are_inputs_and_outputs_are_hidden(name: str) -> None:
+    """The stream goes on where ONNX Runtime is handed back its state, STEPS frames at a time."""
+    nodes, pairs = GIVEN[name]
+    made = model(nodes, "y", *pairs.values())
+    report = importer.analyse(made.SerializeToString())
+    assert report.model is not None and dict(report.states) == pairs and len(report.model.nodes) < 4
+    assert report.notes == (f"unrolled over {STEPS} steps in the file: rolled up again",)
+    x = np.random.default_rng(6).uniform(-1, 1, (1, 3 * STEPS, 3)).astype(np.float32)
+    answers = np.asarray(run(report.model, x[0]))
+    held = {state: np.zeros((1, 5), np.float32) for state in pairs}
+    for start in range(0, 3 * STEPS, STEPS):
+        expected = onnx_runtime(made, {"x": x[:, start : start + STEPS], **held})
+        held = {state: expected[output] for state, output in pairs.items()}
+        wanted = expected["y"].reshape(-1, answers.shape[1])
+        assert np.abs(answers[start + STEPS - len(wanted) : start + STEPS] - wanted).max() < LIMIT
+
+
+def test_a_state_that_nothing_brings_back_starts_at_zero() -> None:
+    nodes, _ = GIVEN["gathered"]
+    notes = importer.analyse(model(nodes, "y").SerializeToString()).notes
+    assert "the state 'state' starts at zero and is carried inside the stream" in notes
+
+
 def changed(t: int) -> Nodes:
     return rnn(t, W="other" if t == 3 else "W")
 
@@ -200,7 +246,10 @@ UNLIKE: dict[str, tuple[Nodes, str]] = {
          node("Squeeze", "end axis", "context"), *gathered(), *every(with_context), *stacked()],
         "known at the end of the sequence only",
     ),
-    "from an input": ([*gathered(), *every(lambda t: rnn(t, h="state")), *stacked("state")], "which is no constant"),
+    "from what is computed of an input": (
+        [node("Exp", "state", "e"), *gathered(), *every(lambda t: rnn(t, h="e")), *stacked("e")],
+        "neither a constant nor an input",
+    ),
 }  # fmt: skip
 
 

@@ -143,10 +143,30 @@ def test_a_window_of_another_length_than_the_graph_is_refused_with_that(name: st
             converted(GRAPHS[name](1, 9), window)
 
 
-def test_loops_of_cells_are_one_layer_over_all_turns() -> None:
-    model = converted(GRAPHS["looped"](1, "T"), 100)
+@pytest.mark.parametrize("window", [100, 4096])
+def test_loops_of_cells_are_one_layer_over_all_turns(window: int) -> None:
+    model = converted(GRAPHS["looped"]("B", "T"), window)
     layers = [node.layer for node in model.nodes]
     assert len(layers) < 12 and sum(isinstance(layer, RNN) for layer in layers) == 2
+
+
+@pytest.mark.parametrize("direction", ["reverse", "bidirectional"])
+@pytest.mark.parametrize("batch", ["B", "N", "batch_size"])
+def test_a_free_batch_is_not_taken_for_the_time_of_a_fixed_length(batch: str, direction: str) -> None:
+    case = Sequences("GRU", direction)
+    source = graph([case.node()], {"x": (WINDOW, batch, 3)}, OUTPUTS["GRU"], case.values())
+    check(source, converted(source), some_frames(FRAMES, 1, 3), 0)
+    with pytest.raises(UnsupportedModel, match="needs the end of the sequence before its start -> convert with window"):
+        importer.read(source.SerializeToString())
+
+
+def test_an_axis_that_a_layer_runs_along_is_the_window_though_it_cannot_be_had() -> None:
+    """Not the two directions of h0, which are as many steps as the file has fixed ones."""
+    nodes = [node("GRU", "x W R B - h0", "Y", hidden_size=5, direction="bidirectional")]
+    source = graph(nodes, {"x": ("T", 1, 3), "h0": (2, 1, 5)}, ["Y"], Sequences("GRU", "bidirectional").values())
+    for window in (2, 5):
+        with pytest.raises(UnsupportedModel, match="'h0': is a state, but on windows nothing is carried"):
+            converted(source, window)
 
 
 @pytest.mark.parametrize("format", ["none", "int8"])
@@ -241,7 +261,7 @@ def test_a_window_too_large_for_its_graph_is_refused(monkeypatch: pytest.MonkeyP
         converted(GRAPHS["attention"](1, "T"), 4096)
     monkeypatch.setattr("edgernn.importer.repeated.MOST_NODES", 100)
     with pytest.raises(UnsupportedModel, match=r"more than .* 100 layers -> use a smaller window"):
-        converted(GRAPHS["counted"](1, "T"), 50)
+        converted(GRAPHS["counted"]("B", "T"), 50)
 
 
 def test_states_are_refused_by_name() -> None:

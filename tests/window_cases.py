@@ -25,12 +25,27 @@ def batch_first(nodes: Sequence[onnx.NodeProto], constants: dict[str, Any], outp
     return lambda batch, time: graph(nodes, {"x": (batch, time, N_IN)}, outputs.split(), constants)
 
 
-def attention(*after: onnx.NodeProto) -> Graph:
-    """softmax(Q K^T) V of one head."""
+def attention(*after: onnx.NodeProto, masked: Sequence[onnx.NodeProto] = (), **held: Any) -> Graph:
+    """softmax(Q K^T) V of one head; `masked`: what makes of the weights w those that the softmax is taken of, m."""
     nodes = [node("MatMul", f"x W{p}", p) for p in "qkv"]
     nodes += [node("Transpose", "k", "kt", perm=[0, 2, 1]), node("MatMul", "q kt", "qk"), node("Div", "qk root", "w")]
-    nodes += [node("Softmax", "w", "p", axis=-1), node("MatMul", "p v", "o"), node("Add", "o x", "y")]
-    return batch_first([*nodes, *after], W | {"root": np.float32(N_IN**0.5)})
+    nodes += [*masked, node("Softmax", "m" if masked else "w", "p", axis=-1)]
+    nodes += [node("MatMul", "p v", "o"), node("Add", "o x", "y")]
+    return batch_first(
+        [*nodes, *after], W | {"root": np.float32(N_IN**0.5)} | held, after[-1].output[0] if after else "y"
+    )
+
+
+def causal(filled: bool = False) -> Graph:
+    """Attention to earlier steps only, by minus infinity above the diagonal, added or filled in, and a GRU."""
+    mask = [*STEPS, node("Unsqueeze", "n at_0", "n1"), node("Concat", "n1 n1", "nn", axis=0)]
+    mask += [node("Expand", "endless nn", "full"), node("Trilu", "full one_up", "mask", upper=1)]
+    how = [node("Equal", "mask endless", "hidden"), node("Where", "hidden endless w", "m")]
+    mask += how if filled else [node("Add", "w mask", "m")]
+    nodes = [node("Transpose", "y", "t", perm=[1, 0, 2]), node("GRU", "t gW gR gB", "z", hidden_size=4)]
+    held = {"at_one": np.array(1), "at_0": ints(0), "one_up": np.array(1), "endless": np.float32(-np.inf)}
+    cell = {"gW": some(1, 12, N_IN), "gR": some(1, 12, 4), "gB": some(1, 24)}
+    return attention(*nodes, masked=mask, **held, **cell)
 
 
 def heads() -> Graph:
@@ -129,7 +144,9 @@ def counted() -> Graph:
 
 GRAPHS: dict[str, Graph] = {
     "attention": attention(),
-    "attention, mean": attention(node("ReduceMean", "y", "m", axes=[1], keepdims=0)),
+    "attention, mean": attention(node("ReduceMean", "y", "z", axes=[1], keepdims=0)),
+    "causal": causal(),
+    "causal, filled": causal(filled=True),
     "heads": heads(),
     "mean subtracted": over_time("ReduceMean", axes=[1], keepdims=1),
     "largest subtracted": over_time("ReduceMax", axes=[1], keepdims=1),

@@ -39,7 +39,7 @@ START, END = "<!-- made by tools/conformance.py -->", "<!-- end conformance -->"
 
 def by_edgernn(case: Case) -> Answers:
     """Frame by frame through the compiled kernels, or on a window; what a stream carries inside is no answer."""
-    if case.backwards:
+    if case.whole:
         return on_window(case)
     return {name: rows if name == "Y" else rows[-1] for name, rows in streamed(case).items()}
 
@@ -114,7 +114,7 @@ def verdict(case: Case, runtime: str) -> str:
         return WRONG
     pairs = [(answers[name], y) for name, y in expected.items() if name in answers]
     right = all(a.size == y.size and np.abs(a.reshape(-1) - y.reshape(-1)).max() <= LIMIT for a, y in pairs)
-    if right and runtime == "edgernn" and case.backwards:
+    if right and runtime == "edgernn" and case.whole:
         return ON_WINDOWS
     return HONOURED if right else WRONG
 

@@ -74,10 +74,12 @@ class Oracle:
     """
 
     def __init__(self, source: str | Path, model: Model):
+        from edgernn.importer import NARROWED
+
         self.model = model
         report = analyse_again(source, model)
-        self.pairs = dict(report.states)
-        self._session = _session(_file(source, model))
+        self.pairs, self._counts = dict(report.states), report.counts
+        self._session = _session(_file(source, model), NARROWED in report.notes)
         times = dict(report.time_axes)
         self._constants = constants_of(model)
         optional = self._session.get_overridable_initializers()
@@ -119,7 +121,7 @@ class Oracle:
 
     def start(self) -> dict[str, Array]:
         """The inputs that are no port, before the first frame: states at zero, and what was set."""
-        ports = {port.name for port in self.model.inputs}
+        ports = {*(port.name for port in self.model.inputs), *self._counts}
         return {
             name: feed.filled(self._constants.get(name, 0)) for name, feed in self._feeds.items() if name not in ports
         }
@@ -141,7 +143,9 @@ class Oracle:
         return self._feeds[name].shape if name in self._feeds else self._defaults[name]
 
     def _fed(self, frames: Mapping[str, Array]) -> dict[str, Array]:
-        return {port.name: self._feeds[port.name].array(frames[port.name]) for port in self.model.inputs}
+        count = len(next(iter(frames.values())))
+        counts = {name: self._feeds[name].filled(count) for name in self._counts}
+        return counts | {port.name: self._feeds[port.name].array(frames[port.name]) for port in self.model.inputs}
 
     def held(self, frames: Mapping[str, Array]) -> dict[str, Array]:
         """The frames, where what a whole sequence has one of (a speaker) is the same in all of them."""
@@ -156,6 +160,8 @@ class Oracle:
             return self._on_windows(frames)
         count, hop = len(next(iter(frames.values()))), self.model.hop
         chunk, states = self.chunk or count // hop * hop, self.start()
+        if chunk > count:
+            raise BackendUnavailable(f"ONNX Runtime takes {chunk:,} frames a call; only {count:,} are given")
         found: dict[str, list[Answers]] = {port.name: [] for port in self.model.outputs}
         for start in range(0, count - chunk + 1, chunk):
             outputs, states = self.call({name: array[start : start + chunk] for name, array in frames.items()}, states)
@@ -247,7 +253,8 @@ def _file(source: str | Path, model: Model) -> str | bytes:
     return repaired(source)
 
 
-def _session(source: str | bytes) -> Any:
+def _session(source: str | bytes, narrow: bool) -> Any:
+    """ONNX Runtime on one thread. Its optimiser of layouts kills the process on a recurrent layer in float16."""
     try:
         import onnxruntime
     except ImportError:
@@ -255,6 +262,8 @@ def _session(source: str | bytes) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 4
+    if narrow:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     try:
         return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime has no common base for its errors

@@ -18,6 +18,7 @@ from edgernn.layers.model import Model
 from edgernn.quantiser.drift import Drift, drift
 
 STEPS = 5000
+LARGEST = 1 << 22  # numbers of noise, where a call of the graph takes more than STEPS frames
 
 
 def parity(
@@ -46,7 +47,8 @@ def beside(
     fit.
     """
     oracle = Oracle(source, model)
-    recordings = [noise(model.inputs, steps)] if frames is None else recordings_of(model, frames)
+    enough = max(steps, min(oracle.chunk or 0, LARGEST // sum(port.size for port in model.inputs)))
+    recordings = [noise(model.inputs, enough)] if frames is None else recordings_of(model, frames)
     recordings = [oracle.held(recording) for recording in recordings]
     pairs: dict[str, list[tuple[Array, Array]]] = {port.name: [] for port in model.outputs}
     for recording in recordings:

@@ -6,7 +6,7 @@ gives a Report of what was found. May import: errors, layers; NumPy and onnx.
 
 from __future__ import annotations
 
-from edgernn.importer.analyse import Report, analyse, read
+from edgernn.importer.analyse import NARROWED, Report, analyse, read
 from edgernn.layers import operators  # noqa: F401 (all rules are there now)
 
-__all__ = ["Report", "analyse", "read"]
+__all__ = ["NARROWED", "Report", "analyse", "read"]

@@ -9,7 +9,6 @@ from enum import IntEnum
 from typing import Any
 
 import numpy as np
-import onnx
 
 from edgernn.errors import BadInput, Problem, UnsupportedModel
 from edgernn.importer.again import MOST_FRAMES, built
@@ -17,29 +16,30 @@ from edgernn.importer.alphabet import spelt
 from edgernn.importer.assemble import assembled, goes_on
 from edgernn.importer.build import Build
 from edgernn.importer.evaluate import folded
-from edgernn.importer.graph import Dim, Graph, Operator
+from edgernn.importer.free import along_a_free_dimension
+from edgernn.importer.graph import Dim, Graph
+from edgernn.importer.lengths import counted
 from edgernn.importer.lists import unlisted
 from edgernn.importer.preset import about_sizes, free_dimensions, otherwise, preset, unsized
 from edgernn.importer.proof import corrected, proved
 from edgernn.importer.read import load
 from edgernn.importer.repair import repair, suspicion
+from edgernn.importer.rollup import FEWEST
 from edgernn.importer.signals import Wider
 from edgernn.importer.state import Pairing, as_constants, kept, pair, with_states
-from edgernn.importer.subgraph import nodes_in
 from edgernn.importer.time import Hypothesis, hypotheses
-from edgernn.importer.unrolled import UNROLLED
+from edgernn.importer.unfolds import unfolded
+from edgernn.importer.unrolled import UNROLLED, repeats
 from edgernn.importer.windowed import NO_STATES, STREAMS, windowed
-from edgernn.importer.work import WALKED
 from edgernn.layers.axes import RATES
 from edgernn.layers.model import Model
-from edgernn.layers.recurrent import OTHER_AXIS, SEVERAL_STEPS
+from edgernn.layers.recurrent import BACKWARDS, OTHER_AXIS, SEVERAL_STEPS
 from edgernn.layers.rhythm import WINDOW
 
 # ONNX's numbers for float16, bfloat16 and integers of 8 and 16 bits
 NARROW = (10, 16, 2, 3, 4, 5)
-RECURRENT = ("RNN", "GRU", "LSTM", "Loop", "Scan")  # operators that may run over several steps
+NARROWED = "what the graph holds in narrow numbers is computed in float32, without their rounding or overflow"
 GOES_ON = "cells start anew in every call of the graph; in the stream their state goes on from frame to frame"
-MANY = range(31, 43)  # what a free dimension counts to see what runs along it: one of these divides by 2 to 12
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Report:
 
     `states`: (input, output) pairs of the ONNX graph that the Model hides. `time`: which axis is time, in words, and
     `time_axes` the same as (input, axis) pairs. `dims`: the dimensions of each input. `notes`: what the reader should
-    know though it stops nothing.
+    know though it stops nothing. `counts`: inputs that are the number of frames.
     """
 
     model: Model | None
@@ -58,6 +58,7 @@ class Report:
     time_axes: tuple[tuple[str, int], ...] = ()
     dims: tuple[tuple[str, tuple[Dim, ...]], ...] = ()
     notes: tuple[str, ...] = ()
+    counts: tuple[str, ...] = ()
 
 
 def read(source: str | os.PathLike[str] | bytes, **settings: Any) -> Model:
@@ -94,25 +95,29 @@ def analyse(
         graph = with_states(graph, state or {})
         graph = replace(graph, origin={**graph.origin, **({"fix_torch_gru": True} if fix_torch_gru else {})})
         notes = tuple(filter(None, (otherwise(graph, name) for name in constants or {})))
-        graph = unlisted(folded(graph))
+        graph = counted(unfolded(unlisted(folded(graph))))
         report = _analysed(graph, state or {}) if window is None else _on_windows(graph, window, hop or 1)
     except UnsupportedModel as unsupported:
         return Report(None, unsupported.problems)
     if report.model is None:
         return report
     model, unfit = spelt(report.model, graph.alphabet)
-    return replace(report, model=model, notes=(*report.notes, *notes, *unfit))
+    counts = tuple(given.name for given in graph.inputs if given.counts)
+    return replace(report, model=model, notes=(*report.notes, *notes, *unfit), counts=counts)
 
 
 def _analysed(graph: Graph, given: Mapping[str, str]) -> Report:
     """The first reading of the graph that gives a model, or the one that came nearest."""
-    failed: list[tuple[tuple[int, ...], Report, Hypothesis]] = []
+    failed: list[tuple[tuple[Any, ...], Report, Hypothesis]] = []
     for hypothesis in hypotheses(graph):
-        if isinstance(hypothesis.length, int) and hypothesis.times and (along := _free_blocks(failed)):
+        seen = {near for (near, *_), *_ in failed}
+        fixed = isinstance(hypothesis.length, int) and hypothesis.times
+        if fixed and _Distance.CHUNK not in seen and (along := _free_blocks(failed)):
             return along
         distance, report = _tried(graph, hypothesis, given)
-        runs = hypothesis.times or all(near is not _Distance.STRIDES for (near, *_), *_ in failed)
-        if report.model is not None and distance not in (_Distance.BLOCKS, _Distance.CONVOLVED) and runs:
+        runs = hypothesis.times or _Distance.STRIDES not in seen
+        right = (_Distance.ROLLED,) if _Distance.CHUNK in seen else (_Distance.ROLLED, _Distance.STATES)
+        if report.model is not None and distance in right and runs:
             return report
         reached = 0 if isinstance(hypothesis.length, int) else _reached(graph, report.problems)
         failed.append(((distance, -reached, len(report.problems)), report, hypothesis))
@@ -162,21 +167,24 @@ class _Distance(IntEnum):
     """How far a hypothesis about time was from the truth: the nearest one is reported.
 
     STRIDES: its strides do not work out, but they show that it is time which runs there: the graph is no step graph.
+    CHUNK: it gives a Model, but a step that holds one computation several times, as an unrolled graph does.
     BLOCKS: it gives a Model, but one whose cells take several steps a frame and start anew or from an explicit state.
     CONVOLVED: it gives one of a file of fixed length that holds nothing but past frames.
     ASTRAY: it gives none, since nothing but cells of that kind is left.
     """
 
     STRIDES = 0
-    BLOCKS = 1
-    STATES = 2
-    UNROLLED = 3
-    OPERATORS = 4
-    CONVOLVED = 5
-    NO_RECURRENCE = 6
-    ASTRAY = 7
-    OPERATORS_AT_FIXED_LENGTH = 8
-    WRONG_AXIS = 9
+    CHUNK = 1
+    BLOCKS = 2
+    ROLLED = 3
+    STATES = 4
+    UNROLLED = 5
+    OPERATORS = 6
+    CONVOLVED = 7
+    NO_RECURRENCE = 8
+    ASTRAY = 9
+    OPERATORS_AT_FIXED_LENGTH = 10
+    WRONG_AXIS = 11
 
 
 def _tried(graph: Graph, hypothesis: Hypothesis, given: Mapping[str, str]) -> tuple[_Distance, Report]:
@@ -187,7 +195,7 @@ def _tried(graph: Graph, hypothesis: Hypothesis, given: Mapping[str, str]) -> tu
         what = f"strides over time make one answer of {wider.factor} frames, in a graph of {len(graph.operators)} nodes"
         remedy = f"use smaller strides: at most {MOST_FRAMES} frames, and fewer in a large graph"
         return _Distance.STRIDES, _failed(hypothesis, [Problem("graph", "", what, remedy)])
-    problems = build.problems if build.has_time else [*_along_a_free_dimension(graph, build), *build.problems]
+    problems = build.problems if build.has_time else [*along_a_free_dimension(graph, build), *build.problems]
     astray = [] if goes_on(build) else build.in_frame
     if any(problem.what.startswith((OTHER_AXIS, SEVERAL_STEPS)) for problem in problems):
         return _Distance.WRONG_AXIS, _failed(hypothesis, [*astray, *problems])
@@ -217,9 +225,21 @@ def _tried(graph: Graph, hypothesis: Hypothesis, given: Mapping[str, str]) -> tu
     goes_on_here = (GOES_ON,) if build.states and not build.has_time and not restarts else ()
     notes = (*build.notes, *_notes(graph, model, found, restarts), *goes_on_here, *doubts)
     dims = tuple((given.name, given.dims or ()) for given in graph.inputs)
+    return _of_model(build, hypothesis, bool(found.pairs)), Report(
+        model, (), tuple(found.pairs.items()), hypothesis.text, axes, dims, notes
+    )
+
+
+def _of_model(build: Build, hypothesis: Hypothesis, pairs: bool) -> _Distance:
+    """How far a hypothesis was that gives a Model."""
+    if build.moments.unrolled:
+        return _Distance.ROLLED
+    if build.in_frame and not goes_on(build):
+        return _Distance.BLOCKS
+    if pairs and not hypothesis.times and repeats(build, FEWEST):
+        return _Distance.CHUNK
     plain = isinstance(hypothesis.length, int) and build.has_time and not goes_on(build)
-    distance = _Distance.BLOCKS if astray else _Distance.CONVOLVED if plain else _Distance.STATES
-    return distance, Report(model, (), tuple(found.pairs.items()), hypothesis.text, axes, dims, notes)
+    return _Distance.CONVOLVED if plain else _Distance.STATES
 
 
 def _how_far(build: Build, graph: Graph, hypothesis: Hypothesis) -> _Distance:
@@ -232,8 +252,9 @@ def _how_far(build: Build, graph: Graph, hypothesis: Hypothesis) -> _Distance:
         return _Distance.STRIDES
     if any(problem.what.startswith(UNROLLED) for problem in build.problems):
         return _Distance.UNROLLED
-    fixed = build.has_time and isinstance(hypothesis.length, int) and not build.moments.unrolled
-    return _Distance.OPERATORS_AT_FIXED_LENGTH if fixed else _Distance.OPERATORS
+    shown = build.moments.unrolled or any(problem.what.startswith(BACKWARDS) for problem in build.problems)
+    doubtful = build.has_time and isinstance(hypothesis.length, int) and not shown
+    return _Distance.OPERATORS_AT_FIXED_LENGTH if doubtful else _Distance.OPERATORS
 
 
 def _only(found: Sequence[Report]) -> Report:
@@ -255,46 +276,20 @@ def _failed(hypothesis: Hypothesis, problems: Sequence[Problem]) -> Report:
     return Report(None, tuple(problems), time=hypothesis.text)
 
 
-def _along_a_free_dimension(graph: Graph, step: Build) -> list[Problem]:
-    """Why a graph is no step graph: a recurrent layer runs along a dimension that is free, and not the batch.
-
-    Each free dimension is tried by itself, since a graph need not work with more than one in another; and at several
-    lengths, since strides and stacked frames may need one that divides.
-    """
-    last = max((n for n, operator in enumerate(graph.operators, 1) if _may_recur(operator)), default=0)
-    begun = replace(graph, operators=graph.operators[:last], outputs=())
-    lengths = MANY[: max(1, WALKED // (1 + last))]
-    for name in dict.fromkeys(n for given in graph.inputs for n in given.dims or () if isinstance(n, str)):
-        for length in lengths:
-            longer = Build(begun, 1, {}, free={name: length})
-            problems = [problem for problem in (*longer.problems, *longer.in_frame) if problem not in step.in_frame]
-            if along := [problem for problem in problems if problem.what.startswith(SEVERAL_STEPS)]:
-                return along
-            if not longer.problems or graph.work.much:
-                break
-    return []
-
-
-def _may_recur(operator: Operator) -> bool:
-    """Whether the operator, or one in a subgraph of it, is one of RECURRENT."""
-    bodies = [value for value in operator.attributes.values() if isinstance(value, onnx.GraphProto)]
-    return operator.kind in RECURRENT or any(node.op_type in RECURRENT for node in nodes_in(bodies))
-
-
 def _notes(graph: Graph, model: Model, found: Pairing, restarts: bool) -> tuple[str, ...]:
     """What stops nothing but should be known."""
-    used = {port.name for port in model.inputs} | found.pairs.keys() | set(found.zeroed)
+    counts = [given.name for given in graph.inputs if given.counts]
+    used = {port.name for port in model.inputs} | found.pairs.keys() | {*found.zeroed, *counts}
     unused = [given.name for given in graph.inputs if given.name not in used]
     notes = [f"the input '{name}' has no effect and is left out" for name in unused]
     notes += [f"the state '{name}' starts at zero and is carried inside the stream" for name in found.zeroed]
+    notes += [f"the input '{name}' is taken as the number of frames: a stream has no padding" for name in counts]
     if "fix_torch_gru" in graph.origin:
         notes.append("every GRU computes linear_before_reset=1, whatever the file says")
     notes += filter(None, [suspicion(graph)])
     narrow = any(np.dtype(given.dtype).itemsize == 2 for given in graph.inputs)
     if narrow or any(o.kind == "Cast" and o.attributes.get("to") in NARROW for o in graph.operators):
-        notes.append(
-            "what the graph holds in narrow numbers is computed in float32, without their rounding or overflow"
-        )
+        notes.append(NARROWED)
     if restarts:
         notes.append("cells with a constant initial state start anew in every frame, as in the graph")
     return tuple(notes)

@@ -15,6 +15,7 @@ from edgernn.importer.given import entered
 from edgernn.importer.graph import Graph, Operator
 from edgernn.importer.known import known
 from edgernn.importer.loop import check_inside, looped
+from edgernn.importer.masks import lowered
 from edgernn.importer.moments import Moments, picked
 from edgernn.importer.once import Once
 from edgernn.importer.preset import misfit, unset
@@ -77,7 +78,7 @@ class Build:
         self.notes: list[str] = []
         self._timed = not window and any(axis is not None for axis in times.values())
         self._restarts, self._free, self.whole = restarts, free or {}, window > 0  # whole: it sees a whole sequence
-        self._folder, self.work, self._once = graph.folder, graph.work, Once()
+        self.folder, self.work, self._once = graph.folder, graph.work, Once()
         self.work.done += len(graph.inputs)
         self._constants: dict[int, str] = {}  # which array of `_once` -> the value that it is
         self._numbers = 0
@@ -147,7 +148,7 @@ class Build:
         if operator.kind == "If":
             return branched(self, operator, inputs)
         if any(inputs) and all(x is None or (x.const is not None and x.time is None) for x in inputs):
-            made = self._folder.fold(operator, [None if x is None else x.const for x in inputs])
+            made = self.folder.fold(operator, [None if x is None else x.const for x in inputs])
             if made is not None:
                 return [self.constant(y) if name else None for name, y in zip(operator.outputs, made, strict=False)]
         if operator.kind not in RULES:
@@ -221,7 +222,7 @@ class Build:
             return x
         if x.const.dtype == object:
             self.refuse("computes with the number of steps", f"a stream has no length: export without it, or {WINDOW}")
-        values = self._once(np.ascontiguousarray(x.const, np.float32))
+        values = self._once(lowered(self, self._graph, np.ascontiguousarray(x.const, np.float32)))
         if not np.isfinite(values).all():
             self.refuse("reads a constant that holds NaN or infinity", AGAIN)
         if id(values) not in self._constants:
@@ -275,8 +276,7 @@ class Build:
 
     def starts(self, initial: Value, last: Value, over_time: bool) -> None:
         """Note where a cell starts; see `layers.rules.Importing`."""
-        place = self.operator
-        self.starting.append(Start(place.name, place.kind, initial.name, last.name, over_time))
+        self.starting.append(Start(self.operator.name, self.operator.kind, initial.name, last.name, over_time))
 
     def token(self, x: Value, vocabulary: int) -> Value:
         """The integer of a port; see `layers.rules.Importing`."""

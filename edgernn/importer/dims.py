@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+MOST = 1 << 29  # steps of a sequence: exporters write larger numbers where they mean its end, such as 999999999
+
 
 class Symbol:
     """Something that stands for a number in object arrays. Subclasses add and negate; the rest follows from that."""
@@ -58,7 +60,7 @@ class Uneven(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Time(Symbol):
-    """a * T + b, with a != 0 and T any whole number from `least` on."""
+    """a * T + b, with a != 0 and T any whole number from `least` to MOST."""
 
     a: int = 1
     b: int = 0
@@ -115,9 +117,10 @@ class Time(Symbol):
     def positive(self) -> bool:
         """Whether this is more than 0 for every T."""
         first = self.a * self.least + self.b
-        if self.a > 0 and first > 0:
+        last = self.a * MOST + self.b
+        if min(first, last) > 0:
             return True
-        if self.a < 0 and first <= 0:
+        if max(first, last) <= 0:
             return False
         raise ValueError(f"whether {self} is more than 0 depends on the number of steps T")
 

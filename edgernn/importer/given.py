@@ -8,6 +8,7 @@ import numpy as np
 
 from edgernn.errors import Problem
 from edgernn.importer.graph import Input
+from edgernn.importer.symbolic import settled
 from edgernn.layers.base import Array, Shape, volume
 from edgernn.layers.model import Node
 from edgernn.layers.pointwise import Map
@@ -24,6 +25,9 @@ def entered(g: Build, given: Input, time: int | None, sizes: Shape, zero: bool) 
     if given.dims is None:
         g.problems.append(Problem(given.name, "input", "the file does not say its shape", "export with shapes"))
         return None
+    if given.counts:
+        const = settled(np.full(sizes, g.length, object))
+        return Value(given.name, sizes, None, const, const.dtype)
     shape = tuple(g.window if axis == time else n for axis, n in enumerate(sizes))
     if not g.has_room(shape):
         what = f"a frame of {list(shape)} is too large for a stream"

@@ -18,11 +18,15 @@ Dim = int | str  # a number, or the name of a free dimension
 
 @dataclass(frozen=True)
 class Input:
-    """An input of the graph. `dims` is None when the file does not say its shape."""
+    """An input of the graph. `dims` is None when the file does not say its shape.
+
+    `counts`: it says how many frames there are (see `lengths`).
+    """
 
     name: str
     dtype: Any
     dims: tuple[Dim, ...] | None
+    counts: bool = False
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ import onnx
 from edgernn.importer import symbolic
 from edgernn.importer.graph import Operator
 from edgernn.importer.moments import END
+from edgernn.importer.recurring import as_cell
 from edgernn.importer.repeated import loop_repeated, scan_repeated
 from edgernn.importer.steps import BEFORE_LAST, Now
 from edgernn.importer.subgraph import source_in, walked
@@ -60,7 +61,8 @@ def looped(g: Build, operator: Operator, inputs: Inputs) -> Sequence[Value | Non
     if not isinstance(body, onnx.GraphProto):
         g.refuse("has no body")
     if g.whole:
-        return (loop_repeated if operator.kind == "Loop" else scan_repeated)(g, operator, body, inputs)
+        written_out = loop_repeated if operator.kind == "Loop" else scan_repeated
+        return as_cell(g, operator) or written_out(g, operator, body, inputs)
     if g.moments.inside:
         g.refuse("is a loop in the body of another loop", REMEDY)
     return _loop(g, operator, body, inputs) if operator.kind == "Loop" else _scan(g, operator, body, inputs)

@@ -14,6 +14,7 @@ import numpy as np
 import onnx
 
 from edgernn.importer.graph import Operator
+from edgernn.importer.recurring import AS_LAYER
 from edgernn.importer.subgraph import source_in, walked
 from edgernn.layers.base import Array
 from edgernn.layers.join import Join
@@ -27,8 +28,7 @@ if TYPE_CHECKING:
 
 Inputs = Sequence[Value | None]
 MOST_TURNS = 4096
-MOST_NODES = 20_000  # of all turns together
-REMEDY = "export the loop as a recurrent layer (RNN, GRU, LSTM)"
+MOST_NODES = 20_000  # of the graph, with all turns
 
 
 def loop_repeated(g: Build, operator: Operator, body: onnx.GraphProto, inputs: Inputs) -> Sequence[Value | None]:
@@ -41,9 +41,10 @@ def loop_repeated(g: Build, operator: Operator, body: onnx.GraphProto, inputs: I
     carried = _entered(g, initial, [v.name for v in body.input[2:]], [v.name for v in body.output[1:]], body)
     named = _named(operator, body, 1, len(carried))
     stacks: dict[str, list[Value]] = {name: [] for name in named[1 + len(carried) :]}
-    room, turn = len(g.nodes) + MOST_NODES, 0
+    g.inside(f"{SEVERAL_STEPS}: {most}", AS_LAYER)
+    turn = 0
     while going and turn < most:
-        _check_room(g, turn, room)
+        _check_room(g, turn)
         inside = [g.constant(np.array(turn)), g.constant(np.array(True)), *carried]
         made = _turned(g, operator, body, inside, named)
         if made is None:
@@ -53,7 +54,8 @@ def loop_repeated(g: Build, operator: Operator, body: onnx.GraphProto, inputs: I
         for name, stack in stacks.items():
             stack.append(made[name])
         turn += 1
-    g.inside(f"{SEVERAL_STEPS}: {turn}", REMEDY)
+    if turn != most:
+        g.inside(f"{SEVERAL_STEPS}: {turn}", AS_LAYER)
     return [*carried, *_stacked(g, operator, body, stacks, 1 + len(carried))]
 
 
@@ -68,30 +70,29 @@ def scan_repeated(g: Build, operator: Operator, body: onnx.GraphProto, inputs: I
     carried = _entered(g, inputs[:-count], [v.name for v in body.input], [v.name for v in body.output], body)
     named = _named(operator, body, 0, len(carried))
     stacks: dict[str, list[Value]] = {name: [] for name in named[len(carried) :]}
-    room = len(g.nodes) + MOST_NODES
+    g.inside(f"{SEVERAL_STEPS}: {len(scanned[0])}", AS_LAYER)
     for turn, frames in enumerate(zip(*scanned, strict=True)):
-        _check_room(g, turn, room)
+        _check_room(g, turn)
         made = _turned(g, operator, body, [*carried, *frames], named)
         if made is None:
             return [None] * len(operator.outputs)
         carried = [made[name] for name in named[: len(carried)]]
         for name, stack in stacks.items():
             stack.append(made[name])
-    g.inside(f"{SEVERAL_STEPS}: {len(scanned[0])}", REMEDY)
     return [*carried, *_stacked(g, operator, body, stacks, len(carried))]
 
 
 def _known(g: Build, x: Value, what: str) -> Array:
     """A number, or a truth value, that is known now: ()."""
     if x.const is None or x.const.size != 1:
-        g.refuse(f"{what} is computed at run time", REMEDY)
+        g.refuse(f"{what} is computed at run time", AS_LAYER)
     only: Array = x.const.reshape(-1)[0]
     return only
 
 
-def _check_room(g: Build, turn: int, room: int) -> None:
-    if turn >= MOST_TURNS or len(g.nodes) > room:
-        g.refuse(f"makes more than {MOST_TURNS} turns or {MOST_NODES} layers", f"use a smaller window; {REMEDY}")
+def _check_room(g: Build, turn: int) -> None:
+    if turn >= MOST_TURNS or len(g.nodes) > MOST_NODES:
+        g.refuse(f"makes more than {MOST_TURNS} turns or {MOST_NODES} layers", f"use a smaller window; {AS_LAYER}")
 
 
 def _entered(g: Build, initial: Inputs, old: Sequence[str], new: Sequence[str], body: onnx.GraphProto) -> list[Value]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgernn.importer.alike import Steps, Unlike, same_layer
-from edgernn.layers.base import Array, Shape
+from edgernn.layers.base import Array, Shape, volume
 from edgernn.layers.dense import Affine
 from edgernn.layers.model import Node
 from edgernn.layers.pointwise import Combine, Map
@@ -113,14 +113,18 @@ class _Rolling:
         for name in initials:
             self._next(name)
         for name, initial in initials.items():
-            if name not in self.g.moments.rolls:
+            if name in self.g.moments.rolls:
+                continue
+            if initial is None:
+                self.g.moments.rolls[name] = self._given(name, starts[name])
+            else:
                 self.g.moments.rolls[name] = self._computed(name, initial) or self._state(name, initial)
 
-    def _initial(self, name: str, start: str) -> Array:
-        """What a state starts from, in its shape."""
+    def _initial(self, name: str, start: str) -> Array | None:
+        """What a state starts from, in its shape; None for what is no constant."""
         held = self.steps.constant(start)
         if held is None:
-            raise Unlike(f"'{name}' starts from '{start}', which is no constant")
+            return None
         try:
             return np.broadcast_to(held.values, self.shapes[name]).astype(np.float32)
         except ValueError:
@@ -139,6 +143,44 @@ class _Rolling:
         state = self.g.carry(initial)
         self.g.close(state, source, next(iter(self.g.moments.taken)))
         return state.name
+
+    def _given(self, name: str, start: str) -> str:
+        """The value that starts from an input of the graph, or is computed from one that does, as R h + b is from h."""
+        chain: list[Node] = []
+        base, before = name, start
+        while not self._moved_input(before):
+            one, other = self.steps.makers.get(base), self.steps.makers.get(before)
+            if one is None or other is None or not same_layer(one.layer, other.layer):
+                raise Unlike(f"'{name}' starts from '{start}', which is neither a constant nor an input")
+            pairs = zip(one.inputs, other.inputs, strict=True)
+            apart = [(a, b) for a, b in pairs if not self.steps.equal(a, b)]
+            if len(apart) != 1 or base in self.steps.moments:
+                raise Unlike(f"'{name}' starts from '{start}', which is computed in another way")
+            chain.insert(0, one)
+            ((base, before),) = apart
+        if base not in self.g.moments.rolls:
+            self.g.moments.rolls[base] = self._entering(base, before)
+        for node in chain:
+            self._copy(node)
+        return self.copies.get(name, self.g.moments.rolls[base])
+
+    def _moved_input(self, name: str) -> bool:
+        """Whether a value is an input of the graph, or numbers of one in another order."""
+        while name in self.steps.makers and isinstance(self.steps.makers[name].layer, (Reshape, Take)):
+            (name,) = self.steps.makers[name].inputs
+        return name in self.g.ports
+
+    def _entering(self, name: str, start: str) -> str:
+        """What the step reads for a value that starts from an input: the input, which must bring back the next one."""
+        if next(iter(self.g.moments.taken)).delay or volume(self.shapes[start]) != volume(self.shapes[name]):
+            raise Unlike(f"'{name}' starts from '{start}', which is of another shape or rhythm")
+        own = self.g.unique(f"{name}.start")
+        copy = Node(own, Reshape(self.shapes[name]), (start,), (own,))
+        self.g.nodes.insert(self._after(start), copy)
+        self.shapes[own] = self.shapes[name]
+        self.g.own.add(own)
+        self.g.starts(self._value(own), self._value(self._next(name)), True)
+        return own
 
     def _computed(self, name: str, initial: Array) -> str | None:
         """The value computed from a state further up that starts from zero, such as R h + b from h; None without one.

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from edgernn.importer.dims import Time
-from edgernn.importer.graph import Graph
+from edgernn.importer.graph import Dim, Graph
 
+BATCHES = ("b", "bs", "n")  # names of a batch, beside those that begin with "batch"
 MOST = 32  # hypotheses of each kind
 FEWEST = 2  # readings of a graph of any size
 
@@ -26,6 +27,11 @@ class Hypothesis:
     times: Mapping[str, int | None]
     length: Any
     text: str
+
+
+def is_batch(dim: Dim) -> bool:
+    """Whether a dimension is called a batch."""
+    return isinstance(dim, str) and (dim.lower() in BATCHES or dim.lower().startswith("batch"))
 
 
 def hypotheses(graph: Graph) -> Iterator[Hypothesis]:

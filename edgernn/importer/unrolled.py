@@ -70,10 +70,10 @@ def finish(g: Build, outputs: Sequence[str]) -> None:
         except Unlike as unlike:
             g.moments.unlike = g.moments.unlike or ("" if g.moments.unrolled else str(unlike))
     if not away and g.moments.unrolled:
-        g.nodes = _rewired(g)
+        g.nodes, _ = pruned_parts(outputs, _rewired(g), g.states)
         g.recurs = g.recurs or bool(g.moments.rolls)
         g.notes.append(f"unrolled over {g.moments.count} steps in the file: rolled up again")
-    if away and g.moments.unlike and _repeats(g):
+    if away and g.moments.unlike and repeats(g, max(2, g.moments.count - 1)):
         what = f"{UNROLLED} {g.moments.count} steps, and could not be rolled up: {g.moments.unlike}"
         g.problems.append(Problem("graph", "", what, KEEP))
     else:
@@ -81,10 +81,10 @@ def finish(g: Build, outputs: Sequence[str]) -> None:
         g.problems += dict.fromkeys(problem for name in away if (problem := g.moments.tainted[name]) not in told)
 
 
-def _repeats(g: Build) -> bool:
-    """Whether a matrix stands in the graph once for each step, or, of three or more, for each but the first."""
+def repeats(g: Build, times: int) -> bool:
+    """Whether a matrix stands in the graph so often: once for each step, as a rule, or for each but the first."""
     counts = Counter(id(node.layer.weight) for node in g.nodes if isinstance(node.layer, Affine))
-    return max(counts.values(), default=0) >= max(2, g.moments.count - 1)
+    return max(counts.values(), default=0) >= times
 
 
 def _away(g: Build, outputs: Sequence[str]) -> list[str]:

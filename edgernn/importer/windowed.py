@@ -20,15 +20,14 @@ from edgernn.importer.assemble import assembled, goes_on
 from edgernn.importer.build import Build
 from edgernn.importer.dims import Symbol
 from edgernn.importer.ends import Ends
-from edgernn.importer.graph import Graph
+from edgernn.importer.graph import Dim, Graph
 from edgernn.importer.signals import Wider
 from edgernn.importer.state import follows, pair
-from edgernn.importer.time import Hypothesis, hypotheses
+from edgernn.importer.time import Hypothesis, hypotheses, is_batch
 from edgernn.importer.wire import MOST_AXES
 from edgernn.layers.model import Model
 from edgernn.layers.recurrent import BACKWARDS, SEVERAL_STEPS
 
-BATCHES = ("b", "bs", "n")  # names of a batch, beside those that begin with "batch"
 TIMES = ("t", "time", "frames", "steps", "seq", "sequence", "length", "seq_len", "seq_length", "sequence_length")
 MOST_LENGTHS, LONGEST = 8, 4096  # lengths that are tried, and steps of any
 STREAMS = "the graph can stream, too: without a window, its state goes on from frame to frame and each is computed once"
@@ -110,18 +109,22 @@ def _of_other_length(readings: Sequence[Windowed], window: int) -> Problem:
 
 
 def _unlikely(graph: Graph, reading: Windowed) -> tuple[bool, bool, int, bool, bool, bool]:
-    """What comes first of several readings: those that work, by evidence; features, a batch and fixed lengths last."""
+    """What comes first of several readings: an axis that something recurs over, then those that work, by evidence.
+
+    Features, a batch and fixed lengths come last.
+    """
     dims = {given.name: given.dims or () for given in graph.inputs}
     axes = [(dims[name], axis) for name, axis in reading.hypothesis.times.items() if axis is not None]
-    batch = any(_named(held[axis], "batch", BATCHES) for held, axis in axes)
+    batch = any(is_batch(held[axis]) for held, axis in axes)
     features = all(len(held) > 2 and axis == len(held) - 1 for held, axis in axes)
     first = any(len(held) > 2 and axis == 0 and isinstance(held[1], str) for held, axis in axes)
     works = isinstance(reading.found, Model)
-    return features and reading.fixed, not works, -reading.evidence, features, batch or first, reading.fixed
+    open_to_doubt = not works and reading.evidence < Evidence.RECURRING
+    return features and reading.fixed, open_to_doubt, -reading.evidence, features, batch or first, reading.fixed
 
 
-def _named(dim: int | str | None, prefix: str, names: Sequence[str]) -> bool:
-    return isinstance(dim, str) and (dim.lower() in names or dim.lower().startswith(prefix))
+def _is_time(dim: Dim) -> bool:
+    return isinstance(dim, str) and (dim.lower() in TIMES or dim.lower().startswith("time"))
 
 
 def _tried(graph: Graph, hypothesis: Hypothesis, window: int, hop: int) -> Windowed:
@@ -131,7 +134,7 @@ def _tried(graph: Graph, hypothesis: Hypothesis, window: int, hop: int) -> Windo
     recurs = any(problem.what == f"{SEVERAL_STEPS}: {steps}" for problem in build.in_frame)
     found = build.problems or _starts(build, graph, hypothesis) or assembled(build, graph, {})
     evidence, streams = _along(graph, hypothesis)
-    evidence = Evidence.RECURRING if recurs else evidence
+    evidence = Evidence.RECURRING if recurs and evidence else evidence
     text = f"windows of {steps} frames, {hypothesis.text}"
     return Windowed(replace(hypothesis, text=text), found, evidence, streams, tuple(build.notes))
 
@@ -140,7 +143,7 @@ def _along(graph: Graph, hypothesis: Hypothesis) -> tuple[Evidence, bool]:
     """What a stream along this axis would be like, and whether there is one."""
     dims = {given.name: given.dims or () for given in graph.inputs}
     names = [dims[name][axis] for name, axis in hypothesis.times.items() if axis is not None]
-    meeting = Evidence.NAMED if any(_named(n, "time", TIMES) for n in names) else Evidence.MEETING
+    meeting = Evidence.NAMED if any(_is_time(n) for n in names) else Evidence.MEETING
     try:
         build = built(graph, hypothesis)
     except Wider:

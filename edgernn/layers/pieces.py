@@ -164,10 +164,14 @@ def gather(g: Importing, data: Value, indices: Value, *, axis: int = 0) -> Value
 
 
 def _windows(g: Importing, x: Value, index: Array) -> Value:
-    """Every so many steps of x, or windows of as many steps each; along the longest axis of the index goes time."""
-    along = int(np.argmax(index.shape))
+    """Every so many steps of x, or windows of as many steps each.
+
+    Time goes along the longer axis of the index, or along one whose windows would share three of four steps at most.
+    """
     first = index.reshape(-1)[0]
     steps = [int(np.take(index, 1, a).flat[0] - first) if n > 1 else 1 for a, n in enumerate(index.shape)]
+    spans = [n * step for n, step in zip(index.shape, steps, strict=True)]
+    along = max(range(index.ndim), key=lambda a: (4 * steps[a] >= spans[a - 1], index.shape[a]))
     regular = index.dtype != object and index.ndim <= 2 and first >= 0 and min(steps) > 0
     if not regular or not np.array_equal(index - first, np.tensordot(steps, np.indices(index.shape), 1)):
         g.refuse(

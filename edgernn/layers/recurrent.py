@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from edgernn.layers.axes import one_step, surely
+from edgernn.layers.axes import integers, one_step, surely
 from edgernn.layers.base import Array, Layer, Shape, volume
 from edgernn.layers.join import Join
 from edgernn.layers.matrix import MOST_STEPS
@@ -42,6 +42,7 @@ class RecurrentInputs:
     direction: str
     hidden_size: int | None
     layout: int
+    anew: bool = False  # in every frame, however many steps there are
 
     @property
     def ways(self) -> int:
@@ -60,7 +61,11 @@ class RecurrentInputs:
 
     def in_frame(self, g: Importing) -> bool:
         """Whether every frame starts the sequences anew."""
-        return self.X.time == self.batch or (self.X.time is None and (self.steps > 1 or not g.carries(self.X)))
+        return (
+            self.anew
+            or self.X.time == self.batch
+            or (self.X.time is None and (self.steps > 1 or not g.carries(self.X)))
+        )
 
     def constant(self, g: Importing, value: Value, name: str, shape: Shape) -> Array:
         """The constant of this shape in each direction: (directions, *shape)."""
@@ -68,9 +73,13 @@ class RecurrentInputs:
             g.refuse(f"input {name} is computed at run time, not a constant")
         if value.const.shape != (self.ways, *shape):
             g.refuse(f"input {name} has shape {list(value.const.shape)}, expected {[self.ways, *shape]}")
-        if not np.isfinite(value.const).all():
+        if value.const.dtype.kind == "U":
+            g.refuse(f"input {name} holds text", "export the model again")
+        with np.errstate(all="ignore"):  # of NaN in narrow numbers, and of those beyond float32
+            held = np.ascontiguousarray(value.const, np.float32)
+        if not np.isfinite(held).all():
             g.refuse(f"input {name} holds NaN or infinity", "export the model again, after checking its training")
-        return np.ascontiguousarray(value.const, np.float32)
+        return held
 
 
 def import_cell(
@@ -82,7 +91,10 @@ def import_cell(
     if call.direction not in DIRECTIONS:
         g.refuse(f"direction={call.direction}: {', '.join(DIRECTIONS)} expected")
     _check_time(g, call)
-    _check_lengths(g, call)
+    lengths = _lengths(g, call)
+    if lengths is not None:
+        parts = [import_cell(g, _shortened(g, call, place, n), gates, make) for place, n in enumerate(lengths)]
+        return _together(g, call, parts)
     if call.X.time == call.layout:
         call = replace(call, X=settled(g, call.X))
     if call.R.const is None or call.R.const.ndim != 3:
@@ -135,11 +147,53 @@ def _check_projection(g: Importing, call: RecurrentInputs, rows: int) -> None:
         )
 
 
-def _check_lengths(g: Importing, call: RecurrentInputs) -> None:
-    lengths, length = call.sequence_lens, call.X.length if call.X.time == call.layout else call.steps
-    if lengths is None or (lengths.const is not None and all(surely(n, length) for n in lengths.const.reshape(-1))):
-        return
-    g.refuse("sequence_lens: sequences of unequal length have no meaning in a stream", "export without the lengths")
+def _lengths(g: Importing, call: RecurrentInputs) -> list[int] | None:
+    """How many steps each sequence has; None where all have all of them."""
+    given, length = call.sequence_lens, call.X.length if call.X.time == call.layout else call.steps
+    if given is None or (given.const is not None and all(surely(n, length) for n in given.const.reshape(-1))):
+        return None
+    if given.const is None:
+        g.refuse("sequence_lens is computed at run time", "export without the lengths: a stream has no padding")
+    held = integers(g, given, "sequence_lens")
+    if call.X.time is not None:
+        g.refuse(
+            f"sequence_lens={held}, of {length} steps: a stream goes on", f"export without the lengths, or {WINDOW}"
+        )
+    if len(held) != call.X.shape[call.batch] or not all(isinstance(n, int) and 1 <= n <= call.steps for n in held):
+        g.refuse(f"sequence_lens={held}: {call.X.shape[call.batch]} numbers from 1 to {call.steps} expected")
+    return held
+
+
+def _shortened(g: Importing, call: RecurrentInputs, place: int, length: int) -> RecurrentInputs:
+    """The call for one of its sequences, without what comes after its end."""
+    steps, one = places(call.X).take(range(length), call.layout), [place]
+    initial = [
+        None if value is None else _part(g, value, places(value).take(one, call.batch)) for value in call.initial
+    ]
+    x = _part(g, call.X, steps.take(one, call.batch))
+    return replace(call, X=x, sequence_lens=None, initial=tuple(initial), anew=True)
+
+
+def _part(g: Importing, x: Value, index: Array) -> Value:
+    return taken(g, x, index, None) if x.const is None else g.constant(x.const.reshape(-1)[index])
+
+
+def _together(
+    g: Importing, call: RecurrentInputs, parts: Sequence[tuple[Value | None, ...]]
+) -> tuple[Value | None, ...]:
+    """The outputs of all sequences; Y is zero after the end of each."""
+    joined = []
+    for number, values in enumerate(zip(*parts, strict=True)):
+        made = [value for value in values if value is not None]
+        if number == 0:
+            short = [y.shape[call.layout] for y in made]
+            ends = [[(0, (call.steps - n) * (axis == call.layout)) for axis in range(4)] for n in short]
+            made = [
+                taken(g, y, np.pad(places(y), end, constant_values=-1), None) for y, end in zip(made, ends, strict=True)
+            ]
+        axis = call.batch if number else 2 * call.batch
+        joined.append(_beside(g, made, axis))
+    return tuple(joined)
 
 
 def _walked(g: Importing, call: RecurrentInputs, layer: Layer, way: int, hidden_size: int) -> tuple[Value, ...]:

@@ -30,8 +30,8 @@ class Library:
 
     `run`, `features` and `scores` take a control block, how many frames there are, and the arrays of all ports (NumPy's
     own class, laid out as the block says), inputs first; -1 while another thread is in the same block. run gives 0, or
-    1 + the number of the port that holds a bad number; the others, and `hear`: see kernels.hearing. `pool` takes (block,
-    frames, begin, end, tile, numbers of streams, arrays), see contract, and gives how many streams were refused.
+    1 + the number of the port that holds a bad number; the others, and `hear`: see kernels.hearing. `pool` takes
+    (block, frames, begin, end, tile, numbers of streams, arrays), see contract, and gives how many were refused.
     """
 
     hear: Callable[..., int] | None = None  # as a builtin function only

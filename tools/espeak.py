@@ -172,7 +172,9 @@ def spoken(
     """
     scale, early = RATE / NETWORK_RATE, 0.06 * RATE
     firsts = 1 + np.cumsum([0, *(len(word) + 1 for word in phonemes)])[:-1]
-    starts = [max(0, int(ends[k - 1] * scale - early)) if word else None for k, word in zip(firsts, phonemes, strict=True)]
+    starts = [
+        max(0, int(ends[k - 1] * scale - early)) if word else None for k, word in zip(firsts, phonemes, strict=True)
+    ]
     sound = resample(sound, scale)
     cut = max(0, min(start for start in starts if start is not None) - RATE // 20)
     sound, starts = sound[cut:], [start if start is None else start - cut for start in starts]

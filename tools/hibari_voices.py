@@ -8,6 +8,7 @@ sound of spectra.
 import json
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,12 +25,12 @@ VOICED = 40  # Hz: no pitch lies below
 Spectra = NDArray[np.float32]  # (601, frames)
 
 
-def package() -> str:
+def package() -> Path:
     """Where hibari-tts lies, from now on to be imported."""
     folder = python_package("hibari-tts", "0.2.1")
     if str(folder) not in sys.path:
         sys.path.append(str(folder))
-    return str(folder)
+    return folder
 
 
 def curve(rng: np.random.Generator, count: int, step: int, deviation: float) -> NDArray[np.float64]:
@@ -43,17 +44,16 @@ class Hibari:
 
     def __init__(self) -> None:
         """Load it, in one thread."""
-        assets = f"{package()}/hibari/assets"
+        assets = package() / "hibari" / "assets"
         from hibari.dsp import synth
         from hibari.g2p import G2P
 
-        model = onnx.load(f"{assets}/hibari.onnx")
+        model = onnx.load(assets / "hibari.onnx")
         model.graph.output.append(onnx.helper.make_tensor_value_info(DURATIONS, onnx.TensorProto.FLOAT, None))
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         self.session = onnxruntime.InferenceSession(model.SerializeToString(), options)
-        with open(f"{assets}/vocab.json", encoding="utf-8") as file:
-            self.tokens: dict[str, int] = json.load(file)
+        self.tokens: dict[str, int] = json.loads((assets / "vocab.json").read_text())
         self.reader, self.synth = G2P(), synth
         self.rng = np.random.default_rng(0)
         self.speed, self.tract, self.pitch, self.range, self.rhythm = 1.0, 1.0, 1.0, 1.0, 0.0
@@ -77,7 +77,11 @@ class Hibari:
         voiced = f0 > VOICED
         if voiced.any():
             middle = np.exp(np.log(f0[voiced]).mean())
-            f0 = np.where(voiced, np.maximum(middle * self.pitch * (np.maximum(f0, VOICED) / middle) ** self.range, VOICED + 5), f0)
+            f0 = np.where(
+                voiced,
+                np.maximum(middle * self.pitch * (np.maximum(f0, VOICED) / middle) ** self.range, VOICED + 5),
+                f0,
+            )
         return [lh + tone, theta, ln + tone + np.float32(self.breath), lr + tone, phi, f0.astype(np.float32)]
 
     def speak(self, words: Sequence[str]) -> Utterance:

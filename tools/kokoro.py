@@ -78,7 +78,9 @@ class Kokoro:
     def _mixture(self, rng: np.random.Generator) -> Style:
         """A random voice between up to three."""
         chosen = rng.choice(len(self.others), rng.integers(1, 4), replace=False)
-        return sum(weight * self.others[k] for k, weight in zip(chosen, rng.dirichlet(np.ones(len(chosen))), strict=True))
+        return sum(
+            weight * self.others[k] for k, weight in zip(chosen, rng.dirichlet(np.ones(len(chosen))), strict=True)
+        )
 
     def held_out_voice(self, rng: np.random.Generator, k: int) -> None:
         """Choose the k-th voice that no mixture holds."""

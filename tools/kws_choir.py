@@ -1,4 +1,4 @@
-"""Who speaks in the scenes that word spotters learn from: espeak-ng, hibari-tts and Kokoro, one utterance after another.
+"""Who speaks in the scenes that word spotters learn from: espeak-ng, hibari-tts and Kokoro, one after the other.
 
 In: a random generator. Out: `Utterance`s at 16 kHz in random voices, channels and rooms. Needs what `kws_scenes`,
 `hibari_voices` and `kokoro` need.
@@ -8,12 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import vad_sound as vs
 from espeak import Utterance
 from hibari_voices import Hibari
 from kws_scenes import Speaker, heard
-
-SHARES = [0.3, 0.35, 0.35]  # of espeak-ng, hibari-tts and Kokoro
 
 
 def excerpt(rng: np.random.Generator, said: Utterance) -> Utterance:
@@ -35,8 +32,8 @@ def excerpt(rng: np.random.Generator, said: Utterance) -> Utterance:
 class Choir:
     """Makes random utterances; about half of them hold digits."""
 
-    def __init__(self, folder: Path, bank: Sequence[Utterance], shares: Sequence[float] = SHARES) -> None:
-        """`folder` is espeak-ng's scratch; `bank` holds what Kokoro said."""
+    def __init__(self, folder: Path, bank: Sequence[Utterance], shares: Sequence[float]) -> None:
+        """`folder`: espeak-ng's scratch; `bank`: what Kokoro said; `shares`: of espeak-ng, hibari-tts and Kokoro."""
         self.speaker, self.hibari, self.bank, self.shares = Speaker(folder), Hibari(), bank, shares
 
     def utterance(self, rng: np.random.Generator) -> Utterance:
@@ -46,7 +43,6 @@ class Choir:
             return self.speaker.utterance(rng)
         if who == 1:
             self.hibari.random_voice(rng)
-            words = self.speaker.words(rng)
-            words[-1] += rng.choice(["", ".", "."])
-            return heard(rng, self.hibari.speak(words))
+            *words, last = self.speaker.words(rng)
+            return heard(rng, self.hibari.speak([*words, last + rng.choice(["", ".", "."])]))
         return heard(rng, excerpt(rng, self.bank[rng.integers(len(self.bank))]))

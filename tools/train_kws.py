@@ -31,26 +31,26 @@ from edgernn.pipelines.features import Extractor
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = Path.home() / ".cache" / "edgernn-tools"
 PLAIN, ALL = ("plain",), ("plain", "kokoro")  # of kws_sets.SETS
-MODELS = {  # name -> its layers, and how long it trains on which scenes
+MODELS = {  # name -> its layers; stages: scenes, how many frames of an answer pass before it counts, how long
     "gru": (
         lambda: Gru(64, 12),
         (
-            (PLAIN, Course((12,), 96, 5e-3, 125)),
-            (PLAIN, Course((30,), 96, 5e-3, 125, strength=0.5)),
-            (ALL, Course((60,), 96, 5e-3, 125, strength=0.5)),
+            (PLAIN, 0, Course((12,), 96, 5e-3, 125)),
+            (PLAIN, 7, Course((30,), 96, 5e-3, 125, strength=0.5)),
+            (ALL, 7, Course((60,), 96, 5e-3, 125, strength=0.5)),
+            (ALL, 7, Course((18,), 96, 3e-3, 125)),
         ),
     ),
     "crnn": (
         lambda: Crnn(32, 6, 3, 48, 12),
         (
-            (PLAIN, Course((30,), 96, 6e-3, 126)),
-            (PLAIN, Course((16,), 96, 6e-3, 126, strength=0.5)),
-            (ALL, Course((60,), 96, 6e-3, 126, strength=0.5)),
+            (PLAIN, 0, Course((30,), 96, 6e-3, 126)),
+            (ALL, 7, Course((70,), 96, 6e-3, 126, strength=0.5)),
+            (ALL, 7, Course((28,), 96, 3e-3, 126)),
         ),
     ),
 }
 DIGIT_WEIGHT = 3.0  # of frames that ask for a digit
-LATE = 7  # first frames of an answer that don't count: what follows may make another word of it
 
 
 def front_end(folder: Path) -> FrontEnd:
@@ -81,22 +81,25 @@ def finish(model: nn.Module, folder: Path) -> None:
     print(f"{sum(weight.numel() for weight in model.parameters())} parameters")
 
 
-def train(model: nn.Module, names: Sequence[str], course: Course, folder: Path) -> None:
+def train(model: nn.Module, names: Sequence[str], late: int, course: Course, folder: Path) -> None:
     """Train on sets of scenes."""
     start, front = time.monotonic(), front_end(folder)
     x, labels, counts = load(front, names)
-    fit(model, torch.from_numpy(x), Lesson(labels, counts, model.hop), course, front)
+    fit(model, torch.from_numpy(x), Lesson(labels, counts, late, model.hop), course, front)
     print(f"trained in {time.monotonic() - start:.0f} s", flush=True)
 
 
 class Lesson:
     """The cross-entropy of the frames that count."""
 
-    def __init__(self, labels: NDArray[np.int8], counts: NDArray[np.bool_], hop: int) -> None:
-        """Labels and counts (T, scenes) of frames; a score is held against the last of its `hop` frames."""
+    def __init__(self, labels: NDArray[np.int8], counts: NDArray[np.bool_], late: int, hop: int) -> None:
+        """Labels and counts (T, scenes) of frames; a score is held against the last of its `hop` frames.
+
+        The first `late` frames of a digit's answer don't count: what follows may make another word of it.
+        """
         weights = np.where(labels < len(DIGITS), DIGIT_WEIGHT, 1.0) * counts
         asked = np.where(labels < len(DIGITS), labels, -1)
-        for k in range(1, LATE + 1):
+        for k in range(1, late + 1):
             weights[k:][(asked[k:] >= 0) & (asked[k:] != asked[:-k])] = 0
         self.labels, self.weights = torch.from_numpy(labels), torch.from_numpy(weights.astype(np.float32))
         self.hop = hop
@@ -119,13 +122,13 @@ def main() -> None:
     make, stages = MODELS[name]
     torch.manual_seed(0)
     model = make()
-    for k, (names, course) in enumerate(stages):
+    for k, (names, late, course) in enumerate(stages):
         kept = CACHE / f"kws-{name}-{k}.pt"  # so that a run can go on where another ended
         if kept.exists():
             model.load_state_dict(torch.load(kept))
             continue
         torch.manual_seed(k)
-        train(model, names, course, folder)
+        train(model, names, late, course, folder)
         torch.save(model.state_dict(), kept)
     finish(model, folder)
 

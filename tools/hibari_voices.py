@@ -1,6 +1,6 @@
 """Speech from hibari-tts, word by word in time, in random voices made from its one: another vocal tract, pitch, rhythm.
 
-In: words and a random generator. Out: `Utterance`s at 16 kHz. Imports NumPy, SciPy, onnx, onnxruntime and what `espeak`
+In: words and a random generator. Out: `Utterance`s at 16 kHz. Imports NumPy, onnx, onnxruntime and what `espeak`
 does. Fetches hibari-tts 0.2.1 (Apache-2.0) from PyPI: a network that tells a spectrum for every 12.5 ms, and what makes
 sound of spectra.
 """

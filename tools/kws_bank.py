@@ -1,6 +1,6 @@
 """The utterances that word spotters learn from beside espeak-ng's: Kokoro's, made once and kept in the user's cache.
 
-    python tools/kws_bank.py --worker 0 --workers 2      makes every other part; hours of one core in all
+    python tools/kws_bank.py --worker 0 --workers 2      makes every other part; 25 minutes of one core in all
 
 In: nothing. Out: lists of `Utterance`s. `train_kws.py` makes what is missing.
 """

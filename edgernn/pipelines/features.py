@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -122,6 +123,8 @@ class Extractor:
 
     def _checked(self, samples: Any) -> Array:
         """The samples in float32 or float64, (n,) or (n, channels)."""
+        if "numpy.ma" in sys.modules and isinstance(samples, np.ma.MaskedArray):
+            raise BadInput("samples in a masked array: fill what is masked first, with its method filled()")
         f, given = self.frontend, np.asarray(samples)
         if given.dtype.kind not in "fiu":
             raise BadInput(f"samples are {given.dtype}; real numbers expected, float32 best")

@@ -6,8 +6,7 @@ In: nothing. Out: exception classes. May import: the standard library only.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 
 def plain(text: str) -> str:
@@ -22,8 +21,7 @@ class EdgernnError(Exception):
         super().__init__(plain(message.replace("\n", "\\n")))
 
 
-@dataclass(frozen=True)
-class Problem:
+class Problem(NamedTuple):
     """One reason why a graph cannot run: which node, what about it, why, and what the user can do."""
 
     node: str

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import replace
 from typing import Any
 
 from llvmlite import ir
@@ -85,7 +84,7 @@ def main() -> None:
         return spelled_out(b, *args)
 
     isa.call = call
-    isa.ISA = replace(isa.ISA, cpu="", features="", fused=False)
+    isa.ISA = isa.ISA._replace(cpu="", features="", fused=False)
     from edgernn.compiler.build import build
 
     build(sys.argv[2])

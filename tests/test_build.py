@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from decimal import Decimal
 from importlib import util
 from pathlib import Path
 from types import ModuleType
@@ -15,7 +17,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 from cases import CASES, SIZES, frames, stack
-from commands import GOLDEN, bad, call, good
+from commands import GOLDEN, bad, call, good, usage
 from conftest import stream_on
 
 import edgernn
@@ -72,7 +74,9 @@ def test_python_gives_the_bits_of_the_reference(folder: Path, expected: Array) -
     twin = stream.fork()
     np.testing.assert_array_equal(stream.run(X[50:].tolist()), expected[50:])
     np.testing.assert_array_equal(twin.run(X[50:]), expected[50:])
-    assert len(stream.run([])) == 0
+    assert len(stream.run([])) == len(stream.run(X[:0])) == 0
+    for given in (X[0].tolist(), list(X[0]), tuple(X[0]), X[0].astype(np.float64)):
+        np.testing.assert_array_equal(stream.step(given), twin.step(X[0]))
 
 
 def test_c_gives_the_bits_of_the_reference(copied: Path, expected: Array) -> None:
@@ -124,6 +128,9 @@ WRONG = {
     "text": ["a"] * 40,
     "name": {"z": [0.0] * 40},
     "number": 1.0,
+    "masked": np.ma.masked_array(np.zeros(40, np.float32), np.arange(40) == 7),
+    "booleans": [True] * 40,
+    "dates": np.zeros(40, "M8[ns]"),
 }
 
 
@@ -141,12 +148,40 @@ def test_bad_input_says_what_stream_says_and_changes_nothing(folder: Path, kind:
     assert there.save_state() == before
 
 
+@pytest.mark.parametrize("numpy", [True, False])
+def test_frames_that_do_not_fit_change_nothing(folder: Path, numpy: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = device(folder).Stream(folder)
+    stream.run(X[:5].tolist())
+    before = stream.save_state()
+    if not numpy:
+        monkeypatch.setitem(sys.modules, "numpy", None)
+    row = [0.5] * 40
+    for given in ([row, row[:39]], [row, [True] * 40], [row, [Decimal(1)] * 40], [row, "a" * 40], {0.5}, 1.0):
+        with pytest.raises(ValueError, match="input"):
+            stream.run(given)
+    assert stream.save_state() == before
+
+
+def test_a_copy_is_a_stream_of_its_own(folder: Path) -> None:
+    stream = device(folder).Stream(folder)
+    stream.run(X[:5])
+    before = stream.save_state()
+    for twin in (copy.copy(stream), copy.deepcopy(stream)):
+        assert twin.save_state() == before
+        twin.step(X[5])
+        assert stream.save_state() == before != twin.save_state()
+
+
 CHANGES = {
     "library": ("BadModelFile", "sha256"),
     "no library": ("BadModelFile", "cannot be read"),
     "format": ("BadModelFile", "knows 1"),
-    "no manifest": ("BadModelFile", "no folder that edgernn built"),
-    "stamp": ("BadModelFile", "not of version"),
+    "no manifest": ("BadModelFile", "manifest.json"),
+    "no JSON": ("BadModelFile", "no folder that edgernn built"),
+    "stamp": ("BadModelFile", "is not what manifest.json says"),
+    "size": ("BadModelFile", "is not what manifest.json says"),
+    "no inputs": ("BadModelFile", "no folder that edgernn built: 'inputs'"),
+    "unknown architecture": ("BadModelFile", "no folder that edgernn built: 'mips'"),
     "architecture": ("BackendUnavailable", "the library is for"),
     "needs": ("BackendUnavailable", "this processor has no abacus"),
 }
@@ -161,9 +196,13 @@ def test_what_does_not_fit_is_refused_before_it_is_loaded(
     about |= {
         "format": {"format": 2},
         "stamp": {"stamp": "edgernn 9"},
+        "size": {"size": 64},
+        "unknown architecture": {"architecture": "mips"},
         "architecture": {"architecture": "riscv64"},
         "needs": {"needs": ["abacus"], "architecture": "x86_64"},
     }.get(change, {})
+    if change == "no inputs":
+        del about["inputs"]
     manifest.write_text(json.dumps(about))
     if change == "library":
         library.write_bytes(library.read_bytes()[:-1] + b"?")
@@ -171,6 +210,8 @@ def test_what_does_not_fit_is_refused_before_it_is_loaded(
         library.unlink()
     elif change == "no manifest":
         manifest.unlink()
+    elif change == "no JSON":
+        manifest.write_text("{")
     module = device(copied)
     monkeypatch.setattr(module, "_loaded", lambda *given: pytest.fail("it was loaded"))
     monkeypatch.setattr(module.os, "uname", lambda: os.uname_result(("Linux", "", "", "", "x86_64")))
@@ -233,7 +274,11 @@ def test_names_are_made_for_c() -> None:
     assert sources.identifier("My model-2", "model") == "my_model_2"
     assert sources.identifier("double", "model") == sources.identifier("2x", "model") == "model"
     ports = (Port("a b", "v", 1), Port("a-b", "w", 1), Port("*/ evil", "u", 1), Port("m", "t", 1))
-    assert sources.parameters(ports, "input") == ["a_b", "input1", "evil", "input3"]
+    assert sources.parameters(ports, "input", "k") == ["a_b", "input1", "evil", "input3"]
+    hiding = [Port(name, "v", 1) for name in ("size", "State-Size", "no_state", "h", "k", "k_step", "key")]
+    named = ["input0", "input1", "input2", "input3", "input4", "input5", "key"]
+    assert sources.parameters(hiding, "input", "k") == named
+    assert sources.parameters(ports[3:], "input", "input0") == ["input_0"]
 
 
 def test_the_command_builds_and_lists(tmp_path: Path) -> None:
@@ -264,9 +309,11 @@ def test_a_processor_gets_the_kernels_for_what_it_has(cpu: str) -> None:
 
 def test_what_cannot_be_built_says_so_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source, made = GOLDEN / "small.edgernn", tmp_path / "made"
-    assert "rpi4" in bad("build", source, "--target", "toaster", "-o", made)
-    assert "x86_64" in bad("build", source, "--cpu", "z80", "--triple", "z80-none", "-o", made)
-    assert "z80" in bad("build", source, "--cpu", "z80", "--triple", "x86_64-unknown-linux-gnu", "-o", made)
+    assert "rpi4" in usage("build", source, "--target", "toaster", "-o", made)
+    assert "x86_64" in usage("build", source, "--cpu", "z80", "--triple", "z80-none", "-o", made)
+    assert "x86_64 has no processor" in usage(
+        "build", source, "--cpu", "z80", "--triple", "x86_64-unknown-linux-gnu", "-o", made
+    )
     assert call("build", source, "-o", made).exit_code == 2
     assert "name a folder that is new" in bad("build", source, "--target", "host", "-o", tmp_path.parent)
     monkeypatch.setattr(bundle, "run_compiler", interrupted)

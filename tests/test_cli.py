@@ -196,9 +196,13 @@ def test_bench(model: Path) -> None:
     assert "first answer" in shown and "median" in shown
 
 
-@pytest.mark.parametrize("rate", ["nan", "inf", "0"])
-def test_bench_wants_a_rate_that_is_a_number(model: Path, rate: str) -> None:
-    assert call("bench", model, "--rate", rate).exit_code == 2
+@pytest.mark.parametrize("number", ["nan", "inf", "-1", "x"])
+@pytest.mark.parametrize(
+    "option", ["bench --rate", "generate --prompt a --temperature", "serve --keep", "serve --rate"]
+)
+def test_numbers_must_be_some(option: str, number: str) -> None:
+    command, *options = option.split()
+    assert call(command, GOLDEN / "small.edgernn", *options, number).exit_code == 2
 
 
 def test_doctor() -> None:

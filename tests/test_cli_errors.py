@@ -99,7 +99,9 @@ INPUTS: dict[str, tuple[str, bytes | None, str]] = {
     "empty NPY": ("x.npy", b"", "not a NumPy array"),
     "PNG as WAV": ("x.wav", PNG, "not a WAV file"),
     "empty WAV": ("x.wav", b"", "not a WAV file"),
-    "words as CSV": ("x.csv", b"hello,world\n\n", "x.csv, line 1 holds no number, and no frame follows"),
+    "words as CSV": ("x.csv", b"hello,world\n\n", "line 1 holds no number, and as a header 2 names; a frame takes 6"),
+    "only a header": ("x.csv", b"a,b,c,d,e,f\n", "x.csv, line 1 holds no number, and no frame follows"),
+    "truth values": ("x.jsonl", b"[true, 0, 0, 0, 0, 0]\n", "line 1: a list of numbers"),
     "more words as CSV": ("x.csv", b"a,b,c,d,e,f\ng,h,i,j,k,l\n", "line 2, column 1: 'g' is not a number"),
     "empty CSV": ("x.csv", b"\n", "x.csv holds not one frame"),
     "PNG as JSON lines": ("x.jsonl", PNG, "UTF-8"),
@@ -215,3 +217,22 @@ def test_convert_works_without_onnxruntime(tmp_path: Path) -> None:
     code = f"import sys; sys.modules['onnxruntime'] = None; from edgernn.cli import main; main({arguments!r})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "Not compared with ONNX Runtime" in done.stdout and (tmp_path / "m.edgernn").exists()
+
+
+@pytest.mark.parametrize(
+    ("shell", "message"),
+    [
+        ("--help > /dev/full", "No space left"),
+        ("--version >&-", "standard output is closed"),
+        ("run {model} - <&-", "standard input is closed"),
+    ],
+)
+def test_streams_that_cannot_be_used(shell: str, message: str, model: Path) -> None:
+    command = f"{sys.executable} -m edgernn {shell.format(model=model)}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and done.stderr.count("\n") == 1 and message in done.stderr, done.stderr
+
+
+@pytest.mark.parametrize("pcm", ["16k", "0", "16000,1,int8", "١٦٠٠٠"])
+def test_how_bytes_are_sound_is_checked_first(pcm: str, model: Path) -> None:
+    assert "PCM" in usage("listen", model, "-", "--pcm", pcm)

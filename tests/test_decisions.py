@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import instruction_set
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgernn import BadInput, Decision
+from edgernn.kernels.isas import REFERENCE
 from edgernn.layers.deciding import Deciding
 from edgernn.pipelines.decide import Decider
 
@@ -157,6 +159,18 @@ def test_smoothed_scores_are_the_same_bits_in_any_pieces(smoothing: int) -> None
         for answer in answers[at : at + 250]:
             single.feed(answer[None])
         assert whole.scores == single.scores
+
+
+@pytest.mark.parametrize("activation", ["none", "softmax", "sigmoid"])
+def test_scores_have_the_bits_of_the_reference(activation: str, isa: str) -> None:
+    answers = (np.random.default_rng(0).standard_normal((300, 3)) * 20).astype(np.float32)
+    deciding, found = Deciding.from_settings({"labels": LABELS, "activation": activation, "smoothing": 7}), []
+    for name in (REFERENCE, isa):
+        with instruction_set(name):
+            decider = Decider(deciding, 1)
+        told = [[*decider.feed(answer[None]), *decider.scores.values()] for answer in answers]
+        found.append([*told, *(part.tobytes() for part in decider.state())])
+    assert found[0] == found[1]
 
 
 ANOMALY = {"kind": "anomaly", "baseline": 50, "warmup": 20, "threshold": 6}

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
+from board_instructions import STORED, counted
 from cases import CASES, SIZES, Net, frames, stack, worst_sums
 from conftest import stream_on
-from emulated import answers
+from emulated import answers, emulator
 
-from edgernn.compiler import targets
+from edgernn.compiler import bundle, linker, targets
 from edgernn.compiler.scalars import scalar_floats
 from edgernn.kernels.isas import REFERENCE
 from edgernn.layers import Combine, Constant
@@ -53,6 +56,19 @@ def test_quantised_bits_are_those_of_the_reference(board: str, cpu: str) -> None
         np.testing.assert_equal(answers(board, cpu, model, x), expected(model, x), err_msg=model.summary())
 
 
+def test_a_program_says_so_on_a_machine_without_its_instructions(tmp_path: Path) -> None:
+    target, model, folder = targets.TARGETS["rpi5"], quantise(SIZES["B"](), "int8"), tmp_path / "kws"
+    qemu, x = emulator(target.architecture), frames(model, 3)
+    bundle.build(model, "kws", target, folder, "0.1.0")
+    linker.zig(folder, "cc", *linker.zig_target(target, "musl"), "-static", "-O1", "main.c", "libkws.a", "-o", "main")
+    run = [subprocess.run([qemu, "-cpu", cpu, folder / "main"], input=x.tobytes(), capture_output=True, check=False)
+           for cpu in ("cortex-a76", "cortex-a72")]  # fmt: skip
+    right, wrong = run
+    assert right.returncode == 0 and right.stdout == expected(model, x)["y"].tobytes()
+    assert wrong.returncode == 1 and not wrong.stdout
+    assert wrong.stderr.count(b"\n") == 1 and b"rpi5" in wrong.stderr and b"asimddp" in wrong.stderr
+
+
 @pytest.mark.parametrize(("board", "cpu"), BOARDS)
 def test_float_is_close_to_the_reference(board: str, cpu: str) -> None:
     for model in (CASES["residual"](), SIZES["B"]()):
@@ -73,6 +89,15 @@ def test_subnormal_numbers_are_kept(board: str, cpu: str) -> None:
             net = Net(21)
             model = net.model(y=(net.add(Combine(operation), "x", net.add(Constant(other + 2))), 21))
         np.testing.assert_equal(answers(board, cpu, model, x), expected(model, x), err_msg=operation)
+
+
+@pytest.mark.parametrize(("board", "cpu"), BOARDS[:3])
+def test_instructions_a_frame_are_those_that_are_stored(board: str, cpu: str) -> None:
+    """Kernels that got faster or slower: `python tools/board_instructions.py` stores their new figures."""
+    stored = json.loads(STORED.read_text())[board]
+    shown = ("A int8", "B int8") if cpu == "cortex-a53" else tuple(stored)
+    found = counted(board, cpu, shown)
+    assert found == pytest.approx({name: stored[name] for name in shown}, rel=0.03)
 
 
 ASSEMBLY = """

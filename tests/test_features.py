@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,11 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import instruction_set
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from make_features import CASES, RATE, sound
 
 from edgernn import BadInput
+from edgernn.kernels.isas import REFERENCE
+from edgernn.layers import exact
 from edgernn.layers.frontend import EDGES, LOGS, MELS, NORMS, STATISTICS, WINDOWS, FrontEnd
 from edgernn.pipelines.features import Extractor
 
@@ -104,6 +108,74 @@ def test_real_sizes_in_pieces(name: str) -> None:
         assert np.concatenate([*parts, extractor.finish()]).tobytes() == whole(front, SAMPLES).tobytes()
 
 
+ODD_ENDS: dict[str, dict[str, Any]] = {  # transforms of any length, energies, and what comes after the spectrum
+    **{
+        f"n_fft {n}": {**KALDI, "frame_length": min(n, 400), "n_fft": n, "bands": 3}
+        for n in (512, 480, 511, 1000, 2048)
+    },
+    "tiny": {**LIBROSA, "frame_length": 2, "n_fft": 2, "hop_length": 3, "bands": 1},
+    "three": {**LIBROSA, "frame_length": 3, "n_fft": 3, "hop_length": 2, "bands": 2, "edges": "reflect"},
+    "energy": {**KALDI, "kind": "mfcc", "raw_energy": False, "htk_compat": True, "energy_floor": 1.0},
+    "energy first": {**KALDI, "use_energy": True, "power": 1, "frame_length": 403},
+    "last": {**KALDI, "kind": "mfcc", "use_energy": False, "htk_compat": True},
+    "running": {**KALDI, "running": 1, "running_std": True, "mean": [3.0], "std": [0.3]},
+    "raw": {"kind": "raw", "rate": RATE, "frame_length": 99, "hop_length": 70, "scale": 3.0, "running": 0.5},
+    "far apart": {"kind": "raw", "rate": RATE, "frame_length": 5, "hop_length": 700},
+}
+
+
+@pytest.mark.parametrize("name", [*CASES, *ODD_ENDS])
+def test_features_have_the_bits_of_the_reference(name: str, isa: str) -> None:
+    case = CASES.get(name)
+    table = ODD_ENDS[name] if case is None else {"kind": case.kind, "preset": case.library, "rate": RATE, **case.ours}
+    with instruction_set(REFERENCE):
+        expected = whole(table, SAMPLES[:9000])
+    with instruction_set(isa):
+        assert len(expected) and whole(table, SAMPLES[:9000]).tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("statistics", [[], list(STATISTICS)])
+def test_frames_of_sensors_have_the_bits_of_the_reference(statistics: list[str], isa: str) -> None:
+    rows = np.random.default_rng(0).standard_normal((50, 3))
+    table = {**IMU, "differences": True, "statistics": statistics, "scale": 0.3, "running": 1, "running_std": True}
+    with instruction_set(REFERENCE):
+        expected = whole(table, rows)
+    with instruction_set(isa):
+        assert whole(table, rows).tobytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("n_fft", [16, 30, 31, 97, 1000, 2048])
+def test_the_transform_is_that_of_fourier(n_fft: int) -> None:
+    frame = np.random.default_rng(n_fft).standard_normal(n_fft)
+    bands = n_fft // 2 + 1  # of one point each
+    table = {**LIBROSA, "edges": "fft", "window": "rectangular", "n_fft": n_fft, "frame_length": n_fft, "norm": "none"}
+    narrow = {**table, "rate": 1000, "bands": 1, "log": "none", "hop_length": n_fft}
+    power = np.abs(np.fft.rfft(frame)) ** 2
+    for k in range(1, bands - 1, 1 + bands // 8):
+        low, high = (k - 1) * 1000 / n_fft, (k + 1) * 1000 / n_fft
+        found = whole({**narrow, "low_freq": low, "high_freq": high}, frame)
+        middle = low + (high - low) / 2 if high < 1000 else k * 1000 / n_fft  # the mel scale is linear below 1 kHz
+        assert found[0, 0] == pytest.approx(power[k] * (1 if middle else 0), rel=1e-6)
+
+
+def test_functions_that_are_the_same_everywhere() -> None:
+    """Close to the true ones, and of these very bits: a machine that has others would have other features."""
+    k = np.arange(20001)
+    x = (k - 10000) * 0.07
+    logs, powers = exact.log(k * 1e-3 + 1e-4), exact.exp(x)
+    cos, sin = exact.turn(k, 20001)
+    wide = np.longdouble
+    assert np.abs(logs - np.log(wide(1) * (k * 1e-3 + 1e-4))).max() < 4e-15
+    assert np.abs(powers / np.exp(wide(1) * x) - 1).max() < 4e-16
+    assert np.abs(cos - np.cos(2 * np.pi * k / 20001)).max() < 2e-15
+    assert np.abs(sin - np.sin(2 * np.pi * k / 20001)).max() < 2e-15
+    assert exact.decay(1e-9) == pytest.approx(1e-9, rel=1e-8) and exact.decay(3.0) == pytest.approx(1 - np.exp(-3.0))
+    samples = ((k * 7919 % 1009 - 504) / 1024).astype(np.float32)
+    bands = whole(KALDI, samples)
+    digest = hashlib.sha256(b"".join(part.tobytes() for part in (logs, powers, cos, sin, bands))).hexdigest()
+    assert digest == "ae40f701c5b40a7c060be11815068cb92a12ab629399983cd9856b7771789d78"
+
+
 @pytest.mark.parametrize("statistics", [[], ["mean"], list(STATISTICS)])
 @pytest.mark.parametrize("differences", [False, True])
 def test_windows_differences_and_statistics_of_sensors(differences: bool, statistics: list[str]) -> None:
@@ -152,6 +224,7 @@ def test_bad_samples_leave_the_state_as_it_was() -> None:
         r"sample 0 of 1 is 1e\+39": np.array([1e39]),
         r"\(n,\) of one channel": np.zeros((4, 2)),
         "real numbers expected": np.array(["1"]),
+        "masked array": np.ma.masked_array(np.zeros(500), True),
     }
     for message, samples in bad.items():
         with pytest.raises(BadInput, match=message):

@@ -97,6 +97,26 @@ def test_what_a_decision_comes_late_by() -> None:
                 assert pipeline.time == pytest.approx(found[0].end + pipeline.lag)
 
 
+@pytest.mark.parametrize("onset", [1.0, 1.003, 1.017])
+@pytest.mark.parametrize("hops", [1, 3, 10])
+@pytest.mark.parametrize("name", TIMED)
+def test_a_decision_comes_no_later_than_smoothing_and_a_hop(name: str, hops: int, onset: float) -> None:
+    """After what it is about begins, and what features and model look ahead: with any threshold, and no sooner."""
+    model = TIMED[name]()
+    assert model.frontend is not None
+    hop = model.hop * model.frontend.seconds
+    # of a frame that overlaps others a part may be loud: that of its middle counts
+    threshold = 0.5 if name == "overlapping" else 0.999
+    table = {**LOUD, "report": "start", "threshold": threshold, "smoothing": hops * hop}
+    pipeline = replace(model, deciding=Deciding.from_settings(table)).pipeline()
+    pulse = np.zeros(3000, np.float32)
+    pulse[round(onset * RATE) :] = 1
+    ends = [pipeline.time for at in range(0, 3000, 10) if pipeline.feed(pulse[at : at + 10])]
+    late = ends[0] - onset - pipeline.lag
+    assert late <= hops * hop + hop + 1e-9
+    assert late >= (0.5 if name == "overlapping" else 1) * hops * hop - hop
+
+
 def listener() -> Model:
     """Log-mel bands, a GRU, three labels."""
     features = {"kind": "logmel", "preset": "kaldi", "rate": 16000, "bands": 8, "mean": [10.0], "std": [3.0]}
@@ -200,6 +220,35 @@ def test_bad_samples_leave_the_pipeline_as_it_was() -> None:
         with pytest.raises(BadInput):
             pipeline.feed(bad)
     assert pipeline.save_state() == before
+
+
+def test_short_blocks_are_heard_as_any_others() -> None:
+    """By one native call: with the bits, the states and the errors of all that it stands for."""
+    for model in (listener(), replace(listener(), deciding=replace(LISTENER.deciding, smoothing=0.0))):  # type: ignore[type-var]
+        quick, slow = model.pipeline(), model.pipeline()
+        assert quick._ear is not None
+        slow._ear = None
+        samples = noise(model)
+        for at in range(0, len(samples), 160):
+            block = samples[at : at + 160]
+            assert quick.feed(block) == slow.feed(block) and quick.scores == slow.scores
+            assert quick.save_state() == slow.save_state()
+        bad = np.array([0, np.nan], np.float32)
+        messages = []
+        for pipeline in (quick, slow):
+            with pytest.raises(BadInput) as caught:
+                pipeline.feed(bad)
+            messages.append(str(caught.value))
+        assert messages[0] == messages[1] and quick.save_state() == slow.save_state()
+
+
+def test_answers_that_are_not_finite_are_an_error() -> None:
+    net = Net(20)
+    huge = net.model(y=(net.add(Affine(np.full((1, 20), 3e38, np.float32)), "x"), 1))
+    pipeline = equipped(huge, RAW, LOUD).pipeline()
+    for samples in (PULSE[1000:1020], PULSE[1000:2000]):  # a short block, and a long one
+        with pytest.raises(BadInput, match="answers are not finite"):
+            pipeline.feed(samples)
 
 
 def sealed(content: bytes) -> bytes:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +23,8 @@ from edgernn.kernels.isas import REFERENCE
 from edgernn.layers.base import Array
 from edgernn.layers.model import Model
 from edgernn.quantiser import FORMATS, quantise
-from edgernn.stream import Pool, Stream, memory
+from edgernn.stream import Pool, Stream, memory, tiles
+from edgernn.stream.helper import Helper
 
 MODELS: dict[str, Callable[[], Model]] = {
     **{f"{case}-{number}": lambda case=case, number=number: quantise(CASES[case](), number)  # type: ignore[misc]
@@ -43,6 +48,12 @@ def row(answers: object, *at: object) -> object:
 
 def states(pool: Pool) -> list[bytes]:
     return [pool.save_state(i) for i in range(len(pool))]
+
+
+@pytest.fixture(autouse=True)
+def shared_however_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Threads take their share of the smallest call too."""
+    monkeypatch.setattr(tiles, "WORTH", 0)
 
 
 @settings(max_examples=50, deadline=None)
@@ -185,6 +196,17 @@ def test_a_bad_token_refuses_its_stream_alone() -> None:
     assert list(refused.value.reasons) == [1] and list(pool.answered) == [1, 0, 1]
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 2.5])
+def test_a_number_that_is_no_token_refuses_its_stream_alone(bad: float) -> None:
+    pool, alone = MODELS["tokens-int8"]().pool(3), MODELS["tokens-int8"]().stream()
+    with pytest.raises(RefusedStreams, match=r"stream 1: input 'x', frame 0: a number that is not whole") as refused:
+        pool.step(np.array([1, bad, 2]))
+    assert list(refused.value.reasons) == [1] and list(pool.answered) == [1, 0, 1]
+    np.testing.assert_equal(pool.step(np.array([bad, 3, bad]), active=[1])[1], alone.step(3))
+    with pytest.raises(BadInput, match="takes token numbers, got float64"):
+        alone.step(bad)
+
+
 WRONG: dict[str, tuple[object, object]] = {
     "too few streams": (np.zeros((3, 7)), None),
     "frame too long": (np.zeros((4, 8)), None),
@@ -194,6 +216,7 @@ WRONG: dict[str, tuple[object, object]] = {
     "beyond the last": (np.zeros((4, 7)), [0, 4]),
     "negative": (np.zeros((4, 7)), [-1]),
     "twice": (np.zeros((4, 7)), [1, 2, 1]),
+    "masked": (np.zeros((4, 7)), np.ma.masked_array([1, 2], [0, 1])),
     "no numbers": (np.zeros((4, 7)), [0.5]),
     "a matrix": (np.zeros((4, 7)), [[0], [1]]),
     "ragged": (np.zeros((4, 7)), [[0], [1, 2]]),
@@ -292,3 +315,77 @@ def test_answers_may_lie_where_the_frames_were() -> None:
     Y = pool.step(view, out=held)
     assert Y is held
     np.testing.assert_equal(held, model.pool(4).step(X))
+
+
+def test_little_work_is_not_shared(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tiles, "WORTH", 1 << 23)
+    model, before = MODELS["GRU-7-64-int8"](), threading.active_count()
+    pool = model.pool(8, threads=3)
+    pool.step(np.ones((8, 7), np.float32))
+    assert threading.active_count() == before
+    pool.run(np.ones((100, 8, 7), np.float32))
+    assert threading.active_count() == before + 2
+
+
+def test_threads_end_with_their_pool() -> None:
+    before = threading.active_count()
+    pool = MODELS["GRU-7-64-int8"]().pool(8, threads=3)
+    pool.step(np.ones((8, 7)))
+    assert threading.active_count() == before + 2
+    (one, two) = [thread for thread in threading.enumerate() if thread.name == "edgernn"][-2:]
+    del pool
+    gc.collect()
+    one.join(10)
+    two.join(10)
+    assert not one.is_alive() and not two.is_alive()
+
+
+def test_a_helper_passes_on_what_goes_wrong() -> None:
+    helper = Helper()
+    for _ in range(3):
+        helper.begin(int, "no number")
+        with pytest.raises(ValueError, match="no number"):
+            helper.result()
+        helper.begin(divmod, 7, 2)
+        assert helper.result() == (3, 1)
+
+
+@pytest.mark.parametrize("which", ["all", "mask", "numbers"])
+def test_one_step_through_every_door(which: str) -> None:
+    """Frames and answers as the kernels take them, and such as must be copied or made first."""
+    model = MODELS["GRU-7-64-int8"]()
+    X = inputs(model, 1, 6, 1)[0]
+    active = {"all": None, "mask": np.arange(6) % 2 == 0, "numbers": np.array([4, 0, 2], np.uint8)}[which]
+    (n_out,) = model.pool(1).step(X[:1])[0].shape
+    expected = model.pool(6).step(X, active=active)
+    for same in (X.astype(np.float64), X.tolist(), np.asfortranarray(X), X.view(), {"x": X}):
+        np.testing.assert_equal(model.pool(6).step(same, active=active), expected)
+    for shape, at in (((6, n_out), ...), ((6, n_out + 1), (slice(None), slice(n_out)))):
+        held = np.full(shape, 7, np.float32)[at]
+        pool = model.pool(6)
+        if held.flags.c_contiguous:
+            assert pool.step(X, active=active, out=held) is held
+            np.testing.assert_equal(held, np.where(np.isnan(expected), np.float32(7), expected))
+            held.flags.writeable = False
+        with pytest.raises(BadInput, match="writeable C-contiguous"):
+            pool.step(X, active=active, out=held)
+        assert pool.answered.sum() == (0 if shape[1] > n_out else 6 if active is None else 3)
+
+
+def test_a_forked_child_has_threads_of_its_own() -> None:
+    code = """
+import os, sys
+import numpy as np
+from cases import SIZES
+pool = SIZES["D"]().pool(256, threads=2)
+X = np.ones((256, pool.plan.inputs[0].size), np.float32)
+first = pool.step(X)
+pid = os.fork()
+second = pool.step(X)
+if pid:
+    sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) or not np.isfinite(second).all())
+os._exit(0)
+"""
+    path = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parent.parent)])
+    command = [sys.executable, "-W", "ignore", "-c", code]
+    subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, check=True, timeout=60)

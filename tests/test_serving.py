@@ -182,6 +182,20 @@ def test_a_bad_frame_closes_its_stream_and_touches_no_other(client: TestClient, 
     assert done.status_code == 400 and "5 bytes" in done.json()["error"]
 
 
+def test_of_a_message_with_a_bad_number_nothing_is_taken(client: TestClient, model: Model) -> None:
+    x, alone = frames_of(model, 200, 3), Stream(model)
+    bad = x.copy()
+    bad[150, 1] = np.inf
+    with client.websocket_connect("/stream") as session:
+        token = session.receive_json()["resume"]
+        np.testing.assert_array_equal(answers_to(session, x), alone.run(x).reshape(-1))
+        session.send_bytes(bad.tobytes())
+        assert "frame 150 of the message is inf" in reason(session)[1]
+    with client.websocket_connect(f"/stream?resume={token}") as session:
+        session.receive_json()
+        np.testing.assert_array_equal(answers_to(session, x), alone.run(x).reshape(-1))
+
+
 @pytest.mark.parametrize("query", ["output=all", "format=int16", "input=samples&format=int8", "output=live"])
 def test_wishes_that_cannot_be_met_are_named(client: TestClient, query: str) -> None:
     with client.websocket_connect(f"/stream?{query}") as session:
@@ -284,6 +298,7 @@ def test_models_that_cannot_be_served_say_so() -> None:
         Batcher(CASES["tokens"](), 4, 0.01)
     with pytest.raises(BadInput, match="streams=0"):
         Limits(streams=0)
+    assert Limits(streams=4000).parked >= 4000  # all may leave at once
 
 
 def test_what_is_parked_is_forgotten() -> None:

@@ -103,6 +103,31 @@ def test_a_sound_file_that_is_damaged(tmp_path: Path) -> None:
         open_source(str(tmp_path / "x.ogg"), RATE)
 
 
+def test_a_recording_that_was_cut_off(tmp_path: Path) -> None:
+    whole = write_wav(tmp_path / "x.wav", SOUND).read_bytes()
+    streamed = whole[:4] + b"\xff" * 4 + whole[8:40] + b"\xff" * 4 + whole[44:]  # written to a pipe: no length known
+    (tmp_path / "streamed.wav").write_bytes(streamed)
+    np.testing.assert_array_equal(everything(open_source(str(tmp_path / "streamed.wav"), RATE)), SOUND / 32768)
+    (tmp_path / "cut.wav").write_bytes(whole[:-1000])
+    with open_source(str(tmp_path / "cut.wav"), RATE) as source, pytest.raises(BadInput, match="header promises"):
+        heard = 0
+        for block in source:
+            heard += len(block.samples)
+    assert heard == len(SOUND) - 500
+    (tmp_path / "none.wav").write_bytes(whole[:40] + bytes(4) + whole[44:])
+    with pytest.raises(BadInput, match="was its recording cut off"):
+        everything(open_source(str(tmp_path / "none.wav"), RATE))
+
+
+def test_a_sample_that_is_not_finite_is_named(tmp_path: Path) -> None:
+    soundfile = pytest.importorskip("soundfile", reason="float WAV needs soundfile")
+    samples = np.zeros(2 * RATE, np.float32)
+    samples[RATE + 7] = np.nan
+    soundfile.write(tmp_path / "x.wav", samples, RATE, subtype="FLOAT")
+    with pytest.raises(BadInput, match=rf"x\.wav: sample {RATE + 7} is nan"):
+        everything(open_source(str(tmp_path / "x.wav"), RATE))
+
+
 @pytest.mark.parametrize("rate", [8000, 22050, 48000])
 def test_another_rate_is_resampled_as_it_comes(rate: int, tmp_path: Path, said: list[str]) -> None:
     pytest.importorskip("soxr", reason="resampling needs soxr")
@@ -174,6 +199,19 @@ def test_lines_that_hold_no_row(said: list[str]) -> None:
     assert not decoder.feed(b"9" * (1 << 20)) and not decoder.feed(b"9,9,9")
     (piece,) = decoder.feed(b"9\n5,5,5\n")
     assert piece.samples.tolist() == [[5, 5, 5]] and tally.refused == 5
+
+
+FIRST = ["0.2, 7]", '"b": 1, "c": 2}', "Arduino ready", "a, b", '{"a": true, "b": 1, "c": 2}']
+
+
+@pytest.mark.parametrize("first", FIRST)
+@pytest.mark.parametrize("row", ["[1, 2, 3]", '{"a": 1, "b": 2, "c": 3}', "1, 2, 3"])
+def test_one_may_come_in_the_middle_of_a_line(first: str, row: str, said: list[str]) -> None:
+    tally = Tally(said.append)
+    decoder = LineDecoder(Wanted(100, 3, None, False), "here", tally)
+    (piece,) = decoder.feed(f"{first}\n{row}\n{row}\n".encode())
+    assert piece.samples.tolist() == [[1, 2, 3], [1, 2, 3]]
+    assert tally.refused == 1 and "line 1" in said[0]
 
 
 def test_a_field_that_is_missing_is_named() -> None:

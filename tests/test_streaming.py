@@ -277,7 +277,24 @@ def test_one_stream_is_for_one_thread_at_a_time() -> None:
     thread.start()
     disturb()
     thread.join()
-    assert all("another thread" in text for text in refused)
+    assert refused and all("another thread" in text for text in refused)
+
+
+def test_a_state_is_never_taken_in_the_middle_of_a_run() -> None:
+    model = SIZES["C"]()
+    x = frames(model, 4000)
+    stream, taken, refused = Stream(model), [], []
+    before = stream.save_state()
+    thread = threading.Thread(target=lambda: stream.run(x))
+    thread.start()
+    while thread.is_alive():
+        for take in (stream.save_state, lambda: stream.fork().save_state(), lambda: copy.copy(stream).save_state()):
+            try:
+                taken.append(take())
+            except BadInput as error:
+                refused.append(str(error))
+    assert refused and all("another thread" in text for text in refused)
+    assert set(taken) <= {before, stream.save_state()}
 
 
 def test_answers_written_over_frames_are_right() -> None:

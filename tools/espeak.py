@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from vad_sound import RATE, Sound, resample, words
 
 ACCENTS = words(
@@ -22,6 +23,7 @@ WORD, END_OF_LIST = 1, 0  # espeak_EVENT_TYPE in speak_lib.h
 SPEED, PITCH, RANGE, WORD_GAP = 1, 3, 4, 7  # espeak_PARAMETER
 SYNCHRONOUS, UTF8 = 2, 1
 HOP = 160  # samples: the step in which word ends are looked for
+NETWORK_RATE = 24_000
 
 
 @dataclass(frozen=True)
@@ -159,3 +161,21 @@ def word_spans(sound: Sound, starts: Sequence[int | None]) -> tuple[tuple[int, i
         loud = np.flatnonzero(levels > 1e-3 * levels.max(initial=0))
         spans.append((start, start + HOP * (int(loud[-1]) + 1 if len(loud) else 0)))
     return tuple(spans)
+
+
+def spoken(
+    sound: Sound, words: Sequence[str], phonemes: Sequence[Sequence[int]], ends: NDArray[np.float64]
+) -> Utterance:
+    """What a network at 24 kHz said: `ends` (samples) of its start, each word's phonemes with one between, its stop.
+
+    A word can be heard a little before its phonemes' time.
+    """
+    scale, early = RATE / NETWORK_RATE, 0.06 * RATE
+    firsts = 1 + np.cumsum([0, *(len(word) + 1 for word in phonemes)])[:-1]
+    starts = [
+        max(0, int(ends[k - 1] * scale - early)) if word else None for k, word in zip(firsts, phonemes, strict=True)
+    ]
+    sound = resample(sound, scale)
+    cut = max(0, min(start for start in starts if start is not None) - RATE // 20)
+    sound, starts = sound[cut:], [start if start is None else start - cut for start in starts]
+    return Utterance(sound, tuple(words), word_spans(sound, starts))

@@ -3,6 +3,7 @@
 In: features (T, B, BANDS) with labels. Out: modules and ONNX files. Imports torch.
 """
 
+import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+
+from edgernn.layers.frontend import FrontEnd
 
 BANDS = 40
 State = Tensor
@@ -68,37 +71,50 @@ class Course:
     batch: int = 48
     peak_rate: float = 5e-3
     chunk: int = 250  # frames between two steps; the state passes on
+    strength: float = 1.0  # of what `varied` does to voices
 
 
-def varied(x: Tensor, floor: float) -> Tensor:
+def varied(x: Tensor, floor: float, unit: float, strength: float) -> Tensor:
     """Scenes (T, B, BANDS), each with another voice, gain and tone, some bands missing, a third band-limited.
+
+    A `unit` of x is about 20 dB.
 
     Each band is read from another place, as a mean over up to two bands on either side (formants as wide as those of
     another voice), and what rises above the mean rises more or less.
     """
     count, bands = x.shape[1], torch.arange(BANDS)
-    place = bands * (1 + 0.07 * torch.randn(count, 1).clamp(-2, 2)) + 0.6 * torch.randn(count, 1)
+    place = bands * (1 + 0.07 * strength * torch.randn(count, 1).clamp(-2, 2)) + 0.6 * strength * torch.randn(count, 1)
     place = place.clamp(0, BANDS - 1)[:, None]  # (B, 1, BANDS): where in x each band is read
-    width = 1 + 1.2 * torch.rand(count, 1, 1)
+    width = 1 + 1.2 * strength * torch.rand(count, 1, 1)
     mixing = (1 - (place - bands[:, None]).abs() / width).clamp(min=0)  # (B, BANDS, BANDS)
-    mixing = mixing / mixing.sum(dim=1, keepdim=True) * (0.8 + 0.5 * torch.rand(count, 1, 1))
-    tone = nn.functional.interpolate(0.8 * torch.randn(count, 1, 6), BANDS, mode="linear", align_corners=True)
-    offset = tone + torch.randn(count, 1, 1)  # (B, 1, BANDS)
+    mixing = mixing / mixing.sum(dim=1, keepdim=True) * (1 + strength * (0.5 * torch.rand(count, 1, 1) - 0.2))
+    tone = nn.functional.interpolate(0.8 * unit * torch.randn(count, 1, 6), BANDS, mode="linear", align_corners=True)
+    offset = tone + unit * torch.randn(count, 1, 1)  # (B, 1, BANDS)
     first, number = torch.randint(0, BANDS, (count, 1, 1)), torch.randint(0, 7, (count, 1, 1))
     there = ~((bands >= first) & (bands < first + number))
     top = torch.randint(26, 36, (count, 1, 1)) + BANDS * (torch.rand(count, 1, 1) < 0.65)
-    offset = offset * there - 2.0 * (bands >= top)
+    offset = offset * there - 2 * unit * (bands >= top)
     return torch.baddbmm(offset, x.transpose(0, 1), mixing * there).transpose(0, 1).clamp(min=floor)
 
 
-def fit(model: nn.Module, x: Tensor, loss: Loss, course: Course, floor: float) -> None:
+def follow(x: Tensor, frames: float, mean: Tensor, count: Tensor) -> Tensor:
+    """Frames (T, B, BANDS) minus a running mean (B, BANDS) of `count` (B, 1) frames so far, as edgernn's front end."""
+    made = []
+    for t, frame in enumerate(x, 1):
+        mean = torch.lerp(mean, frame, (1 / (count + t)).clamp(min=-math.expm1(-1 / frames)))
+        made.append(frame - mean)
+    return torch.stack(made)
+
+
+def fit(model: nn.Module, x: Tensor, loss: Loss, course: Course, front: FrontEnd) -> None:
     """Train on scenes `x` (T, scenes, BANDS); loss(scores, (scenes, frames)) says how wrong the scores are.
 
-    In every epoch a scene is heard anew: at another pace, and as `varied` says.
+    In every epoch a scene is heard anew: at another pace, and as `varied` says; a running mean of `front` comes off.
 
     Half of the scenes start in the state that another one ended in, so that the model stays right in long streams.
     """
     state, chunks = torch.zeros(1, course.batch, model.gru.hidden_size), int(0.8 * len(x)) // course.chunk
+    floor = (math.log(front.log_floor) - front.mean[0]) / front.std[0]
     for epochs in course.epochs:
         steps = epochs * chunks * (x.shape[1] // course.batch)
         optimiser = torch.optim.AdamW(model.parameters(), lr=course.peak_rate, weight_decay=1e-2)
@@ -110,7 +126,9 @@ def fit(model: nn.Module, x: Tensor, loss: Loss, course: Course, floor: float) -
                 pace = 0.8 + 0.45 * torch.rand(1)  # slower or faster
                 start = torch.rand(1) * (len(x) - pace * chunks * course.chunk)
                 read = (start + pace * torch.arange(chunks * course.chunk)).long()
-                z = varied(x[:, scenes][read].float(), floor)
+                z = varied(x[:, scenes][read].float(), floor, 5 / front.std[0], course.strength)
+                if front.running:
+                    z = follow(z, front.running / front.seconds, torch.zeros_like(z[0]), torch.zeros(course.batch, 1))
                 for part, frames in zip(z.split(course.chunk), read.split(course.chunk), strict=True):
                     scores, state = model.score(part, state.detach())
                     error = loss(scores, (scenes, frames))

@@ -70,6 +70,14 @@ def vary_voice(rng: np.random.Generator, x: vs.Sound) -> vs.Sound:
     return x
 
 
+def heard(rng: np.random.Generator, said: Utterance) -> Utterance:
+    """An utterance through a random vocal tract, channel and room, active speech near 0 dB."""
+    x = vary_voice(rng, np.append(said.sound, np.zeros(-len(said.sound) % 40)))
+    stretch = len(x) / len(said.sound)
+    x *= 10 ** ((rng.uniform(-3, 3) - vs.speech_level(x)) / 20)
+    return Utterance(x, said.words, tuple((int(a * stretch), int(b * stretch)) for a, b in said.spans))
+
+
 class Speaker:
     """Makes random utterances; about half of them hold digits."""
 
@@ -99,11 +107,7 @@ class Speaker:
     def utterance(self, rng: np.random.Generator) -> Utterance:
         """Say it with a random voice, vocal tract, channel and room, active speech near 0 dB."""
         self.espeak.random_voice(rng)
-        said = self.espeak.speak(self.words(rng))
-        x = vary_voice(rng, said.sound)
-        stretch = len(x) / len(said.sound)
-        x *= 10 ** ((rng.uniform(-3, 3) - vs.speech_level(x)) / 20)
-        return Utterance(x, said.words, tuple((int(a * stretch), int(b * stretch)) for a, b in said.spans))
+        return heard(rng, self.espeak.speak(self.words(rng)))
 
 
 def frames_between(start: float, stop: float) -> slice:
@@ -129,7 +133,7 @@ class Scene:
         self.labels[frames_between(at + 800, end + 2400)] = UNKNOWN
         self.counts[frames_between(end + 1600, end + 4800)] = False  # where unknown turns to silence is nobody's error
         for word, (a, b) in zip(said.words, said.spans, strict=True):
-            a, b, word = a + at, b + at, word.strip(",").lower()
+            a, b, word = a + at, b + at, word.strip(",.").lower()
             if word in DIGITS:
                 self.counts[frames_between(a + 0.4 * (b - a), b + 4800)] = False
                 answer = frames_between(b - 480, b + 3520)

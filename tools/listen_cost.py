@@ -2,10 +2,10 @@
 
     python tools/listen_cost.py [MODEL] [--seconds 60]
 
-Plays the speech of the demo over and over, as a WAV file with --realtime, which gives blocks of 10 ms. The first 3 s,
-in which the process starts, do not count. MODEL is a model file or a folder of models/, which is converted to int8.
-On a busy machine each awakening finds cold caches: the figures are then a multiple of what they are on a quiet one.
-Linux only.
+Plays the speech of the demo over and over, as a WAV file with --realtime, which gives blocks of 10 ms. What the process
+needs to start, up to a second after it has opened the file, does not count. MODEL is a model file or a folder
+of models/, which is converted to int8. On a busy machine each awakening finds cold caches, or
+comes so late that it finds several blocks: the figures are then others than on a quiet one. Linux only.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ from edgernn.pipelines.sound import read_sound
 
 ROOT = Path(__file__).resolve().parents[1]
 VAD = ROOT / "models" / "vad-raw"
-STARTING = 3.0  # seconds
+SETTLING = 1.0  # seconds after the start
+PATIENCE = 60.0  # seconds for it
 
 
 def ready(given: Path, folder: Path) -> Path:
@@ -64,11 +65,21 @@ def memory(process: int) -> dict[str, float]:
     return {name: int(lines[name].split()[0]) * 1024 / 1e6 for name in ("VmRSS", "VmHWM", "RssAnon")}
 
 
+def started(process: int, sound: Path) -> None:
+    """Returns when the process has opened the sound. Raises SystemExit where it does not."""
+    folder, end = Path(f"/proc/{process}/fd"), time.monotonic() + PATIENCE
+    while not any(os.path.realpath(link) == str(sound.resolve()) for link in folder.iterdir()):
+        if time.monotonic() > end:
+            raise SystemExit(f"it did not open {sound} within {PATIENCE:.0f} s")
+        time.sleep(0.05)
+
+
 def measure(model: Path, sound: Path, seconds: float) -> dict[str, float]:
     """Figures of one run."""
     command = [sys.executable, "-m", "edgernn", "listen", str(model), str(sound), "--realtime", "--json"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        time.sleep(STARTING)
+        started(process.pid, sound)
+        time.sleep(SETTLING)
         starting, begin = used(process.pid), time.monotonic()
         time.sleep(seconds)
         spent, passed, found = used(process.pid) - starting, time.monotonic() - begin, memory(process.pid)
@@ -88,7 +99,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         model = ready(given.model, folder)
-        found = measure(model, playing(given.seconds + 2 * STARTING, folder), given.seconds)
+        found = measure(model, playing(given.seconds + 4 * SETTLING, folder), given.seconds)
     print(
         f"`{given.model.stem}`, {given.seconds:.0f} s of sound at its own speed, in blocks of 10 ms: "
         f"{100 * found['core']:.1f} % of one core, {found['VmHWM']:.0f} MB resident at most; "

@@ -30,6 +30,7 @@ from edgernn.quantiser import quantise  # noqa: E402
 from edgernn.stream.runner import Runner, address  # noqa: E402
 from edgernn.stream.stream import plan_for  # noqa: E402
 
+Turn = Callable[[], object]
 COUNTS = (1, 4, 16, 64, 256, 1024, 4096)
 MARK = "<!-- made by tools/pool.py -->"
 LOOP = """
@@ -65,8 +66,8 @@ def compiled_loop() -> Callable[[int, int], int]:
     return lambda blocks, n: function(run, blocks, n)
 
 
-def alone(model: Model, n: int, each: Callable[[int, int], int]) -> Callable[[], object]:
-    """One frame for each of n streams."""
+def alone(model: Model, n: int, each: Callable[[int, int], int]) -> Turn:
+    """One frame for each of n streams, so many times."""
     loaded = library.load()
     runners = [Runner(plan_for(model, loaded.backend), loaded) for _ in range(n)]
     x, y = frames(model, n), np.zeros((n, model.outputs[0].size), np.float32)
@@ -74,26 +75,30 @@ def alone(model: Model, n: int, each: Callable[[int, int], int]) -> Callable[[],
         runner.control[FRAMES] = 1
         runner.control[PORTS + ADDRESS] = address(x) + i * x.strides[0]
         runner.control[PORTS + PORT_WORDS + ADDRESS] = address(y) + i * y.strides[0]
-    blocks = np.array([address(runner.control) for runner in runners])
-    return lambda: (each(address(blocks), n), runners, x, y)
+    blocks = np.tile([address(runner.control) for runner in runners], repeated(n))
+    return lambda: (each(address(blocks), len(blocks)), runners, x, y)
 
 
-def together(model: Model, n: int, threads: int = 1) -> Callable[[], object]:
-    """The same in a pool."""
+def together(model: Model, n: int, threads: int = 1) -> Turn:
+    """The same in a pool, from Python."""
     pool, x = model.pool(n, threads=threads), frames(model, n)
     out = np.zeros((n, model.outputs[0].size), np.float32)
-    return lambda: pool.step(x, out=out)
+    return lambda: [pool.step(x, out=out) for _ in range(repeated(n))]
 
 
-def measured(turns: dict[str, Callable[[], object]], n: int, chunks: int, clock: Callable[[], int]) -> dict[str, float]:
-    """Microseconds a stream and frame of each, median of chunks of some 1,000 frames."""
-    repeats, times = max(1, 1024 // n), {name: [] for name in turns}  # type: dict[str, list[float]]
+def repeated(n: int) -> int:
+    """Frames of a turn, so that n streams take some 1,000."""
+    return max(1, 1024 // n)
+
+
+def measured(turns: dict[str, Turn], n: int, chunks: int, clock: Callable[[], int]) -> dict[str, float]:
+    """Microseconds a stream and frame of each, median of turns."""
+    times: dict[str, list[float]] = {name: [] for name in turns}
     for _ in range(chunks + 1):
         for name, turn in turns.items():
             start = clock()
-            for _ in range(repeats):
-                turn()
-            times[name].append((clock() - start) / repeats / n / 1e3)
+            turn()
+            times[name].append((clock() - start) / repeated(n) / n / 1e3)
     return {name: float(np.median(found[1:])) for name, found in times.items()}
 
 

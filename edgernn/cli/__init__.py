@@ -6,6 +6,10 @@ or past a limit) or 2 (usage). May import: every room, click, rich; at module le
 
 from __future__ import annotations
 
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
@@ -32,10 +36,21 @@ class Commands(click.Group):
         command: click.Command = import_module(f"edgernn.cli.{cmd_name}").command
         return command
 
+    def main(self, *args: Any, **options: Any) -> Any:
+        """As click's, where output cannot be written too."""
+        try:
+            if sys.stdout is None:
+                raise OSError("standard output is closed")
+            return super().main(*args, **options)
+        except (OSError, KeyboardInterrupt) as error:
+            click.echo(f"error: {_explain(error)}", err=True)
+            sys.exit(1)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; say in words what went wrong, with a traceback only where --debug asks for it."""
         try:
-            return super().invoke(ctx)
+            with ended_alike():
+                return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, BrokenPipeError):
             raise
         except (Exception, KeyboardInterrupt) as error:
@@ -43,6 +58,16 @@ class Commands(click.Group):
                 raise
             click.echo(f"error: {_explain(error)}", err=True)
             ctx.exit(1)
+
+
+@contextmanager
+def ended_alike() -> Iterator[None]:
+    """Inside, what ends a service (SIGTERM) does what Ctrl-C does: nothing is left half made."""
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _explain(error: BaseException) -> str:

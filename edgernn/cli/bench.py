@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import subprocess
 import sys
 import time
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgernn.cli.console import as_json
+from edgernn.cli.console import Finite, as_json
 
 if TYPE_CHECKING:
     from edgernn.layers.base import Array
@@ -29,8 +28,7 @@ stream.run({port.name: [[0] * port.size] for port in stream.model.inputs})"""
 @click.option("--steps", type=click.IntRange(100), default=5000, show_default=True, help="Frames to time.")
 @click.option(
     "--rate",
-    type=click.FloatRange(0, min_open=True),
-    callback=lambda ctx, parameter, given: finite(given),
+    type=Finite(0, min_open=True),
     help="Frames a second of your source: adds x real time.",
 )
 @click.option(
@@ -69,13 +67,6 @@ def command(model: Path, steps: int, rate: float | None, against: Path | None, a
         console.print_json(figures)
     else:
         console.out().print(console.table(("", ""), rows(figures)))
-
-
-def finite(rate: float | None) -> float | None:
-    """The rate itself; FloatRange lets NaN and infinity through."""
-    if rate is not None and not math.isfinite(rate):
-        raise click.BadParameter(f"{rate} is no number of frames")
-    return rate
 
 
 def frames(model: Model, steps: int) -> list[Any]:

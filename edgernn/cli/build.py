@@ -64,11 +64,14 @@ def chosen(name: str | None, cpu: str | None, triple: str | None) -> Target:
 
     if bool(cpu) != bool(triple) or bool(cpu) == bool(name):
         raise click.UsageError("name either --target (see --list), or --cpu and --triple")
-    if name:
-        return targets.named(name)
-    target = targets.processor(cpu or "", triple or "")
-    linker.check()
-    return targets.best(target, linker.features(target))
+    try:
+        if name:
+            return targets.named(name)
+        target = targets.processor(cpu or "", triple or "")
+        linker.check()
+        return targets.best(target, linker.features(target))
+    except targets.UnknownTarget as error:
+        raise click.UsageError(str(error)) from None
 
 
 def show_targets(as_json: bool) -> None:

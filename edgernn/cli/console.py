@@ -24,6 +24,17 @@ Item = TypeVar("Item")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 
 
+class Finite(click.FloatRange):
+    """A number within bounds, without NaN and infinity, which FloatRange lets through."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number that an option's text is."""
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is no finite number.", param, ctx)
+        return number
+
+
 def out() -> Console:
     """Standard output, without markup: what stands in brackets is what is meant. Wide when it is no terminal."""
     from rich.console import Console

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgernn.cli.console import Finite
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -36,7 +38,7 @@ OPTIONS = (
         show_default=True,
         help="Number format; auto finds the smallest model that keeps --min-snr, layer by layer.",
     ),
-    click.option("--min-snr", type=float, help="For --quantize auto: the least signal-to-noise ratio, dB."),
+    click.option("--min-snr", type=Finite(), help="For --quantize auto: the least signal-to-noise ratio, dB."),
     click.option(
         "--layer",
         "layers",

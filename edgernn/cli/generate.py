@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edgernn.cli.console import as_json
+from edgernn.cli.console import Finite, as_json
 
 if TYPE_CHECKING:
     from edgernn.layers.model import Model
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.option("--length", type=click.IntRange(min=1), default=200, show_default=True, help="How many tokens to add.")
 @click.option(
     "--temperature",
-    type=click.FloatRange(min=0),
+    type=Finite(min=0),
     default=0.7,
     show_default=True,
     help="0 takes the likeliest token each time; the higher, the more surprising.",

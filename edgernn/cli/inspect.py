@@ -137,7 +137,7 @@ def findings(report: Report) -> dict[str, Any]:
     """What the importer found in an ONNX file, as plain data."""
     return {
         "converts": report.model is not None,
-        "problems": [asdict(problem) for problem in report.problems],
+        "problems": [problem._asdict() for problem in report.problems],
         "time": report.time,
         "time_axes": dict(report.time_axes),
         "state_pairs": [list(pair) for pair in report.states],

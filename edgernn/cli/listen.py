@@ -14,18 +14,34 @@ if TYPE_CHECKING:
     from edgernn.pipelines.decide import Decision
 
 
+def checked_pcm(context: click.Context, option: click.Parameter, text: str | None) -> str | None:
+    """The text, once it is known to say how sound is written."""
+    from edgernn.errors import BadInput
+    from edgernn.pipelines.sources.decode import Pcm
+
+    try:
+        return text if text is None or Pcm.parse(text) else None
+    except BadInput as error:
+        raise click.BadParameter(str(error)) from None
+
+
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("source", default="mic")
 @click.option("--json", "as_json", is_flag=True, help="Write each decision as a line of JSON.")
 @click.option("--exec", "program", metavar="CMD", help="Start CMD for each decision (see below).")
-@click.option("--pcm", metavar="RATE[,CHANNELS[,FORMAT]]", help="Bytes are sound: int16 (the default) or float32.")
+@click.option(
+    "--pcm",
+    metavar="RATE[,CHANNELS[,FORMAT]]",
+    callback=checked_pcm,
+    help="Bytes are sound: int16 (the default) or float32.",
+)
 @click.option("--follow", is_flag=True, help="At the end of a table, wait for more.")
 @click.option("--realtime", is_flag=True, help="Play a file at its own speed.")
 def command(
     model: Path, source: str, as_json: bool, program: str | None, pcm: str | None, follow: bool, realtime: bool
 ) -> None:
-    r"""Listen to SOURCE with MODEL (.edgernn) and tell what it decides, until the source ends or Ctrl-C.
+    """Listen to SOURCE with MODEL (.edgernn) and tell what it decides, until the source ends, Ctrl-C or SIGTERM.
 
     SOURCE is one of these; what comes as bytes is lines of CSV or JSON, or sound with --pcm:
 
@@ -44,7 +60,7 @@ def command(
 
     CMD is run without a shell, up to 4 at once, and finds EDGERNN_LABEL, EDGERNN_SCORE, EDGERNN_START and EDGERNN_END
     (seconds of the stream) in its environment.
-    """
+    """  # noqa: D301  # click reads \\b as "as it stands"
     import edgernn
     from edgernn.cli.console import say
     from edgernn.cli.executing import Program

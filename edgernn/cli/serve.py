@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from edgernn.cli.console import Finite
+
 TOKEN = "EDGERNN_TOKEN"
 
 
@@ -16,12 +18,10 @@ TOKEN = "EDGERNN_TOKEN"
 @click.option("--port", default=8765, show_default=True, type=click.IntRange(0, 65535), help="Port to listen at.")
 @click.option("--streams", default=256, show_default=True, type=click.IntRange(1), help="Connections at a time.")
 @click.option("--threads", default=1, show_default=True, type=click.IntRange(1), help="Threads that compute.")
-@click.option(
-    "--deadline", default=10.0, show_default=True, type=click.FloatRange(0), help="Milliseconds to answer in."
-)
-@click.option("--rate", type=click.FloatRange(0.1), help="Frames a second that a client may send (4 x real time).")
+@click.option("--deadline", default=10.0, show_default=True, type=Finite(0), help="Milliseconds to answer in.")
+@click.option("--rate", type=Finite(0.1), help="Frames a second that a client may send (4 x real time).")
 @click.option("--message", default=1 << 20, show_default=True, type=click.IntRange(64), help="Bytes in a message.")
-@click.option("--keep", default=300.0, show_default=True, type=click.FloatRange(0), help="Seconds to keep a state.")
+@click.option("--keep", default=300.0, show_default=True, type=Finite(0), help="Seconds to keep a state.")
 def command(
     model: Path,
     host: str,
@@ -57,7 +57,9 @@ def command(
 
     loaded = edgernn.load(model)
     limits = Limits(streams, message, rate or usual_rate(loaded), deadline / 1000, keep=keep)
-    token = os.environ.get(TOKEN, "")
+    token = os.environ.get(TOKEN, "").strip()
+    if not token.isascii():
+        raise edgernn.BadInput(f"{TOKEN} holds characters that no HTTP header can show; take letters and digits")
     server = Server(loaded, limits, threads, token or ("" if is_loopback(host) else token_urlsafe(24)))
     with listening(host, port) as there:
         if server.token and not token:

@@ -22,12 +22,12 @@ from numba.core.registry import cpu_target
 from edgernn.compiler.scalars import scalar_floats
 from edgernn.kernels import entries
 from edgernn.kernels.contract import Opcode
-from edgernn.kernels.cpu import pool  # noqa: F401  (registers every function)
+from edgernn.kernels.cpu import hear, pool  # noqa: F401  (registers every function)
 from edgernn.kernels.cpu.functions import FUNCTIONS, KERNELS, symbol
 from edgernn.kernels.cpu.isa import ISA
 
 EXTERNAL = ("run", "prepare")
-POOL = ("pool",)  # of a library for all programs only
+WHOLE = ("pool", "features", "scores", "hear")  # of a library for all programs only
 INSTRUCTIONS = {code.name.lower() for code in Opcode if code > Opcode.STOP}
 
 
@@ -83,7 +83,7 @@ def retargeted(text: str, machine: Any) -> Any:
 
 def optimise(module: Any, machine: Any) -> None:
     """Keep the entries, inline the rest, optimise for the processor."""
-    names = {symbol(name) for name in EXTERNAL + POOL}
+    names = {symbol(name) for name in EXTERNAL + WHOLE}
     for item in (*module.functions, *module.global_variables):
         if not item.is_declaration and item.name not in names:
             item.linkage = "internal"
@@ -110,7 +110,7 @@ define i64 @{symbol(name)}(i64, i64, i64, i64) {{
 def linked(machine: Any, kernels: Collection[str], progress: Callable[[str], None]) -> Any:
     """One module of the entries, these kernels (by name; none: all) and the functions that they call."""
     whole: Any = None
-    waiting = list(EXTERNAL if kernels else EXTERNAL + POOL)
+    waiting = list(EXTERNAL if kernels else EXTERNAL + WHOLE)
     seen = set(waiting)
     while waiting:
         name = waiting.pop()

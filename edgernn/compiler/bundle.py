@@ -9,7 +9,6 @@ import os
 import shutil
 import tempfile
 from collections.abc import Collection
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -110,26 +109,16 @@ def assemble(job: Job, work: Path, made: Path) -> dict[str, Any]:
 def describe(job: Job) -> dict[str, Any]:
     """What the loader must know, and what a person may want to."""
     plan, target = job.plan, job.target
-    ports = {
-        side: [{k: v for k, v in asdict(port).items() if k != "value"} for port in given]
-        for side, given in (("inputs", plan.inputs), ("outputs", plan.outputs))
-    }
     return {
         "format": FORMAT,
         "edgernn": job.version,
-        "name": job.name,
         "target": target.name,
-        "architecture": target.architecture,
         "processor": target.cpu or target.kernels.cpu,
         "instruction_set": target.isa,
-        "needs": list(target.needs),
         "model": job.model.hash,
-        "stamp": job.stamp,
-        "size": sources.instance_size(plan),
-        "state_size": sources.state_size(plan),
         "hop": plan.hop,
         "window": plan.window,
-        **ports,
+        **job.facts,
     }
 
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from edgernn.compiler.targets import Target
+from edgernn.compiler.targets import Target, UnknownTarget
 from edgernn.errors import BackendUnavailable
 from edgernn.kernels.jit import cache_folder, is_there
 
@@ -67,13 +67,21 @@ def zig(folder: Path, *arguments: object) -> None:
 def features(target: Target) -> set[str]:
     """What the target's processor has, by the names of `Isa.needs`, as the C compiler defines it.
 
-    Raises BackendUnavailable for a processor that it does not know.
+    Raises UnknownTarget for a processor that it does not know.
     """
     system = zig_target(target)[:2]
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "empty.c").touch()
         cpu = f"-mcpu={target.cpu.replace('-', '_')}"
-        zig(Path(folder), "cc", *system, cpu, "-E", "-dM", "empty.c", "-o", "defined")
+        try:
+            zig(Path(folder), "cc", *system, cpu, "-E", "-dM", "empty.c", "-o", "defined")
+        except BackendUnavailable as error:
+            if "unknown CPU" not in str(error):
+                raise
+            where = f"{target.architecture} has no processor of that name"
+            raise UnknownTarget(
+                f"--cpu {target.cpu}: {where}; `llc -march=... -mcpu=help` lists LLVM's names"
+            ) from None
         defined = (Path(folder) / "defined").read_text()
     return {feature for macro, feature in MACROS.items() if f"#define {macro} " in defined}
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from edgernn.compiler.targets import Target
 from edgernn.kernels import contract as c
@@ -21,6 +24,10 @@ TAKEN = {  # words of C, and what our own functions call things
     "n", "frames", "buffers", "status", "answered", "memory", "bytes", "blob", "count", "errno", "stdin", "stdout",
 }
 # fmt: on
+MACROS = {  # what the header defines of its own: NAME_SIZE and so on
+    *("h", "api", "size", "state_size"),
+    *("no_state", "newer_state", "damaged_state", "other_state", "impossible_state"),
+}
 CONTROL = ("PROGRAM", "WEIGHTS", "ARENA", "FRAMES", "INPUTS", "ANSWER", "PORTS", "PORT_WORDS")
 PORT = ("ADDRESS", "STRIDE", "SIZE", "TOKENS", "LOW", "HIGH")
 
@@ -40,6 +47,28 @@ class Job:
         """What the library says of itself."""
         return f"edgernn {self.version}, {self.name} {self.model.hash[:16]}, {self.target.name}"
 
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the loader believes the manifest; the library holds its digest."""
+        ports = {
+            side: [{k: v for k, v in asdict(port).items() if k != "value"} for port in given]
+            for side, given in (("inputs", self.plan.inputs), ("outputs", self.plan.outputs))
+        }
+        return {
+            "stamp": self.stamp,
+            "name": self.name,
+            "architecture": self.target.architecture,
+            "needs": list(self.target.needs),
+            "size": instance_size(self.plan),
+            "state_size": state_size(self.plan),
+            **ports,
+        }
+
+    @property
+    def seal(self) -> str:
+        """The digest of the facts."""
+        return hashlib.sha256(json.dumps(self.facts, sort_keys=True).encode()).hexdigest()
+
 
 def identifier(text: str, otherwise: str) -> str:
     """A name for C that is like the text, or the other one where there is none."""
@@ -52,12 +81,14 @@ def filled(name: str, values: dict[str, str]) -> str:
     return re.sub(r"@([A-Z_]+)@", lambda found: values[found[1]], (TEMPLATES / name).read_text(encoding="utf-8"))
 
 
-def parameters(ports: Sequence[Port], direction: str) -> list[str]:
-    """A C name for each port."""
+def parameters(ports: Sequence[Port], direction: str, model: str) -> list[str]:
+    """A C name for each port, none of which hides what is named after the model."""
     names: list[str] = []
     for number, port in enumerate(ports):
-        name = identifier(port.name, f"{direction}{number}")
-        names.append(name if name not in names else f"{direction}{number}")
+        otherwise = f"{direction}{number}" if model != f"{direction}{number}" else f"{direction}_{number}"
+        name = identifier(port.name, otherwise)
+        hides = name == model or name.startswith(f"{model}_") or name in MACROS
+        names.append(otherwise if hides or name in names else name)
     return names
 
 
@@ -90,7 +121,7 @@ def instance_size(plan: Plan) -> int:
 def values(job: Job) -> dict[str, str]:
     """What the templates leave open."""
     plan, name = job.plan, job.name
-    ins, outs = parameters(plan.inputs, "input"), parameters(plan.outputs, "output")
+    ins, outs = parameters(plan.inputs, "input", name), parameters(plan.outputs, "output", name)
     outs = [out if out not in ins else f"output{n}" for n, out in enumerate(outs)]
     kinds = ["int64_t" if port.dtype == "int64" else "float" for port in plan.inputs]
     ports = (*plan.inputs, *plan.outputs)
@@ -101,11 +132,7 @@ def values(job: Job) -> dict[str, str]:
     declared = [f"const {kind} *{x}" for kind, x in zip(kinds, ins, strict=True)] + [f"float *{y}" for y in outs]
     buffers = [f"    static {k} {x}[{sizes[x]}];" for k, x in zip([*kinds, *["float"] * len(outs)], sizes, strict=True)]
     return {
-        "NAME": name,
-        "UPPER": name.upper(),
-        "VERSION": job.version,
-        "TARGET": f"{job.target.name} ({job.target.what})",
-        "STAMP": job.stamp,
+        **_naming(job),
         "WORDS": ", ".join(f"{word} = {getattr(c, word)}" for word in (*CONTROL, *PORT)),
         "INPUTS": str(len(ins)),
         "OUTPUTS": str(len(outs)),
@@ -115,7 +142,6 @@ def values(job: Job) -> dict[str, str]:
         "LONGEST": str(max(plan.hop, plan.window)),
         "PORTS": ", ".join(f"{{{p.size}, {int(p.dtype == 'int64')}, {p.low}, {p.high}}}" for p in ports),
         "SLOTS": ", ".join(slots),
-        "HASH": ", ".join(str(byte) for byte in bytes.fromhex(job.model.hash)),
         "ARENA": str(plan.arena_bytes + c.ALIGNMENT),
         "PARAMETERS": ", ".join(declared),
         "ARGUMENTS": ", ".join([*ins, *outs]),
@@ -128,6 +154,20 @@ def values(job: Job) -> dict[str, str]:
         "BUFFERS": "\n".join(buffers),
         "READS": " && ".join(reads),
         "WRITES": " && ".join(writes),
+    }
+
+
+def _naming(job: Job) -> dict[str, str]:
+    """What the files say of themselves."""
+    return {
+        "NAME": job.name,
+        "UPPER": job.name.upper(),
+        "VERSION": job.version,
+        "TARGET": f"{job.target.name} ({job.target.what})",
+        "NEEDS": " ".join(job.target.needs) or "nothing beyond its architecture",
+        "STAMP": job.stamp,
+        "SEAL": job.seal,
+        "HASH": ", ".join(str(byte) for byte in bytes.fromhex(job.model.hash)),
     }
 
 

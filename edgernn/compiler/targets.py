@@ -13,6 +13,10 @@ from edgernn.kernels.processor import architecture, features
 HOST = "host"
 
 
+class UnknownTarget(BackendUnavailable):
+    """What was named is no machine that there are kernels for."""
+
+
 @dataclass(frozen=True)
 class Target:
     """A kind of machine."""
@@ -85,24 +89,24 @@ def names() -> str:
 
 
 def named(name: str) -> Target:
-    """The target of this name. Raises BackendUnavailable, with the known ones, where there is none."""
+    """The target of this name. Raises UnknownTarget, with the known ones, where there is none."""
     if name == HOST:
         return host()
     if name not in TARGETS:
-        raise BackendUnavailable(f"target '{name}' is unknown; there are {names()}, and --cpu with --triple for others")
+        raise UnknownTarget(f"target '{name}' is unknown; there are {names()}, and --cpu with --triple for others")
     return TARGETS[name]
 
 
 def processor(cpu: str, triple: str) -> Target:
     """A target by LLVM's names, with the plainest kernels of its architecture.
 
-    Raises BackendUnavailable for an architecture that there are no kernels for, or a processor that it does not have.
+    Raises UnknownTarget for an architecture that there are no kernels for.
     """
     like = {"x86_64": "x86-64-v3", "aarch64": "rpi3", "armv7": "rpi2-32", "riscv64": "riscv64"}
     architecture = triple.split("-")[0]
     if architecture not in like or "linux" not in triple:
         known = ", ".join(sorted({target.triple for target in TARGETS.values()}))
-        raise BackendUnavailable(f"--triple {triple}: there are kernels for {known}")
+        raise UnknownTarget(f"--triple {triple}: there are kernels for {known}")
     basic = TARGETS[like[architecture]]
     isa = ISAS["portable"] if architecture == "x86_64" else basic.kernels
     what = f"{cpu}, by LLVM's names"

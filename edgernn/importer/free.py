@@ -41,7 +41,7 @@ def along_a_free_dimension(graph: Graph, step: Build) -> list[Problem]:
                 what = (
                     f"may run over '{name}', which is free; but with another size than 1 it {longer.problems[0].what}"
                 )
-                return [replace(longer.problems[0], what=what)]
+                return [longer.problems[0]._replace(what=what)]
     return []
 
 

@@ -9,7 +9,7 @@ numpy/__multiarray_api.h), and call Python's C API weakly: where it is not there
 
 from __future__ import annotations
 
-from edgernn.kernels.contract import ADDRESS, ANSWER, BUSY, CALLER, FRAMES, PORT_WORDS, PORTS
+from edgernn.kernels.contract import ADDRESS, ANSWER, BUSY, CALLER, FRAMES, PORT_WORDS, PORTS, STREAMS
 
 ARRAY_TYPE, FLOAT32, NEW_ARRAY, TAKES_TOKEN, N_IN, N_OUT, SLOW, SLOW_RUN, INT_TYPE, TOKEN = range(CALLER, CALLER + 10)
 PLAIN = 0x101  # NPY_ARRAY_C_CONTIGUOUS | NPY_ARRAY_ALIGNED
@@ -35,10 +35,16 @@ PYTHON = (
 def text(pointer: int) -> str:
     """LLVM IR for a machine whose addresses have so many bytes, without its triple.
 
-    It defines edgernn_step, edgernn_frames and edgernn_call, and calls edgernn_run.
+    It defines edgernn_step, edgernn_frames, and edgernn_call_NAME for the pool and each entry of CALLED and LOCKED, and
+    calls these.
     """
     size = f"i{8 * pointer}"
-    return f"{DECLARED}{STEP}{MANY}{CALL}".replace("SIZE", size).replace("EXTEND", "zext" if pointer < 8 else "bitcast")
+    calls = "".join(_called(name, 1, 2, WHOLE.replace("NAME", name)) for name in CALLED)
+    calls += _called(LOCKED, 1, 2, WHOLE.replace("NAME", LOCKED), locked=True)
+    calls += _called("pool", 4, 6, "@edgernn_pool(i64 %control, i64 %v2, i64 %v3, i64 %v4)")
+    return f"{DECLARED}{STEP}{MANY}{calls}".replace("SIZE", size).replace(
+        "EXTEND", "zext" if pointer < 8 else "bitcast"
+    )
 
 
 def _word(register: str, index: int, kind: str = "i64") -> str:
@@ -108,8 +114,11 @@ slow:
 fail:
   ret ptr null"""
 
-DECLARED = """
-declare i64 @edgernn_run(i64, i64, i64, i64)
+CALLED = ("run", "features", "scores")  # entries for blocks of numbers, of all ports
+LOCKED = "hear"  # one for a short block, which is not worth giving up the interpreter's lock
+WHOLE = "@edgernn_NAME(i64 %control, i64 0, i64 0, i64 0)"
+DECLARED = "".join(f"\ndeclare i64 @edgernn_{name}(i64, i64, i64, i64)" for name in (*CALLED, LOCKED, "pool"))
+DECLARED += """
 declare extern_weak ptr @PyObject_Vectorcall(ptr, ptr, SIZE, ptr)
 @_Py_NoneStruct = extern_weak global i8
 declare extern_weak void @Py_DecRef(ptr)
@@ -209,9 +218,35 @@ ready:
 }}
 """
 
-# (control block, frames, an array for each port) -> status; -1 while another thread runs in the same block
-CALL = f"""
-define ptr @edgernn_call(ptr %self, ptr %args, SIZE %n, ptr %names) {{
+
+UNLOCK = "  %thread = call ptr @PyEval_SaveThread()\n"
+LOCK = "  call void @PyEval_RestoreThread(ptr %thread)\n"
+
+
+def _integers(count: int) -> str:
+    """The arguments behind the first as integers: %v1, %v2, ..."""
+    return "".join(
+        f"""
+  %at{n} = getelementptr ptr, ptr %args, i64 {n}
+  %o{n} = load ptr, ptr %at{n}
+  %v{n} = call i64 @PyLong_AsLongLong(ptr %o{n})"""
+        for n in range(1, 1 + count)
+    )
+
+
+def _called(name: str, integers: int, arrays: int, call: str, locked: bool = False) -> str:
+    """Python's way to an entry: (control block, frames, other integers, [streams,] ports' arrays) -> what it gives.
+
+    -1 while another thread is in the same block. integers: how many there are. arrays: how many arguments come before
+    those of the ports. locked: it keeps the interpreter's lock.
+    """
+    streams = f"""
+  %streams_at = getelementptr ptr, ptr %args, i64 {arrays - 1}
+  %streams = load ptr, ptr %streams_at{_field("numbers", "streams", DATA, "ptr")}
+  %list_at = getelementptr i64, ptr %c, i64 {STREAMS}
+  store ptr %numbers, ptr %list_at"""
+    return f"""
+define ptr @edgernn_call_{name}(ptr %self, ptr %args, SIZE %n, ptr %names) {{
 entry:
   %block = load ptr, ptr %args{_field("c", "block", DATA, "ptr")}{_word("busy", BUSY)}
   %free = icmp eq i64 %busy, 0
@@ -220,21 +255,18 @@ taken:
   %refusal = call ptr @PyLong_FromLongLong(i64 -1)
   ret ptr %refusal
 take:
-  store i64 1, ptr %p_busy
-  %frames_at = getelementptr ptr, ptr %args, i64 1
-  %frames_object = load ptr, ptr %frames_at
-  %count = call i64 @PyLong_AsLongLong(ptr %frames_object)
+  store i64 1, ptr %p_busy{_integers(integers)}
   %frames = getelementptr i64, ptr %c, i64 {FRAMES}
-  store i64 %count, ptr %frames
+  store i64 %v1, ptr %frames{streams if arrays > 1 + integers else ""}
   br label %test
 test:
-  %i = phi SIZE [ 2, %take ], [ %next, %port ]
+  %i = phi SIZE [ {arrays}, %take ], [ %next, %port ]
   %more = icmp slt SIZE %i, %n
   br i1 %more, label %port, label %go
 port:
   %array_at = getelementptr ptr, ptr %args, SIZE %i
   %array = load ptr, ptr %array_at{_field("data", "array", DATA, "ptr")}
-  %number = sub SIZE %i, 2
+  %number = sub SIZE %i, {arrays}
   %words = mul SIZE %number, {PORT_WORDS}
   %word = add SIZE %words, {PORTS + ADDRESS}
   %slot = getelementptr i64, ptr %c, SIZE %word
@@ -243,10 +275,8 @@ port:
   br label %test
 go:
   %control = ptrtoint ptr %c to i64
-  %thread = call ptr @PyEval_SaveThread()
-  %status = call i64 @edgernn_run(i64 %control, i64 0, i64 0, i64 0)
-  call void @PyEval_RestoreThread(ptr %thread)
-  store i64 0, ptr %p_busy
+{"" if locked else UNLOCK}  %status = call i64 {call}
+{"" if locked else LOCK}  store i64 0, ptr %p_busy
   %result = call ptr @PyLong_FromLongLong(i64 %status)
   ret ptr %result
 }}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Set
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from edgernn.errors import BackendUnavailable
 from edgernn.kernels.processor import architecture
@@ -12,8 +12,7 @@ from edgernn.kernels.processor import architecture
 VARIABLE = "EDGERNN_ISA"
 
 
-@dataclass(frozen=True)
-class Isa:
+class Isa(NamedTuple):
     """One way of using a processor."""
 
     name: str

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgernn.kernels import contract as c
+from edgernn.kernels import reference_hearing
 from edgernn.kernels import reference_maths as maths
 from edgernn.kernels.contract import OPERANDS, WORDS, Opcode
 from edgernn.kernels.memory import at
@@ -47,6 +48,7 @@ class ReferenceLibrary:
     """What `native.Library` is, in NumPy."""
 
     backend = ReferenceBackend()
+    hear = None  # there is no faster way here
 
     def prepare(self, program: int, control: int) -> None:
         """Walk a program once."""
@@ -57,9 +59,7 @@ class ReferenceLibrary:
         """Check all frames, then walk the program once a frame; 0, or 1 + the number of the bad port."""
         control = block.ctypes.data
         words = at(control, c.PORTS, np.int64)
-        words[c.FRAMES] = frames
-        for port, array in enumerate(arrays):
-            _port(control, port)[c.ADDRESS] = array.ctypes.data
+        _called(block, frames, *arrays)
         for port in range(int(words[c.INPUTS])):
             bad = _first_bad_frame(control, port, range(frames))
             if bad is not None:
@@ -72,29 +72,37 @@ class ReferenceLibrary:
             words[c.ANSWER] += walker.walk(int(words[c.PROGRAM]))
         return 0
 
-    def pool(self, control: int, begin: int, end: int, tile: int) -> int:
-        """All frames for the streams from place begin to end, one after the other, in the tile's first slot.
-
-        How many were refused.
-        """
-        words, refusals = at(control, c.PORTS, np.int64), 0
+    def pool(self, block: Array, frames: int, begin: int, end: int, tile: int, numbers: Array, *arrays: Array) -> int:
+        """The streams from place begin to end, one after the other, in the tile's first slot; how many were refused."""
+        words, control, refusals = block, block.ctypes.data, 0
+        for port, array in enumerate(arrays):
+            _port(control, port)[c.ADDRESS] = array.ctypes.data
         slot = at(int(words[c.ARENA]) + c.SLOT_HEADER, int(words[c.SLOT]) - c.SLOT_HEADER, np.uint8)
         walker = _Walker(control, slot.ctypes.data, int(words[c.WEIGHTS]))
-        for stream in at(int(words[c.STREAMS]) + 8 * begin, end - begin, np.int64)[:, None]:
-            number, streams, frames = int(stream[0]), int(words[c.POOL]), int(words[c.FRAMES])
-            numbers = range(number, number + frames * streams, streams)
-            if any(_first_bad_frame(control, p, numbers) is not None for p in range(int(words[c.INPUTS]))):
-                stream[:] = -1 - number
+        streams = int(words[c.POOL])
+        for place in range(begin, end):
+            number = int(numbers[place])
+            rows = range(number, number + frames * streams, streams)
+            if any(_first_bad_frame(control, p, rows) is not None for p in range(int(words[c.INPUTS]))):
+                numbers[place] = -1 - number
                 refusals += 1
                 continue
             carried = at(int(words[c.STATES]) + number * int(words[c.CARRIED]), int(words[c.CARRIED]), np.uint8)
             slot[: len(carried)] = carried
             words[c.ANSWER] = number
-            for frame in numbers:
+            for frame in rows:
                 words[c.FRAME] = frame
                 words[c.ANSWER] += streams * walker.walk(int(words[c.PROGRAM]))
             carried[:] = slot[: len(carried)]
         return refusals
+
+    def features(self, block: Array, count: int, samples: Array, frames: Array) -> int:
+        """The entry `features`, see kernels.hearing."""
+        return reference_hearing.features(_called(block, count, samples, frames))
+
+    def scores(self, block: Array, count: int, answers: Array, scores: Array) -> int:
+        """The entry `scores`, see kernels.hearing."""
+        return reference_hearing.scores(_called(block, count, answers, scores))
 
     def fast(
         self, control: Array, slow: tuple[Callable[..., Any], Callable[..., Any]]
@@ -105,6 +113,14 @@ class ReferenceLibrary:
 
 def _port(control: int, port: int) -> Array:
     return at(control + 8 * (c.PORTS + port * c.PORT_WORDS), c.PORT_WORDS, np.int64)
+
+
+def _called(block: Array, count: int, *arrays: Array) -> Array:
+    """The block with what a call brings."""
+    block[c.FRAMES] = count
+    for port, array in enumerate(arrays):
+        block[c.PORTS + port * c.PORT_WORDS + c.ADDRESS] = array.ctypes.data
+    return block
 
 
 def _first_bad_frame(control: int, port: int, frames: range) -> int | None:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from edgernn.layers.base import Array, Builder, Ref
-from edgernn.layers.pointwise import FUNCTIONS
 from edgernn.layers.rules import Importing
 
 # (function, alpha, beta): what a cell stores for each of its activations
@@ -67,6 +66,8 @@ def check_activations(activations: Sequence[Activation], count: int) -> None:
 
 def activate(activation: Activation, x: Array) -> Array:
     """The activation in NumPy, at the dtype of x."""
+    from edgernn.layers.pointwise import FUNCTIONS
+
     function, alpha, beta = activation
     return FUNCTIONS[function](x, alpha, beta)
 

@@ -1,7 +1,8 @@
 """FrontEnd: what is made of samples before they reach a model. Settings only, stored with the model.
 
 Four kinds: "logmel" and "mfcc" are the spectra of sound as Kaldi or librosa make them, "raw" cuts sound into frames,
-"imu" cuts rows of sensor channels into frames. `pipelines.features` computes them.
+"imu" cuts rows of sensor channels into frames. `pipelines.features` computes them, the same bits on
+every machine.
 """
 
 from __future__ import annotations

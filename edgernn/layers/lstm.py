@@ -30,7 +30,6 @@ from edgernn.layers.activations import (
     parse_activations,
 )
 from edgernn.layers.base import Array, Builder, Layer, Matrix, Ref, Shape, dense
-from edgernn.layers.recurrent import RecurrentInputs, import_cell
 from edgernn.layers.rules import Importing, Value, rule
 from edgernn.layers.sequence import cell_macs, cell_shapes, lowered, stepped
 
@@ -123,6 +122,8 @@ def lstm(
     output_sequence: int = 0,
 ) -> tuple[Value | None, ...]:
     """ONNX LSTM: Y (T, directions, batch, H), Y_h, Y_c (directions, batch, H); with layout=1 the batch comes first."""
+    from edgernn.layers.recurrent import RecurrentInputs, import_cell
+
     call = RecurrentInputs(X, W, R, B, sequence_lens, (initial_h, initial_c), direction, hidden_size, layout)
 
     def make(way: int, w: Array, r: Array, b: Array) -> Layer:

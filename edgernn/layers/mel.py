@@ -8,25 +8,27 @@ import numpy as np
 
 from edgernn.errors import BadInput
 from edgernn.layers.base import Array
+from edgernn.layers.exact import exp, log
 
 if TYPE_CHECKING:
     from edgernn.layers.frontend import FrontEnd
+
+LOG_STEP = log(np.array(6.4))
 
 
 def mel(f: FrontEnd, hertz: Array) -> Array:
     """Hz -> mel. Slaney (Auditory Toolbox, 1998): linear below 1 kHz, above it 27 steps for a factor of 6.4."""
     if f.mel != "slaney":
-        return 1127 * np.log1p(hertz / 700)
-    with np.errstate(divide="ignore"):
-        high = 15 + 27 * np.log(np.maximum(hertz, 1e-30) / 1000) / np.log(6.4)
+        return 1127 * log(1 + hertz / 700)
+    high = 15 + 27 * log(np.maximum(hertz, 1e-30) / 1000) / LOG_STEP
     return np.where(hertz < 1000, hertz * 3 / 200, high)
 
 
 def hertz(f: FrontEnd, mels: Array) -> Array:
     """Mel -> Hz, the inverse of `mel`."""
     if f.mel != "slaney":
-        return 700 * np.expm1(mels / 1127)
-    return np.where(mels < 15, mels * 200 / 3, 1000 * 6.4 ** ((mels - 15) / 27))
+        return 700 * (exp(mels / 1127) - 1)
+    return np.where(mels < 15, mels * 200 / 3, 1000 * exp((mels - 15) / 27 * LOG_STEP))
 
 
 def mel_bank(f: FrontEnd) -> tuple[Array, Array, Array]:

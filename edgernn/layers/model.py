@@ -17,12 +17,12 @@ import numpy as np
 
 from edgernn.errors import BadInput
 from edgernn.layers.base import Array, Layer, QuantisedMatrix, Shape, volume
-from edgernn.layers.deciding import Deciding
-from edgernn.layers.frontend import FrontEnd
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from edgernn.layers.deciding import Deciding
+    from edgernn.layers.frontend import FrontEnd
     from edgernn.pipelines.pipeline import Pipeline
     from edgernn.stream import Pool, Stream
 

@@ -5,7 +5,20 @@ Running a model needs none of them.
 
 from __future__ import annotations
 
-from edgernn.layers import LAYERS, combine, deconv, einsum, functions, pieces, pool, quantised, running, stacking, turn
+from edgernn.layers import (
+    LAYERS,
+    combine,
+    deconv,
+    einsum,
+    functions,
+    matmul,
+    pieces,
+    pool,
+    quantised,
+    running,
+    stacking,
+    turn,
+)
 from edgernn.layers.rules import RULES
 
 __all__ = [
@@ -14,6 +27,7 @@ __all__ = [
     "deconv",
     "einsum",
     "functions",
+    "matmul",
     "pieces",
     "pool",
     "quantised",

@@ -15,8 +15,8 @@ from edgernn.layers.axes import constant, normal, scalar
 from edgernn.layers.base import Array, volume
 from edgernn.layers.combine import combined
 from edgernn.layers.conv import conv
-from edgernn.layers.dense import matmul
 from edgernn.layers.lstm import lstm
+from edgernn.layers.matmul import matmul
 from edgernn.layers.pointwise import Map
 from edgernn.layers.rules import Importing, Value, rule
 

@@ -23,7 +23,6 @@ from edgernn.layers.activations import (
     parse_activations,
 )
 from edgernn.layers.base import Array, Builder, Layer, Matrix, Ref, Shape, dense
-from edgernn.layers.recurrent import RecurrentInputs, import_cell
 from edgernn.layers.rules import Importing, Value, rule
 from edgernn.layers.sequence import cell_macs, cell_shapes, lowered, stepped
 
@@ -89,6 +88,8 @@ def rnn(
     output_sequence: int = 0,
 ) -> tuple[Value | None, ...]:
     """ONNX RNN: Y (T, directions, batch, H) and Y_h (directions, batch, H); with layout=1 the batch comes first."""
+    from edgernn.layers.recurrent import RecurrentInputs, import_cell
+
     call = RecurrentInputs(X, W, R, B, sequence_lens, (initial_h,), direction, hidden_size, layout)
 
     def make(way: int, w: Array, r: Array, b: Array) -> Layer:

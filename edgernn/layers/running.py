@@ -8,7 +8,7 @@ import numpy as np
 
 from edgernn.layers.axes import broadcast, normal, numbers
 from edgernn.layers.combine import combined
-from edgernn.layers.dense import affine
+from edgernn.layers.matmul import affine
 from edgernn.layers.pointwise import Select
 from edgernn.layers.reduce import reduced, squeezed
 from edgernn.layers.rhythm import WINDOW, settled

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
-from difflib import get_close_matches
 from typing import Any, get_type_hints
 
 from edgernn.errors import BadInput
@@ -32,6 +31,8 @@ def checked(kind: type, given: Mapping[str, Any], table: str, elsewhere: Mapping
 def _advice(name: str, names: list[str], elsewhere: Mapping[str, str]) -> str:
     if name in elsewhere:
         return elsewhere[name]
+    from difflib import get_close_matches
+
     near = get_close_matches(str(name), names, 1)
     return f"do you mean '{near[0]}'?" if near else f"there are {', '.join(names)}"
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import safetensors
-from safetensors import numpy as safetensors_numpy
 
 from edgernn.errors import BadModelFile
 from edgernn.layers.base import Array
@@ -31,6 +30,8 @@ FREE_PARTS, BYTES_A_PART = 150_000, 32
 
 def pack(text: str, tensors: Mapping[str, Array]) -> bytes:
     """The bytes of a file with these tensors and this text."""
+    from safetensors import numpy as safetensors_numpy
+
     contiguous = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
     return bytes(safetensors_numpy.save(contiguous, {KEY: text}))
 

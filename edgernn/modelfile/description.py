@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, fields
+from importlib import import_module
 from typing import Any, get_type_hints
 
 import numpy as np
@@ -12,8 +13,6 @@ import numpy as np
 from edgernn.errors import BadInput, BadModelFile
 from edgernn.layers import LAYERS
 from edgernn.layers.base import FORMATS, Array, Layer, Matrix, QuantisedMatrix, volume
-from edgernn.layers.deciding import Deciding
-from edgernn.layers.frontend import FrontEnd
 from edgernn.layers.model import Model, Node, Port, State
 from edgernn.modelfile.container import parse_json
 from edgernn.modelfile.fields import Mismatch, allows, restore
@@ -23,7 +22,7 @@ from edgernn.modelfile.weights import restored, stored, tensor
 FORMAT = 1  # of the file; number formats are the weights' business
 LARGEST_FRAME = 1 << 26  # numbers in all values of one frame together: 256 MB of float32
 RHYTHM = {"hop", "window", "delay", "receptive_field"}
-SETTINGS = ("features", "decisions")
+SETTINGS = {"features": ("frontend", "FrontEnd"), "decisions": ("deciding", "Deciding")}  # files and classes in layers
 KEYS = {"format", "inputs", "outputs", "states", "nodes", "origin", "hash"}
 
 
@@ -83,8 +82,8 @@ def decode(text: str, tensors: Mapping[str, Array]) -> Model:
             _origin(described["origin"]),
             **rhythm,
             alphabet=alphabet,
-            frontend=_settings(given, "features", FrontEnd),
-            deciding=_settings(given, "decisions", Deciding),
+            frontend=_settings(given, "features"),
+            deciding=_settings(given, "decisions"),
         )
     except BadModelFile:
         raise
@@ -128,11 +127,12 @@ def _rhythm(record: object) -> dict[str, int]:
     return record
 
 
-def _settings(given: Mapping[str, Any], key: str, kind: Any) -> Any:
+def _settings(given: Mapping[str, Any], key: str) -> Any:
     """The settings under this key, if it is there; all of them, so that no default can change what a file means."""
     if key not in given:
         return None
-    made = kind.from_settings(given[key])
+    file, kind = SETTINGS[key]
+    made = getattr(import_module(f"edgernn.layers.{file}"), kind).from_settings(given[key])
     if given[key] != made.settings():
         raise BadModelFile(f"'{key}' is not whole: {', '.join(made.settings())} expected")
     return made

@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from edgernn.layers.base import Array
+from edgernn.layers.exact import decay
 
 
 class Baseline:
@@ -18,7 +19,7 @@ class Baseline:
     """
 
     def __init__(self, answers: float, warmup: float):
-        self._least, self._warmup = -math.expm1(-1 / answers), max(2, math.ceil(warmup))
+        self._least, self._warmup = decay(1 / answers), max(2, math.ceil(warmup))
         self.reset()
 
     def reset(self) -> None:

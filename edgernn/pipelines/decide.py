@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,10 @@ from edgernn.errors import BadInput
 from edgernn.layers.base import Array
 from edgernn.layers.deciding import Deciding
 from edgernn.pipelines.baseline import Baseline
+from edgernn.pipelines.blocks import NOT_FINITE, ScoreBlock, as_numbers
 from edgernn.pipelines.tracks import Decision, Found, Timing, Track
 
 __all__ = ["Decider", "Decision"]
-
-BLOCK = 1 << 16  # numbers that are averaged at a time
 
 
 class Decider:
@@ -42,8 +41,9 @@ class Decider:
             for i, label in enumerate(d.labels)
             if label not in d.ignored
         ]
-        self._lowest = np.array(d.release)[:, None]
-        self._length = max(1, round(d.smoothing / seconds_per_answer))
+        smoothed = max(1, round(d.smoothing / seconds_per_answer))
+        self.block = ScoreBlock(d, smoothed)
+        self._top = d.top if d.top < len(d.labels) else 0
         self._baseline = Baseline(d.baseline / seconds_per_answer, d.warmup / seconds_per_answer)
         self.reset()
 
@@ -54,30 +54,29 @@ class Decider:
 
     def _begin(self, origin: float) -> None:
         self._origin = origin
-        self._count = 0
-        self._recent = np.zeros((len(self.deciding.labels), self._length - 1))  # p of the last answers
-        self._scores = np.zeros(len(self.deciding.labels))
+        self.block.reset()
+        self.on = False  # some label is
         for _, track in self._tracks:
             track.reset()
 
     @property
     def scores(self) -> dict[str, float]:
         """The smoothed score of each label after the last answer; 0 before the first."""
-        return dict(zip(self.deciding.labels, self._scores.tolist(), strict=True))
+        return dict(zip(self.deciding.labels, self.block.score.tolist(), strict=True))
 
     def feed(self, answers: Any) -> list[Decision]:
         """Answers (k, labels), of anomalies errors (k, 1) -> the decisions that they lead to, as they become known.
 
         Raises BadInput for another shape and for answers that are not finite; the state is then as before.
         """
-        given = np.asarray(answers, np.float64)
+        given = as_numbers(answers)
         if given.ndim != 2 or given.shape[1] != len(self.deciding.labels):
             raise BadInput(f"answers of shape {given.shape}; (n, {len(self.deciding.labels)}) expected")
-        if not np.maximum.reduce(np.abs(given), axis=None, initial=0) < np.inf:  # which NaN is not
-            raise BadInput("the model's answers are not finite: it is no good for these numbers")
-        if self.deciding.kind == "anomaly":
-            return [found for error in given for found in self._follow_error(error)]
-        return self._follow(activated(self.deciding.activation, given).T) if len(given) else []
+        if self.deciding.kind != "anomaly":
+            return self._follow(given)
+        if not np.isfinite(given).all():
+            raise BadInput(NOT_FINITE)
+        return [found for error in given for found in self._follow_error(error)]
 
     def finish(self) -> list[Decision]:
         """What is still on at the end of the stream, as far as it is a decision."""
@@ -88,45 +87,50 @@ class Decider:
 
         Gives what was still on, as far as it is a decision. The baseline of anomalies stays as it is.
         """
-        found = [self._timed(end) for _, track in self._tracks for end in track.end(self._count)]
+        found = [self._timed(end) for _, track in self._tracks for end in track.end(self.block.counted)]
         self._begin(origin)
         return found
 
     def _follow_error(self, error: Array) -> list[Decision]:
         """One error (1,): learnt where it leaves everything quiet."""
         found = self._follow(self._baseline.score(error)[:, None])
-        if not any(track.on for _, track in self._tracks):
+        if not self.on:
             self._baseline.learn(error)
         return found
 
-    def _follow(self, posteriors: Array) -> list[Decision]:
-        """(labels, k), k > 0."""
-        scores = self._smoothed(posteriors)
-        may_begin = self._may_begin(scores)
-        hot = np.logical_or.reduce(scores >= self._lowest, axis=1).tolist()
-        found: list[Found] = []
-        for i, track in self._tracks:
-            if hot[i] or track.on:
-                found += track.follow(self._count, scores[i], may_begin[i])
-        self._count, self._scores = self._count + scores.shape[1], scores[:, -1].copy()
-        return [self._timed(one) for one in sorted(found, key=lambda one: one.told)]
+    def _follow(self, answers: Array) -> list[Decision]:
+        """Answers (k, labels), whose activation is still to come."""
+        return self.follow(*self.block.feed(answers))
 
-    def _smoothed(self, posteriors: Array) -> Array:
-        """(labels, k) -> (labels, k): each sum is taken over S numbers in a row, zeros before the start."""
-        if self._length == 1:
-            return posteriors
-        count, joined = posteriors.shape[1], np.concatenate((self._recent, posteriors), axis=1)
-        self._recent = joined[:, count:].copy()  # a view would keep all of a long recording
-        sums = np.add.reduce(joined, axis=1)[:, None] if count == 1 else _sums(joined, self._length)
-        if self._count + 1 >= self._length:
-            return np.asarray(sums / self._length)
-        return np.asarray(sums / np.minimum(self._count + 1 + np.arange(count), self._length))
+    def follow(self, scores: Array, reached: int) -> list[Decision]:
+        """The scores (k, labels) that the block has just made, and in how many of them some label is reached."""
+        if not (reached or self.on) or not len(scores):
+            return []
+        found = list(self._looked_at(self.block.counted - len(scores), scores))
+        self.on = any(track.on for _, track in self._tracks)
+        return [self._timed(one) for one in found]
 
-    def _may_begin(self, scores: Array) -> Array:
-        """(labels, k) -> (labels, k): whether a label is among the highest."""
-        top = self.deciding.top if self.deciding.top < len(scores) else 0
-        bar = np.sort(scores, axis=0)[-top] if top else -np.inf
-        return np.asarray(scores >= bar)
+    def _looked_at(self, count: int, scores: Array) -> Iterator[Found]:
+        """Those of scores (k, labels) from answer `count` on, answer by answer where some label reaches its release."""
+        seen = 0  # the row after the last one that was looked at
+        for i in np.flatnonzero((scores >= self.block.lowest).any(axis=1)).tolist():
+            if seen < i:
+                yield from self._quiet(count + seen)
+            seen = i + 1
+            row = scores[i].tolist()
+            bar = sorted(row)[-self._top] if self._top else -math.inf  # a label that is no lower may begin
+            for number, track in self._tracks:
+                if row[number] >= track.release:
+                    yield from track.high(count + i, row[number], row[number] >= bar)
+                elif track.on:
+                    yield from track.end(count + i)
+        if seen < len(scores):
+            yield from self._quiet(count + seen)
+
+    def _quiet(self, k: int) -> Iterator[Found]:
+        """All labels are off with answer k."""
+        for _, track in self._tracks:
+            yield from track.end(k)
 
     def _timed(self, found: Found) -> Decision:
         first, end = (self._origin + k * self.seconds - self._delay for k in (found.first, found.end))
@@ -135,34 +139,18 @@ class Decider:
     def state(self) -> list[Array]:
         """What `set_state` goes on from: vectors of float64."""
         tracks = [number for _, track in self._tracks for number in track.state()]
-        counts = [self._origin, self._count, *self._baseline.state()]
-        return [np.array(counts, np.float64), self._recent.reshape(-1), self._scores, np.array(tracks, np.float64)]
+        counts = [self._origin, self.block.counted, *self._baseline.state()]
+        recent = self.block.recent.T.reshape(-1)
+        return [np.array(counts, np.float64), recent, self.block.score.copy(), np.array(tracks, np.float64)]
 
     def set_state(self, state: Sequence[Array]) -> None:
         """Go on from a state. Raises ValueError for one of another size."""
         counts, recent, scores, tracks = state
         if [part.shape for part in state] != [part.shape for part in self.state()]:
             raise ValueError("another number of labels or answers")
-        self._origin, self._count = float(counts[0]), int(counts[1])
+        self._origin = float(counts[0])
+        self.block.place(int(counts[1]), recent.reshape(len(scores), -1).T, scores)
         self._baseline.set_state(*counts[2:].tolist())
-        self._recent, self._scores = recent.reshape(self._recent.shape), scores
         for (_, track), numbers in zip(self._tracks, tracks.reshape(-1, 4).tolist(), strict=True):
             track.set_state(*numbers)
-
-
-def _sums(joined: Array, length: int) -> Array:
-    """(labels, n) -> (labels, n - length + 1): sums of so many in a row, each added up in the same order."""
-    windows = np.lib.stride_tricks.sliding_window_view(joined, length, axis=1)  # (labels, k, length)
-    step = max(1, BLOCK // (length * len(joined)))
-    blocks = (np.ascontiguousarray(windows[:, at : at + step]) for at in range(0, windows.shape[1], step))
-    return np.concatenate([np.add.reduce(block, axis=2) for block in blocks], axis=1)
-
-
-def activated(activation: str, answers: Array) -> Array:
-    """(k, n) -> (k, n): posteriors of answers."""
-    if activation == "softmax":
-        powers = np.exp(answers - np.maximum.reduce(answers, axis=1, keepdims=True))
-        return np.asarray(powers / np.add.reduce(powers, axis=1, keepdims=True))
-    if activation == "sigmoid":
-        return np.asarray(0.5 + 0.5 * np.tanh(answers / 2))
-    return answers
+        self.on = any(track.on for _, track in self._tracks)

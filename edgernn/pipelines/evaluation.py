@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from edgernn.errors import BadInput
+from edgernn.kernels.reference_hearing import posteriors
 from edgernn.layers.base import Array
 from edgernn.layers.deciding import Deciding
 from edgernn.layers.model import Model
-from edgernn.pipelines.decide import Decider, activated
+from edgernn.pipelines.blocks import ACTIVATIONS
+from edgernn.pipelines.decide import Decider
 from edgernn.pipelines.pipeline import Pipeline
 from edgernn.pipelines.scoring import Outcome
 from edgernn.pipelines.sources import open_source
@@ -88,7 +90,8 @@ class Evaluation:
             middle = max(1e-3, d.threshold[0])
             return [float(x) for x in np.geomspace(middle / 8, middle * 8, POINTS)]
         counted = [i for i, label in enumerate(d.labels) if label not in d.ignored]
-        scores = activated(d.activation, np.concatenate([one.judged for one in heard]).astype(np.float64))[:, counted]
+        answers = np.concatenate([one.judged for one in heard]).astype(np.float64)
+        scores = posteriors(ACTIVATIONS[d.activation], answers)[:, counted]
         if not scores.size:
             return []  # not one answer
         even = np.linspace(scores.min(), scores.max(), POINTS // 2)

@@ -26,6 +26,8 @@ def read_frames(source: str, ports: Sequence[Port], say: Say) -> Iterator[Frames
     `say` is told of frames that were left out. Raises BadInput for what is no such file or does not fit the ports.
     """
     if source == "-":
+        if sys.stdin is None:
+            raise BadInput("standard input is closed: there is nothing to read")
         return (together(ports, row) for row in rows(sys.stdin, ports, "standard input"))
     path = Path(source)
     if path.suffix.lower() not in READERS:

@@ -79,7 +79,8 @@ def _drawn(answer: Array, probabilities: bool, temperature: float, random: np.ra
         return int(answer.argmax())
     with np.errstate(divide="ignore"):  # what is impossible has log odds of -infinity
         odds = np.log(answer.astype(np.float64)) if probabilities else answer.astype(np.float64)
-    bounds = np.exp((odds - odds.max()) / temperature).cumsum()
+    with np.errstate(over="ignore"):  # a temperature near 0 leaves the likeliest alone
+        bounds = np.exp((odds - odds.max()) / temperature).cumsum()
     drawn = int(bounds.searchsorted(random.random() * bounds[-1], side="right"))
     return min(drawn, len(answer) - 1)
 

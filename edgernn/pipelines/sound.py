@@ -17,6 +17,8 @@ from edgernn.layers.base import Array
 
 LOG = logging.getLogger("edgernn")
 
+ENDLESS = 0x7FFFF000  # bytes or more: what a WAV says that was written to a pipe
+HEADER = 4096  # bytes; what is longer than that holds more than a header
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff")
 
 
@@ -49,7 +51,7 @@ def open_sound(path: Path, seconds: float) -> Iterator[Sound]:
     """
     with closing(_open_wave(path) or _open_other(path)) as file:
         if isinstance(file, wave.Wave_read):
-            rate, channels, parts = file.getframerate(), file.getnchannels(), _pcm(file, seconds)
+            rate, channels, parts = file.getframerate(), file.getnchannels(), _pcm(path, file, seconds)
         else:
             rate, channels, parts = file.samplerate, file.channels, _decoded(path, file, seconds)
         if not rate:
@@ -72,17 +74,26 @@ def _open_wave(path: Path) -> wave.Wave_read | None:
     return None
 
 
-def _pcm(file: wave.Wave_read, seconds: float) -> Iterator[Array]:
-    channels, count = file.getnchannels(), max(1, round(seconds * file.getframerate()))
-    while data := file.readframes(count):
-        whole = len(data) // (2 * channels) * channels
-        yield np.frombuffer(data, "<i2", whole).reshape(-1, channels).astype(np.float32) / 32768
+def _pcm(path: Path, file: wave.Wave_read, seconds: float) -> Iterator[Array]:
+    channels, rate, promised, read = file.getnchannels(), file.getframerate(), file.getnframes(), 0
+    while data := file.readframes(max(1, round(seconds * rate))):
+        whole = len(data) // (2 * channels)
+        read += whole
+        yield np.frombuffer(data, "<i2", whole * channels).reshape(-1, channels).astype(np.float32) / 32768
+    if read < promised and promised * 2 * channels < ENDLESS:
+        there = f"its header promises {promised / rate:.2f} s, {read / rate:.2f} s are there"
+        raise BadInput(f"{path} cannot be read to its end: {there}")
+    if not promised and path.stat().st_size > HEADER:
+        raise BadInput(f"{path}: its header says that it holds no sound, though it does: was its recording cut off?")
 
 
 def _decoded(path: Path, file: Any, seconds: float) -> Iterator[Array]:
-    count = max(1, round(seconds * file.samplerate))
+    count, at = max(1, round(seconds * file.samplerate)), 0
     try:
         while len(samples := file.read(count, dtype="float32", always_2d=True)):
+            for wrong in np.flatnonzero(~np.isfinite(samples).all(axis=1))[:1]:
+                raise BadInput(f"{path}: sample {at + wrong} is {samples[wrong].sum()}; all numbers must be finite")
+            at += len(samples)
             yield samples
     except RuntimeError as error:  # as soundfile.LibsndfileError is
         raise BadInput(f"{path} cannot be read to its end: {error}") from None

@@ -18,13 +18,14 @@ from edgernn.layers.model import Port
 from edgernn.pipelines.ports import Frames, as_frames, single, together
 
 Values = dict[str, list[Any]]  # one frame: `size` numbers by port
+NUMBERS = (int, float)  # but not bool, which is an int
 TIME = "time"  # the name of a column or field that holds when a row was taken, in seconds
 
 
 class Parser:
-    """Lines of text as frames of these ports: CSV or JSON, whichever the first line is.
+    """Lines of text as frames of these ports: JSON where they begin with a bracket, else CSV.
 
-    CSV: numbers separated by commas. A first row is a header only if none of its fields is a number.
+    CSV: numbers separated by commas. A header may stand before the first row: as many fields, none of them a number.
     JSON: a list; an object of lists by the names of the ports; or, for a single port, an object of numbers by any
     names, in the order of the first such line. A number named "time" that the ports have no place for is not part of
     the frame: it says when the frame was taken, in seconds.
@@ -36,8 +37,9 @@ class Parser:
 
     def restart(self) -> None:
         """The next line is a first line again."""
-        self._parse: Callable[[str, str], tuple[Values, float | None] | None] | None = None
-        self._names: list[str] = []  # of the columns or fields; none where a header is still possible
+        self._columns: list[str] = []  # as a header names them
+        self._fields: list[str] = []  # of the first object
+        self._begun = False  # no header may come any more
 
     def parse(self, line: str, place: str) -> tuple[Values, float | None] | None:
         """(frame, when it was taken or None); None for an empty line or a header.
@@ -46,18 +48,23 @@ class Parser:
         """
         if not line.strip():
             return None
-        if self._parse is None:
-            self._parse = self._json if line.lstrip()[:1] in ("[", "{") else self._csv_first
-        return self._parse(line, place)
+        if line.lstrip()[:1] in ("[", "{"):
+            found = self._json(line, place)
+        elif not self._begun and self._header(line, place):
+            return None
+        else:
+            found = self._csv(line, place)
+        self._begun = True
+        return found
 
-    def _csv_first(self, line: str, place: str) -> tuple[Values, float | None] | None:
-        single(self._ports, "CSV")
-        self._parse = self._csv
-        fields = _fields(line, place)
+    def _header(self, line: str, place: str) -> bool:
+        size, fields = single(self._ports, "CSV").size, [field.strip() for field in _fields(line, place)]
         if any(_number(field) is not None for field in fields):
-            return self._csv(line, place)
-        self._names = [field.strip() for field in fields]
-        return None
+            return False
+        if len(fields) != size + (TIME in fields):
+            raise BadInput(f"{place} holds no number, and as a header {len(fields)} names; a frame takes {size}")
+        self._columns, self._begun = fields, True
+        return True
 
     def _csv(self, line: str, place: str) -> tuple[Values, float | None]:
         size, when = self._ports[0].size, None
@@ -65,8 +72,8 @@ class Parser:
             numbers = [float(field) for field in line.split(",")]
         except ValueError:
             numbers = _numbers(line, place)
-        if TIME in self._names and len(self._names) == len(numbers) == size + 1:
-            when = _finite(numbers.pop(self._names.index(TIME)), place)
+        if TIME in self._columns and len(self._columns) == len(numbers) == size + 1:
+            when = _finite(numbers.pop(self._columns.index(TIME)), place)
         if len(numbers) != size:
             raise BadInput(f"{place}: {len(numbers)} numbers, a frame takes {size}")
         return {self._ports[0].name: numbers}, when
@@ -90,12 +97,12 @@ class Parser:
 
     def _by_field(self, value: dict[str, Any], place: str) -> list[Any]:
         size = self._ports[0].size
-        names = self._names or list(value)
+        names = self._fields or list(value)
         if len(names) != size:
             raise BadInput(f"{place}: {len(names)} numbers ({', '.join(names)}), a frame takes {size}")
         if value.keys() != set(names):
             raise BadInput(f"{place}: the fields {', '.join(value)}, those of the first line were {', '.join(names)}")
-        self._names = names
+        self._fields = names
         return [value[name] for name in names]
 
 
@@ -156,14 +163,14 @@ def _numbers(line: str, place: str) -> list[float]:
 
 
 def _finite(value: Any, place: str) -> float:
-    if not isinstance(value, (int, float)) or not math.isfinite(value):
+    if type(value) not in NUMBERS or not math.isfinite(value):
         raise BadInput(f"{place}: the time is {value!r}, a number of seconds expected")
     return float(value)
 
 
 def _flat(value: Any, size: int, place: str) -> list[Any]:
     row = value if isinstance(value, list) else [value]
-    if not all(isinstance(number, (int, float)) for number in row):
+    if not all(type(number) in NUMBERS for number in row):
         raise BadInput(f"{place}: a list of numbers expected")
     if len(row) != size:
         raise BadInput(f"{place}: {len(row)} numbers, a frame takes {size}")

@@ -6,10 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import numpy as np
-
-from edgernn.layers.base import Array
-
 
 @dataclass(frozen=True)
 class Decision:
@@ -65,22 +61,8 @@ class Track:
         """Whether the label is on."""
         return self._first >= 0
 
-    def follow(self, k: int, scores: Array, may_begin: Array) -> Iterator[Found]:
-        """The scores of answers k, k + 1 ... (n,), and where the label may begin (n,) -> the decisions they lead to.
-
-        Only answers at or above release are looked at one by one: the label is off in all others.
-        """
-        seen = k  # the answer after the last one that was looked at
-        for i in np.flatnonzero(scores >= self.release).tolist():
-            if seen < k + i:
-                yield from self.end(seen)
-            seen = k + i + 1
-            yield from self._high(k + i, float(scores[i]), bool(may_begin[i]))
-        if seen < k + len(scores):
-            yield from self.end(seen)
-
-    def _high(self, k: int, score: float, may_begin: bool) -> Iterator[Found]:
-        """An answer at or above release."""
+    def high(self, k: int, score: float, may_begin: bool) -> Iterator[Found]:
+        """The score of answer k is at or above release; may_begin: among the highest."""
         if self.on:
             self._peak = max(self._peak, score)
         elif score >= self.threshold and may_begin and k >= self._free:

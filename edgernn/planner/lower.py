@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import cast
+from typing import NamedTuple, cast
 
 import numpy as np
 
@@ -40,8 +39,7 @@ LOOKUP = {
 }
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """A value: `size` numbers from `start` on (counted in items) in a buffer, or in the weights (buffer CONSTANT)."""
 
     buffer: int
@@ -55,16 +53,14 @@ class Place:
         return self.start * self.item
 
 
-@dataclass(frozen=True)
-class Instruction:
+class Instruction(NamedTuple):
     """An opcode and its operands: Place for r and w, int for k and i, float for f."""
 
     opcode: Opcode
     operands: tuple[Place | int | float, ...]
 
 
-@dataclass(frozen=True)
-class Quantised:
+class Quantised(NamedTuple):
     """How a vector is quantised."""
 
     cols: int  # in a row
@@ -72,12 +68,12 @@ class Quantised:
     reach: float  # the largest number held; 0: the vector's own
 
 
-@dataclass
 class Weights:
     """All constants of a plan, each aligned, as they will lie in memory."""
 
-    parts: list[Array] = field(default_factory=list)
-    size: int = 0
+    def __init__(self) -> None:
+        self.parts: list[Array] = []
+        self.size = 0
 
     def add(self, values: Array) -> int:
         """Append bytes; returns their offset."""

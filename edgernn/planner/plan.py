@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,8 +17,7 @@ from edgernn.planner.lower import Instruction, Lowering, Place
 from edgernn.planner.states import Carried
 
 
-@dataclass(frozen=True, eq=False)
-class StateSlot:
+class StateSlot(NamedTuple):
     """Where a state lies in the arena, and what it begins as."""
 
     name: str

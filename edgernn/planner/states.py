@@ -7,7 +7,6 @@ the state, so it is not saved, but made by the `prepare` program whenever a stat
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from edgernn.kernels.contract import OPERANDS, Opcode
 from edgernn.planner.lower import Instruction, Lowering, Place, Quantised
@@ -45,7 +44,7 @@ def renamed(instruction: Instruction, old: int, new: int) -> Instruction:
     """The instruction with one buffer's accesses moved to another."""
 
     def moved(operand: Place | int | float) -> Place | int | float:
-        return replace(operand, buffer=new) if isinstance(operand, Place) and operand.buffer == old else operand
+        return operand._replace(buffer=new) if isinstance(operand, Place) and operand.buffer == old else operand
 
     return Instruction(instruction.opcode, tuple(moved(operand) for operand in instruction.operands))
 
@@ -111,7 +110,7 @@ class Carried:
         return [self.lowering.code[place] for place in sorted(places)]
 
     def _now(self, place: Place) -> Place:
-        return replace(place, buffer=self._moved.get(place.buffer, place.buffer))
+        return place._replace(buffer=self._moved.get(place.buffer, place.buffer))
 
     def _rename(self, old: int, new: int) -> None:
         code, places = self.lowering.code, self._uses.pop(old, [])

@@ -143,9 +143,10 @@ class Batcher:
                 answers = self._pool.run(X, out=Y, active=[job.stream for job in left])
             except RefusedStreams as error:
                 answers, refused = error.answers, error.reasons
+            given = self._pool.answered
             for job in left:
                 job.at, job.refused = job.at + count, refused.get(job.stream, "")
-                job.answers.append(answers[: self._pool.answered[job.stream], job.stream].copy())
+                job.answers.append(answers[: given[job.stream], job.stream].copy())
             left = [job for job in left if job.at < len(job.frames) and not job.refused]
 
     async def _in_thread(self, do: Callable[[], T]) -> T:

@@ -19,11 +19,15 @@ class Limits:
     message: int = 1 << 20  # bytes
     rate: float = FRAMES  # frames a second and stream
     deadline: float = 0.01  # seconds: how long frames may wait for others
-    parked: int = 1024  # states of clients that have gone
-    keep: float = 300.0  # seconds: how long
+    keep: float = 300.0  # seconds: how long the state of a client that has gone is kept
+
+    @property
+    def parked(self) -> int:
+        """How many states of clients that have gone are kept, the latest."""
+        return max(1024, 4 * self.streams)
 
     def __post_init__(self) -> None:
-        least = {"streams": 1, "message": 64, "rate": 0.1, "deadline": 0.0, "parked": 0, "keep": 0.0}
+        least = {"streams": 1, "message": 64, "rate": 0.1, "deadline": 0.0, "keep": 0.0}
         for name, bound in least.items():
             if not getattr(self, name) >= bound:
                 raise BadInput(f"{name}={getattr(self, name)}: at least {bound} expected")

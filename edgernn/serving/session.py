@@ -95,10 +95,14 @@ class Session:
     async def feed(self, message: bytes) -> Told:
         """A message, part by part -> what it leads to, None where there is nothing to tell.
 
-        Parts are so short that a long message keeps no other waiting. Raises BadInput
-        for numbers that are not finite and Failed where the computing went wrong: the session is over.
+        Parts are so short that a long message keeps no other waiting. Raises BadInput for numbers that are not finite:
+        nothing of the message was taken. Raises Failed where the computing went wrong. Either way the session is over.
         """
         rows = np.frombuffer(message, self._kind).reshape(-1, *self._shape)
+        for n in np.argwhere(~np.isfinite(rows))[:1, 0]:
+            what = self.wishes.input.removesuffix("s")
+            value = rows[n][~np.isfinite(rows[n])][0] if rows.ndim > 1 else rows[n]
+            raise BadInput(f"{what} {n} of the message is {value}; all numbers must be finite, none of it was taken")
         size = self._hop * FRAMES
         if self._pipeline is None and len(rows) <= size:
             return await self._batcher.submit(self.stream, rows)

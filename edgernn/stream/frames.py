@@ -12,7 +12,17 @@ from edgernn.errors import BadInput
 from edgernn.layers.base import Array
 from edgernn.layers.model import Port
 
+NO_TOKEN = -(2**63)  # stands for a number that is not whole, which is refused for its stream of a pool alone
+FLOAT32 = np.dtype(np.float32)
 Frames = Any  # an array, a number for token models, or a mapping port name -> one of them
+
+
+def are_plain(given: Frames, shape: tuple[int, ...] | None) -> bool:
+    """Whether these are frames in an array of this shape that the kernels can read where it lies."""
+    if type(given) is not np.ndarray or given.dtype is not FLOAT32 or given.shape != shape:
+        return False
+    flags = given.flags
+    return bool(flags.c_contiguous and flags.aligned)
 
 
 def as_frames(given: Frames, ports: Sequence[Port], lead: tuple[int | None, ...]) -> list[Array]:
@@ -58,15 +68,16 @@ def _as_array(given: Any, port: Port, lead: tuple[int | None, ...]) -> Array:
         raise BadInput(f"input '{port.name}' has shape {np.shape(given)}, expected ({expected})")
     wanted = np.dtype(port.dtype)
     if array.dtype != wanted:
-        array = _converted(array, port, wanted)
+        array = _converted(array, port, wanted, pool=any(lead))
     array = np.ascontiguousarray(array if array.flags.aligned else array.copy())
     return array if None in lead else array[None]
 
 
-def _converted(array: Array, port: Port, wanted: np.dtype[Any]) -> Array:
+def _converted(array: Array, port: Port, wanted: np.dtype[Any], pool: bool) -> Array:
     if wanted.kind == "i":
-        if array.dtype.kind == "f" and np.isfinite(array).all() and (array == np.trunc(array)).all():
-            array = np.clip(array, -(2.0**62), 2.0**62)  # whole numbers, as some exporters' tokens come
+        whole = array.dtype.kind == "f" and np.isfinite(array) & (array == np.trunc(array))
+        if array.dtype.kind == "f" and (pool or np.all(whole)):  # as some exporters' tokens come
+            array = np.where(whole, np.clip(array, -(2.0**62), 2.0**62), NO_TOKEN)
         elif array.dtype.kind == "u":
             array = np.minimum(array.astype(np.uint64), np.uint64(2**63 - 1))  # beyond any vocabulary
         elif array.dtype.kind != "i":
@@ -89,17 +100,37 @@ def bad_value(port: Port, frames: Array) -> str | None:
     bad = (frames < port.low) | (frames > port.high) if tokens else ~np.isfinite(frames)
     for frame, at in np.argwhere(bad)[:1]:
         value, where = frames[frame, at], f"input '{port.name}', frame {frame}"
+        if tokens and value == NO_TOKEN:
+            return f"{where}: a number that is not whole; tokens within {port.low}..{port.high} expected"
         if tokens:
             return f"{where}: token {value} is outside {port.low}..{port.high}"
         return f"{where}, element {at} is {value}; all numbers must be finite in float32"
     return None
 
 
-def as_output(array: Array | None, port: Port, shape: tuple[int, ...]) -> Array:
-    """The array for an answer: a new one, or the caller's after a check."""
+def as_outputs(out: Any, ports: Sequence[Port], lead: tuple[int, ...], blank: bool = False) -> list[Array]:
+    """One array (*lead, size) a port for the answers: the caller's, `out` or by name in it, or a new one.
+
+    blank: new ones are full of NaN. Raises BadInput for a name that no output has, and for an array that cannot take
+    the answers.
+    """
+    if out is None:
+        arrays = [np.empty((*lead, port.size), FLOAT32) for port in ports]
+        for array in arrays if blank else ():
+            array.fill(np.nan)
+        return arrays
+    named: Mapping[str, Any] = out if isinstance(out, Mapping) else {ports[0].name: out}
+    unknown = [name for name in named if name not in {port.name for port in ports}]
+    if unknown:
+        raise BadInput(f"out names {unknown}; the outputs are {', '.join(port.name for port in ports)}")
+    return [_as_output(named.get(port.name), port, lead, blank) for port in ports]
+
+
+def _as_output(array: Array | None, port: Port, lead: tuple[int, ...], blank: bool) -> Array:
     if array is None:
-        return np.empty(shape, np.float32)
-    fits = isinstance(array, np.ndarray) and array.dtype == np.float32 and array.shape == shape
+        return as_outputs(None, (port,), lead, blank)[0]
+    shape = (*lead, port.size)
+    fits = isinstance(array, np.ndarray) and array.dtype == FLOAT32 and array.shape == shape
     if not fits or not array.flags.c_contiguous or not array.flags.writeable:
         raise BadInput(f"out for '{port.name}' must be a writeable C-contiguous float32 array of shape {shape}")
     return array

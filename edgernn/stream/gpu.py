@@ -11,8 +11,8 @@ from edgernn.errors import BadInput
 from edgernn.kernels.cuda import library
 from edgernn.layers.base import Array
 from edgernn.planner import Plan
-from edgernn.stream.frames import Frames, as_frames, as_output, bad_value
-from edgernn.stream.runner import Answers, as_answers, check_states, wanted
+from edgernn.stream.frames import Frames, as_frames, as_outputs, bad_value
+from edgernn.stream.runner import Answers, as_answers, check_states
 
 
 class OnGpu:
@@ -110,8 +110,7 @@ class GpuRunner:
         plan, only = self.plan, np.zeros(1, np.int64)
         inputs = as_frames(given, plan.inputs, (None,) if several else ())
         due = int(np.max(self._one.due(only, len(inputs[0]))))
-        named, lead = wanted(plan, out), (due,) if several else ()
-        outputs = [as_output(named.get(port.name), port, (*lead, port.size)) for port in plan.outputs]
+        outputs = as_outputs(out, plan.outputs, (due,) if several else ())
         places = [y.reshape(-1, 1, port.size) for y, port in zip(outputs, plan.outputs, strict=True)]
         if len(self._one.run(only, len(inputs[0]), [x[:, None] for x in inputs], places)):
             found = (bad_value(port, x) for port, x in zip(plan.inputs, inputs, strict=True))

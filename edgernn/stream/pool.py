@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -14,9 +15,9 @@ from edgernn.kernels import library
 from edgernn.kernels.cuda.panels import CudaBackend
 from edgernn.layers.base import Array
 from edgernn.layers.model import Model
-from edgernn.stream.frames import Frames, as_frames, as_output, bad_value
+from edgernn.stream.frames import FLOAT32, Frames, are_plain, as_frames, as_outputs, bad_value
 from edgernn.stream.memory import check_room
-from edgernn.stream.runner import Answers, apart, as_answers, wanted
+from edgernn.stream.runner import Answers, apart, as_answers
 from edgernn.stream.state import pack_state, unpack_state
 from edgernn.stream.stream import plan_for
 from edgernn.stream.tiles import Tiles, tile_bytes
@@ -24,7 +25,7 @@ from edgernn.stream.tiles import Tiles, tile_bytes
 if TYPE_CHECKING:
     from edgernn.stream.gpu import OnGpu
 
-LISTED = 3 * 8  # bytes a stream in lists of streams
+LISTED = 2 * 8  # bytes a stream in lists of streams
 Which = Any  # streams: a mask (n,) of booleans, numbers (k,), or None for all
 
 
@@ -39,13 +40,28 @@ class Pool:
         n, threads = _at_least_one(n, "streams"), _at_least_one(threads, "threads")
         self._streams = _on(device, model, n, threads)
         self.model, self.plan = model, self._streams.plan
-        self._n, self._all = n, np.arange(n)
+        self._n, self._all = n, np.arange(n, dtype=np.int64)
+        (port, *more), (answer, *others) = self.plan.inputs, self.plan.outputs
+        simple = (
+            isinstance(self._streams, Tiles) and not (more or others or self.plan.waits) and port.dtype == "float32"
+        )
+        self._in = (n, port.size) if simple else None  # shapes of what a simple step takes and gives
+        self._out = n, answer.size
         self._lock = threading.Lock()
-        self.answered: Array = np.zeros(n, np.int64)  # how many answers each stream gave in the last call
+        self._last: tuple[Any, Any, Any] = (self._all, 0, [])  # streams of the last call, their answers, the refused
 
     def __len__(self) -> int:
         """How many streams there are."""
         return self._n
+
+    @property
+    def answered(self) -> Array:
+        """How many answers each stream gave in the last call, (n,) int64."""
+        streams, due, refused = self._last
+        counts = np.zeros(self._n, np.int64)
+        counts[streams] = due
+        counts[refused] = 0
+        return counts
 
     def step(self, X: Frames, active: Which = None, out: Any = None) -> Answers:
         """One frame for each active stream: X (n, n_in) float32 -> Y (n, n_out).
@@ -59,6 +75,8 @@ class Pool:
         streams whose frame holds a number that is not finite or a token outside the vocabulary: these are as before the
         call, the others have taken their frames, and the error holds the answers.
         """
+        if are_plain(X, self._in) and (out is None or self._takes(out, X)):
+            return self._alone(self._stepped, X, active, out)
         return self._advance(X, (self._n,), active, out)
 
     def run(self, X: Frames, out: Any = None, active: Which = None) -> Answers:
@@ -83,12 +101,12 @@ class Pool:
         values = unpack_state(blob, self.model.hash, len(self.plan.initial))
         self._alone(lambda: self._streams.set_states(self._number(stream), values))
 
-    def _alone(self, do: Callable[[], Any]) -> Any:
+    def _alone(self, do: Callable[..., Any], *given: Any) -> Any:
         """Raises BadInput while another thread uses the pool."""
-        if not self._lock.acquire(blocking=False):
+        if not self._lock.acquire(False):
             raise BadInput("another thread uses this pool; let one thread step it")
         try:
-            return do()
+            return do(*given)
         finally:
             self._lock.release()
 
@@ -105,59 +123,77 @@ class Pool:
         """The streams that a mask or numbers name, (k,) int64."""
         if which is None:
             return self._all
+        if "numpy.ma" in sys.modules and isinstance(which, np.ma.MaskedArray):
+            raise BadInput("active is a masked array: a mask of booleans or a list of stream numbers expected")
         try:
             given = np.asarray(which)
         except ValueError as error:
             raise BadInput(f"active is no list of stream numbers: {error}") from None
         if given.dtype == bool and given.shape == (self._n,):
-            return np.flatnonzero(given)
+            return given.nonzero()[0].astype(np.int64, copy=False)
         if given.ndim != 1 or (given.size and given.dtype.kind not in "iu"):
             expected = f"a mask of {self._n} booleans or a list of stream numbers"
             raise BadInput(f"active is {expected}; got {given.dtype} of shape {given.shape}")
-        for bad in given[(given < 0) | (given >= self._n)][:1]:
+        numbers: Array = given.astype(np.int64)
+        numbers.sort()
+        if len(numbers) and (numbers[0] < 0 or numbers[-1] >= self._n):
+            bad = given[(given < 0) | (given >= self._n)][0]
             raise BadInput(f"active names stream {bad}; there are 0..{self._n - 1}")
-        numbers, times = np.unique(given.astype(np.int64), return_counts=True)
-        if len(numbers) < len(given):
-            raise BadInput(f"active names stream {numbers[times > 1][0]} twice")
-        return given.astype(np.int64)
+        mask = np.zeros(self._n, bool)
+        mask[numbers] = True
+        if np.count_nonzero(mask) < len(numbers):
+            raise BadInput(f"active names stream {numbers[:-1][numbers[1:] == numbers[:-1]][0]} twice")
+        return numbers
 
     def _advance(self, X: Frames, lead: tuple[int | None, ...], active: Which, out: Any) -> Answers:
-        if hasattr(X, "__cuda_array_interface__"):
-            return self._alone(lambda: self._advanced_there(X, len(lead) + 1, active, out))
-        return self._alone(lambda: self._advanced(as_frames(X, self.plan.inputs, lead), None in lead, active, out))
+        there = type(X) is not np.ndarray and hasattr(X, "__cuda_array_interface__")
+        return self._alone(self._advanced_there if there else self._advanced, X, lead, active, out)
 
-    def _advanced_there(self, X: Any, axes: int, active: Which, out: Any) -> Answers:
+    def _advanced_there(self, X: Any, lead: tuple[int | None, ...], active: Which, out: Any) -> Answers:
         """Frames that are on the GPU: so are the answers."""
         if isinstance(self._streams, Tiles) or out is not None:
             raise BadInput("an array on the GPU is for a pool with device='cuda', and comes without out")
         streams = self._numbers(active)
-        answers, refused = self._streams.run_there(streams, X, axes)
-        self.answered = np.zeros(self._n, np.int64)
-        self.answered[streams] = len(answers) if axes == 3 else 1
-        self.answered[refused] = 0
+        answers, refused = self._streams.run_there(streams, X, len(lead) + 1)
+        self._last = streams, len(answers) if len(lead) > 1 else 1, refused
         if len(refused):
             raise RefusedStreams({int(n): "a number that is not finite" for n in refused}, answers)
         return answers
 
-    def _advanced(self, inputs: list[Array], several: bool, active: Which, out: Any) -> Answers:
-        plan, streams, frames = self.plan, self._numbers(active), len(inputs[0])
+    def _advanced(self, X: Frames, lead: tuple[int | None, ...], active: Which, out: Any) -> Answers:
+        plan, inputs, streams = self.plan, as_frames(X, self.plan.inputs, lead), self._numbers(active)
+        frames = len(inputs[0])
         due = self._streams.due(streams, frames)
-        most = (due if isinstance(due, int) else int(due.max(initial=0))) if several else 1
-        named = wanted(plan, out)
-        shapes = [(*((most,) if several else ()), self._n, port.size) for port in plan.outputs]
-        outputs = [as_output(named.get(p.name), p, shape) for p, shape in zip(plan.outputs, shapes, strict=True)]
-        for port, array in zip(plan.outputs, outputs, strict=True):
-            if named.get(port.name) is None:
-                array.fill(np.nan)
-        inputs = [apart(array, outputs) for array in inputs] if out is not None else inputs
-        refused = self._streams.run(streams, frames, inputs, outputs)
-        if active is not None:
-            self.answered[:] = 0
-        self.answered[slice(None) if active is None else streams] = due
+        rows = () if len(lead) == 1 else (due if isinstance(due, int) else int(due.max(initial=0)),)
+        outputs = as_outputs(out, plan.outputs, (*rows, self._n), blank=True)
+        if out is not None:
+            inputs = [apart(array, outputs) for array in inputs]
+        refused, answers = self._streams.run(streams, frames, inputs, outputs), as_answers(plan, outputs)
+        self._last = streams, due, refused
         if len(refused):
-            self.answered[refused] = 0
-            raise RefusedStreams({int(n): self._reason(int(n), inputs) for n in refused}, as_answers(plan, outputs))
-        return as_answers(plan, outputs)
+            raise self._refusal(refused, inputs, answers)
+        return answers
+
+    def _takes(self, out: Any, X: Array) -> bool:
+        """Whether answers can be written to `out` as they come."""
+        return are_plain(out, self._out) and out.flags.writeable and not np.may_share_memory(X, out)
+
+    def _stepped(self, X: Array, active: Which, out: Array | None) -> Array:
+        """What most steps are, as _advanced has it, in the few operations that a pool of few streams can afford."""
+        streams = self._all if active is None else self._numbers(active)
+        if out is None:
+            Y = np.empty(self._out, FLOAT32)
+            Y.fill(np.nan)
+        else:
+            Y = out
+        refused = self._streams.run(streams, 1, (X,), (Y,))
+        self._last = streams, 1, refused
+        if len(refused):
+            raise self._refusal(refused, [X[None]], Y)
+        return Y
+
+    def _refusal(self, refused: Array, inputs: Sequence[Array], answers: Answers) -> RefusedStreams:
+        return RefusedStreams({int(n): self._reason(int(n), inputs) for n in refused}, answers)
 
     def _reason(self, stream: int, inputs: Sequence[Array]) -> str:
         found = (bad_value(port, array[:, stream]) for port, array in zip(self.plan.inputs, inputs, strict=True))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,7 +28,7 @@ from edgernn.kernels.contract import (
 from edgernn.kernels.library import AnyLibrary
 from edgernn.layers.base import Array
 from edgernn.planner import Plan
-from edgernn.stream.frames import Frames, as_frames, as_output, bad_value
+from edgernn.stream.frames import Frames, as_frames, as_outputs, bad_value
 
 Answers = Any  # an array, a mapping port name -> array where the model has several outputs, or None: no answer is due
 
@@ -80,15 +80,6 @@ def put_states(plan: Plan, arena: Array, values: Array) -> None:
         at += len(slot)
 
 
-def wanted(plan: Plan, out: Any) -> Mapping[str, Any]:
-    """The caller's arrays by output. Raises BadInput for a name that no output has."""
-    named: Mapping[str, Any] = out if isinstance(out, Mapping) else {plan.outputs[0].name: out}
-    unknown = [name for name in named if name not in {port.name for port in plan.outputs}]
-    if unknown:
-        raise BadInput(f"out names {unknown}; the outputs are {', '.join(port.name for port in plan.outputs)}")
-    return named
-
-
 def as_answers(plan: Plan, outputs: Sequence[Array]) -> Answers:
     """One array, or a mapping where the model has several outputs."""
     if len(outputs) == 1:
@@ -102,11 +93,13 @@ class Runner:
     def __init__(self, plan: Plan, library: AnyLibrary):
         self.plan = plan
         self.library = library
-        raw = np.zeros(plan.arena_bytes + 2 * ALIGNMENT, np.uint8)
-        start = -address(raw) % ALIGNMENT
-        self.arena = raw[start : start + plan.arena_bytes + ALIGNMENT]
-        self.control = control_block(plan)
+        control = control_block(plan)
+        raw = np.zeros(control.nbytes + plan.arena_bytes + 2 * ALIGNMENT, np.uint8)
+        start = -(address(raw) + control.nbytes) % ALIGNMENT
+        self.control, self.arena = raw[start : start + control.nbytes].view(np.int64), raw[start + control.nbytes :]
+        self.control[:] = control
         self.control[ARENA] = address(self.arena)
+        self._kept = memoryview(raw[start : start + control.nbytes + plan.carried_bytes])  # type: ignore[arg-type]
         self.set_states(plan.initial)
 
     def twin(self) -> Runner:
@@ -116,8 +109,11 @@ class Runner:
         return twin
 
     def states(self) -> Array:
-        """All states, (n,) float32, in the model's order."""
-        return np.concatenate([np.empty(0, np.float32), *slots(self.plan, self.arena)])
+        """All states, (n,) float32, in the model's order. Raises BadInput while another thread runs the stream."""
+        taken = np.frombuffer(bytes(self._kept), np.uint8)  # at one stroke: no run can begin in between
+        if taken[: self.control.nbytes].view(np.int64)[BUSY]:
+            raise BadInput("another thread runs this stream; its state cannot be taken now")
+        return np.concatenate([np.empty(0, np.float32), *slots(self.plan, taken[self.control.nbytes :])])
 
     @property
     def wait(self) -> int:
@@ -140,8 +136,7 @@ class Runner:
         inputs = as_frames(given, plan.inputs, (None,) if several else ())
         count = len(inputs[0])
         lead = (plan.answers(count, self.wait),) if several else ()
-        named = wanted(plan, out)
-        outputs = [as_output(named.get(p.name), p, (*lead, p.size)) for p in plan.outputs]
+        outputs = as_outputs(out, plan.outputs, lead)
         inputs = [apart(array, outputs) for array in inputs] if out is not None else inputs
         status = self.library.run(self.control, count, *inputs, *outputs)
         if status < 0:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from edgernn.errors import BackendUnavailable
 from edgernn.kernels import library
 from edgernn.kernels.contract import Backend
-from edgernn.kernels.cuda.panels import CudaBackend
 from edgernn.layers.base import Array
 from edgernn.layers.model import Model
 from edgernn.planner import Plan, make_plan
@@ -56,6 +55,12 @@ class Stream:
         """The model as it is laid out for this processor."""
         return self._runner.plan
 
+    @property
+    def control(self) -> Array:
+        """The block that compiled entries run it in on the CPU (see kernels.contract)."""
+        assert isinstance(self._runner, Runner)
+        return self._runner.control
+
     def step(self, x: Frames, out: Any = None) -> Answers:
         """One frame: x (n_in,) float32 -> y (n_out,) float32. Token models take an integer.
 
@@ -80,7 +85,7 @@ class Stream:
         self._runner.set_states(self.plan.initial)
 
     def save_state(self) -> bytes:
-        """The state, to go on from on any machine that has the model."""
+        """The state, to go on from on any machine that has the model. Raises BadInput while another thread runs it."""
         return pack_state(self.model.hash, self._runner.states())
 
     def load_state(self, blob: bytes) -> None:
@@ -89,7 +94,7 @@ class Stream:
         self._runner.set_states(unpack_state(blob, self.model.hash, len(values)))
 
     def fork(self) -> Stream:
-        """A second stream that goes on from this one's state."""
+        """A second stream that goes on from this one's state. Raises BadInput while another thread runs this one."""
         twin = Stream.__new__(Stream)
         twin._attach(self.model, self._runner.twin(), *self._where)
         return twin
@@ -106,6 +111,7 @@ class Stream:
 
 def _runner(model: Model, device: str, backend: str) -> Runner | GpuRunner:
     if device == "cuda" and backend == "auto":
+        from edgernn.kernels.cuda.panels import CudaBackend
         from edgernn.stream.gpu import GpuRunner
 
         return GpuRunner(plan_for(model, CudaBackend()))

@@ -39,6 +39,8 @@ REFUSED = {
     -4: "the saved state belongs to another model; load it into a stream of the model that saved it",
     -5: "the state waits for {waits:g} frames, which no stream of this model can do",
 }
+FACTS = ("stamp", "name", "architecture", "needs", "size", "state_size", "inputs", "outputs")  # the library seals them
+PLAIN, TEXT = {int, float}, ("str", "bytes")
 BUSY = "another thread runs this stream; give each thread a stream of its own"
 
 
@@ -94,7 +96,7 @@ class Stream:
 
         Several ports: a mapping from name to numbers, in and out. Raises BadInput; the state is then as before.
         """
-        if type(x) is list and self._single and bool not in map(type, x) and self._lock.acquire(blocking=False):
+        if type(x) is list and self._single and PLAIN.issuperset(map(type, x)) and self._lock.acquire(blocking=False):
             try:
                 self._frame.pack_into(self._given, 0, *x)
                 status = self._step(self._instance, self._given, self._made)
@@ -135,11 +137,16 @@ class Stream:
         twin.load_state(self.save_state())
         return twin
 
+    def __copy__(self, memo: Any = None) -> Stream:
+        return self.fork()
+
+    __deepcopy__ = __copy__
+
     def _frames(self, given: Any, several: bool) -> Any:
         values = _by_port(given, self._inputs)
         numpy = sys.modules.get("numpy")
         arrays = numpy is not None and any(isinstance(v, (numpy.ndarray, numpy.generic)) for v in values)
-        taken = [(_array if arrays else _list)(v, p, several) for v, p in zip(values, self._inputs, strict=True)]
+        taken = [_taken(value, port, several) for value, port in zip(values, self._inputs, strict=True)]
         counts = sorted({count for _, count in taken})
         if len(counts) > 1:
             raise BadInput(f"the inputs have {', '.join(map(str, counts))} frames; all need the same number")
@@ -162,26 +169,29 @@ def _refused(status: int, blob: bytes) -> str:
     return REFUSED[status].format(size=len(blob), version=int.from_bytes(blob[8:12], "little"), waits=waits)
 
 
+def _read(folder: str, name: str) -> bytes:
+    try:
+        with open(os.path.join(folder, name), "rb") as file:  # noqa: PTH118, PTH123
+            return file.read()
+    except OSError as error:
+        raise BadModelFile(f"{folder}: {name} cannot be read ({error.strerror}); copy the whole folder") from None
+
+
 def _checked(folder: str) -> dict[str, Any]:
     """What the manifest says, if the library may be loaded here."""
     try:
-        with open(os.path.join(folder, MANIFEST), encoding="utf-8") as file:  # noqa: PTH118, PTH123
-            about: dict[str, Any] = json.load(file)
-        kind, library = about["format"], about["library"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        about: dict[str, Any] = json.loads(_read(folder, MANIFEST))
+        if (kind := about["format"]) != FORMAT:
+            raise BadModelFile(f"{folder} has format {kind}, this file knows {FORMAT}: take its edgernn_device.py")
+        facts, library = {fact: about[fact] for fact in FACTS}, about["library"]
+        known = MACHINES[about["architecture"]] and about["files"][library]
+    except (ValueError, KeyError, TypeError) as error:
         raise BadModelFile(f"{folder} is no folder that edgernn built: {error}") from None
-    if kind != FORMAT:
-        raise BadModelFile(f"{folder} has format {kind}, this file knows {FORMAT}: take the edgernn_device.py there")
     _check_machine(about)
-    try:
-        with open(os.path.join(folder, library), "rb") as file:  # noqa: PTH118, PTH123
-            content = file.read()
-    except OSError as error:
-        raise BadModelFile(f"{folder}: {library} cannot be read ({error.strerror}); copy the whole folder") from None
-    if hashlib.sha256(content).hexdigest() != about["files"].get(library):
+    if hashlib.sha256(content := _read(folder, library)).hexdigest() != known:
         raise BadModelFile(f"{folder}: {library} is not the file that was built, its sha256 differs; copy it again")
-    if about["stamp"].encode() not in content:
-        raise BadModelFile(f"{folder}: {library} is not of version '{about['stamp']}'; copy the whole folder")
+    if hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest().encode() not in content:
+        raise BadModelFile(f"{folder}: {library} is not what {MANIFEST} says, '{about['stamp']}'; copy the folder")
     return about
 
 
@@ -224,62 +234,52 @@ def _by_port(given: Any, ports: list[dict[str, Any]]) -> list[Any]:
             problem = f"no {missing}" if missing else f"unknown {unknown}"
             raise BadInput(f"the model's inputs are {', '.join(names)}; given: {problem}")
         return [given[name] for name in names]
-    if len(names) > 1:
-        raise BadInput(f"the model has the inputs {', '.join(names)}: give a mapping from name to array")
-    return [given]
+    if len(names) == 1:
+        return [given]
+    raise BadInput(f"the model has the inputs {', '.join(names)}: give a mapping from name to array")
 
 
-def _wrong_shape(port: dict[str, Any], shape: tuple[int, ...], several: bool) -> BadInput:
-    expected = f"(T, {port['size']})" if several else f"({port['size']},)"
-    return BadInput(f"input '{port['name']}' has shape {shape}, expected {expected}")
+def _unlike(port: dict[str, Any], kind: str) -> BadInput:
+    wanted, kind = "token numbers" if port["dtype"] == "int64" else "float32", "text" if kind in TEXT else kind
+    return BadInput(f"input '{port['name']}' takes {wanted}, got {kind}")
 
 
 def _shape(value: Any) -> tuple[int, ...]:
-    if isinstance(value, (str, bytes)) or not hasattr(value, "__len__"):
+    if hasattr(value, "shape"):
+        return tuple(value.shape)
+    if isinstance(value, (str, bytes, dict)) or not (hasattr(value, "__len__") and hasattr(value, "__getitem__")):
         return ()
     return (len(value), *(_shape(value[0]) if len(value) else ()))
 
 
-def _list(given: Any, port: dict[str, Any], several: bool) -> tuple[Any, int]:
-    """Numbers in sequences as (a C array, how many frames)."""
-    given = given.tolist() if isinstance(given, memoryview) else given
-    frames = given if several else [given]
-    size, tokens = port["size"], port["dtype"] == "int64"
-    if several and _shape(given) == ():
-        raise _wrong_shape(port, (), several)
+def _plain(value: Any) -> Any:
+    return value.tolist() if hasattr(value, "tolist") else value
+
+
+def _taken(given: Any, port: dict[str, Any], several: bool) -> tuple[Any, int]:
+    """Numbers in sequences or arrays as (a C array, how many frames)."""
+    size, tokens, shape, dtype = port["size"], port["dtype"] == "int64", _shape(given), getattr(given, "dtype", None)
+    if hasattr(given, "mask"):
+        raise BadInput(f"input '{port['name']}' is a masked array: fill what is masked first, with its method filled()")
+    if dtype == "float32" and shape == (*shape[:several], size) and not tokens and given.flags.c_contiguous:
+        return (ctypes.c_float * given.size).from_buffer_copy(given), given.size // size
     flat: list[Any] = []
-    for frame in frames:
-        row = [frame] if size == 1 and _shape(frame) == () else frame
-        if len(_shape(row)) != 1 or len(row) != size:
-            raise _wrong_shape(port, _shape(given), several)
-        flat.extend(row)
-    for n, value in enumerate(flat):
-        whole = isinstance(value, float) and tokens and value.is_integer()
-        if isinstance(value, bool) or not (whole or isinstance(value, int if tokens else (int, float))):
-            wanted = "token numbers" if tokens else "float32"
-            kind = "text" if isinstance(value, (str, bytes)) else type(value).__name__
-            raise BadInput(f"input '{port['name']}' takes {wanted}, got {kind}")
-        if tokens:
-            flat[n] = max(min(int(value), 2**62), -(2**62))  # beyond any vocabulary
+    for frame in _plain(given) if several and shape else [given]:
+        row = [frame] if size == 1 and _shape(frame) == () else _plain(frame)
+        if len(_shape(row)) != 1 or len(row) != size or len(shape) < several + (size > 1):
+            was, expected = (*shape[:several], *_shape(row)), f"(T, {size})" if several else f"({size},)"
+            raise BadInput(f"input '{port['name']}' has shape {was}, expected {expected}")
+        flat.extend(map(_plain, row))
+    odd = [type(value).__name__ for value in flat if type(value) not in PLAIN or (tokens and value % 1)]
+    if odd or getattr(dtype, "kind", "f") not in "fiu":
+        raise _unlike(port, odd[0] if odd else str(dtype))
+    if tokens:
+        flat = [max(min(int(token), 2**62), -(2**62)) for token in flat]  # beyond any vocabulary
     try:  # what is too large becomes infinite, which the library refuses
         packed = array("q" if tokens else "f", flat)
     except OverflowError:
-        raise BadInput(f"input '{port['name']}' takes float32, got object") from None
-    return ((ctypes.c_int64 if tokens else ctypes.c_float) * len(flat)).from_buffer_copy(packed), len(frames)
-
-
-def _array(given: Any, port: dict[str, Any], several: bool) -> tuple[Any, int]:
-    """The same of NumPy arrays."""
-    numpy: Any = sys.modules["numpy"]
-    array, size = numpy.asarray(given), port["size"]
-    if size == 1 and array.ndim == int(several):
-        array = array[..., None]
-    if array.ndim != 1 + several or array.shape[-1] != size:
-        raise _wrong_shape(port, array.shape, several)
-    if array.dtype != numpy.float32 or port["dtype"] == "int64":
-        return _list(array.tolist(), port, several)
-    array = numpy.ascontiguousarray(array)
-    return (ctypes.c_float * array.size).from_buffer_copy(array), len(array) if several else 1
+        raise _unlike(port, "object") from None
+    return ((ctypes.c_int64 if tokens else ctypes.c_float) * len(flat)).from_buffer_copy(packed), len(flat) // size
 
 
 def _bad_value(port: dict[str, Any], values: Any) -> BadInput:

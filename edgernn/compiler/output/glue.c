@@ -46,7 +46,7 @@ static void set_states(@NAME@ *m, const uint8_t *values) {
 
 size_t @NAME@_size(void) { return @UPPER@_SIZE; }
 
-const char *@NAME@_version(void) { return "@STAMP@"; }
+const char *@NAME@_version(void) { return "@STAMP@\0" "@SEAL@"; }
 
 @NAME@ *@NAME@_create(void *memory, size_t bytes) {
     @NAME@ *m = (@NAME@ *)(((uintptr_t)memory + ALIGN - 1) & ~(uintptr_t)(ALIGN - 1));

@@ -1,4 +1,5 @@
 /* @NAME@: a recurrent network that answers one frame at a time. Made by edgernn @VERSION@ for @TARGET@.
+ * The processor needs @NEEDS@.
  *
  * Nothing here allocates, locks, throws or keeps a variable of its own: all that changes is in the memory that you give.
  * One thread at a time may use an instance; instances are independent of each other and share the weights.

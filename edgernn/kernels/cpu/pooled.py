@@ -1,7 +1,7 @@
 """AFFINE for all slots of a tile: two registers of rows stay where they are quick to reach while all slots meet them.
 
 A kernel here is called with (address of the instruction, list of slots, how many, weights). Four slots at a time share
-what is loaded; those that are left go through the kernel of a single stream.
+what is loaded; those that are left, or too few, go through the kernel of a single stream.
 """
 
 from __future__ import annotations
@@ -49,17 +49,17 @@ def _ready(name, dots):
 
 def _pooled(name, alone, dots, put, header, side, operands):
     """y[p] = W x[p] + bias for each slot. header, side: of x, and its columns in 32 bits; operands: their numbers."""
-    two_ready, one_ready, two, one = dots.two_ready, dots.one_ready, dots.two, dots.one
+    two_ready, one_ready, two, one, least = dots.two_ready, dots.one_ready, dots.two, dots.one, dots.least
     vectors_ready, (scale_at, offset_at, bias_at, rows_at) = _ready(name, dots), operands
 
     def body(a, slots, streams, weights):
-        whole = slots + 8 * (streams & -4)
+        whole = slots + 8 * (streams & -4 if streams >= least else 0)
         for n in range(whole, slots + 8 * streams, 8):
             alone(a, load_1n(n) + SLOT_HEADER, weights, 0)
         panels, scale, offset = weights + arg(a, 2), weights + arg(a, scale_at), weights + arg(a, offset_at)
         bias, rows, steps = weights + arg(a, bias_at), arg(a, rows_at), (arg(a, rows_at + 1) + side - 1) // side
         blocks = (rows + LANES - 1) // LANES
-        for position in range(arg(a, rows_at + 2) if streams > 3 else 0):
+        for position in range(arg(a, rows_at + 2) if whole > slots else 0):
             room = vectors_ready(a, slots, whole, weights, header + 4 * steps * position, steps)
             y = SLOT_HEADER + arg(a, 0) + 4 * rows * position
             for i in range(0, (blocks & -4) * BYTES, 2 * BYTES):

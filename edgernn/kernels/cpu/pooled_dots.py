@@ -81,10 +81,11 @@ class Dots:
     """How the vectors of four slots meet two registers of rows of a panel of four, or one of a panel of one.
 
     ready(room, x, k) and two_ready(room, w, k): what is multiplied, made in the room if need be; x_room(k): bytes that
-    the first takes. two, one (room of the weights, k, what is ready of them, place in the list of slots): the sums.
+    the first takes; least: streams from which this pays. two, one (room of the weights, k, what is ready of them, place
+    in the list of slots): the sums.
     """
 
-    ready, x_room, two_ready, one_ready = as_it_is, nothing, as_it_is, as_it_is
+    ready, x_room, two_ready, one_ready, least = as_it_is, nothing, as_it_is, as_it_is, STREAMS
 
     def __init__(self, kind: Any, vector: Any, step: Any, add: str, many: tuple[int, int], together: tuple[int, int]):
         self.two = _dot(TILE, kind, vector, step, add, many[0], together[0])

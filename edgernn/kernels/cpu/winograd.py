@@ -136,4 +136,4 @@ class Winograd:
     """The same as pooled_dots.Dots, with vectors and weights spread."""
 
     ready, x_room, two_ready, one_ready = spread_x, spread_bytes, _spread(2, TILE), _spread(1, 1)
-    two, one = _dot(2), _dot(1)
+    two, one, least = _dot(2), _dot(1), 2 * STREAMS

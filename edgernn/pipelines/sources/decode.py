@@ -42,7 +42,8 @@ class Pcm:
     def parse(text: str) -> Pcm:
         """RATE, RATE,CHANNELS or RATE,CHANNELS,FORMAT. Raises BadInput for anything else."""
         rate, channels, form, *more = [*text.split(","), *["1", "int16"][text.count(",") :], *[""] * 2][:4]
-        if any(more) or form not in ("int16", "float32") or not (rate.isdecimal() and channels.isdecimal()):
+        numbers = all(number.isascii() and number.isdecimal() for number in (rate, channels))
+        if any(more) or form not in ("int16", "float32") or not numbers:
             raise BadInput(f"PCM '{text}': RATE[,CHANNELS[,int16 or float32]] expected, for example 16000 or 48000,2")
         if not (0 < int(rate) <= 1_000_000 and 0 < int(channels) <= 64):
             raise BadInput(f"PCM '{text}': a rate of up to 1,000,000 and up to 64 channels expected")

@@ -11,6 +11,7 @@ from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from edgernn.errors import BadInput
 from edgernn.pipelines.frames import read_npy
 from edgernn.pipelines.sound import open_sound
 from edgernn.pipelines.sources.decode import Decoder, Wanted
@@ -49,7 +50,10 @@ def open_text(address: str, wanted: Wanted, tally: Tally) -> Iterator[Feed]:
 @contextmanager
 def open_standard_input(address: str, wanted: Wanted, tally: Tally) -> Iterator[Feed]:
     """Lines or PCM, as they come."""
-    name, standard = "standard input", cast(BufferedReader, sys.stdin.buffer)
+    name = "standard input"
+    if sys.stdin is None:
+        raise BadInput(f"{name} is closed: there is nothing to read")
+    standard = cast(BufferedReader, sys.stdin.buffer)
     yield Feed(name, *wanted.format(), _decoded(standard.read1, wanted.decoder(name, tally)))
 
 

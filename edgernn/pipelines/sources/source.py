@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -17,8 +18,7 @@ from edgernn.pipelines.sources.tally import Tally
 BLOCK = 0.01  # seconds of a block of what is heard live
 
 
-@dataclass(frozen=True)
-class Block:
+class Block(NamedTuple):
     """Consecutive samples, and what is missing before them."""
 
     time: float  # seconds from the start of the source to the first sample, all gaps included
@@ -26,8 +26,7 @@ class Block:
     gap: float = 0.0  # seconds that are missing between the last block and this one
 
 
-@dataclass(frozen=True)
-class Piece:
+class Piece(NamedTuple):
     """What a reader hands on: samples as they arrived, at the source's own rate."""
 
     samples: Array  # (n, channels) float32
@@ -81,11 +80,22 @@ class Source:
         """Blocks of BLOCK seconds, each when its last sample would have been recorded."""
         start, size = time.monotonic(), max(1, round(BLOCK * self._rate))
         for block in self._blocks():
-            for i in range(0, len(block.samples), size):
-                part = block.samples[i : i + size]
-                self.time = block.time + (i + len(part)) / self._rate
-                time.sleep(max(0.0, start + self.time - time.monotonic()))
-                yield Block(block.time + i / self._rate, part, 0.0 if i else block.gap)
+            for end, part in self._cut(block, size):
+                self.time = end
+                early = start + end - time.monotonic()
+                if early > 0:
+                    time.sleep(early)
+                yield part
+
+    def _cut(self, block: Block, size: int) -> list[tuple[float, Block]]:
+        """Blocks of so many samples, and where each ends: all at once, for right after a sleep everything is slow."""
+        cuts = [block.samples[i : i + size] for i in range(0, len(block.samples), size)]
+        begins = [block.time + n * size / self._rate for n in range(len(cuts))]
+        gaps = [block.gap, *[0.0] * (len(cuts) - 1)]
+        return [
+            (begin + len(part) / self._rate, Block(begin, part, gap))
+            for begin, part, gap in zip(begins, cuts, gaps, strict=True)
+        ]
 
     def _blocks(self) -> Iterator[Block]:
         gap = 0.0

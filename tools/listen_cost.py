@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 import wave
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -65,10 +66,19 @@ def memory(process: int) -> dict[str, float]:
     return {name: int(lines[name].split()[0]) * 1024 / 1e6 for name in ("VmRSS", "VmHWM", "RssAnon")}
 
 
+def opened(folder: Path) -> list[str]:
+    """The files behind a process's descriptors."""
+    found = []
+    for link in folder.iterdir():
+        with suppress(FileNotFoundError):  # closed in the meantime
+            found.append(os.path.realpath(link, strict=True))
+    return found
+
+
 def started(process: int, sound: Path) -> None:
     """Returns when the process has opened the sound. Raises SystemExit where it does not."""
     folder, end = Path(f"/proc/{process}/fd"), time.monotonic() + PATIENCE
-    while not any(os.path.realpath(link) == str(sound.resolve()) for link in folder.iterdir()):
+    while str(sound.resolve()) not in opened(folder):
         if time.monotonic() > end:
             raise SystemExit(f"it did not open {sound} within {PATIENCE:.0f} s")
         time.sleep(0.05)

@@ -62,7 +62,7 @@ def compiled_loop() -> Callable[[int, int], int]:
     engine.finalize_object()
     function = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 3)(engine.get_function_address("each"))
     function.engine = engine  # keeps the code
-    run = ctypes.cast(library.load()._run, ctypes.c_void_p).value
+    run = ctypes.cast(library.load()._owner["edgernn_run"], ctypes.c_void_p).value  # of the kernels that come along
     return lambda blocks, n: function(run, blocks, n)
 
 

@@ -16,6 +16,8 @@ from edgernn.pipelines.features import Extractor
 from edgernn.stream import Stream
 
 MOST = 8  # frames of a block
+ARRAY, FLOAT32 = np.ndarray, np.dtype(np.float32)
+PLAIN = 0x101  # NumPy's flags C_CONTIGUOUS and ALIGNED
 
 
 class Ear:
@@ -42,10 +44,10 @@ class Ear:
 
         Raises BadInput where the model's answers are not finite.
         """
-        if type(samples) is not np.ndarray or samples.dtype != np.float32 or samples.ndim != 1:
+        if type(samples) is not ARRAY or samples.dtype is not FLOAT32 or samples.ndim != 1:
             return None
-        count, flags = len(samples), samples.flags
-        if count > self._longest or not (flags.c_contiguous and flags.aligned) or self._extractor.waiting:
+        count = len(samples)
+        if count > self._longest or samples.flags.num & PLAIN != PLAIN or self._extractor.waiting:
             return None
         reached = self._call(self._control, count, samples)
         if reached == 0 and not self._decider.on:

@@ -45,7 +45,7 @@ WIDER = {"xmm": 1, "ymm": 2, "zmm": 4}
 ASSEMBLY = """
 import sys
 from edgernn.compiler import build
-build.EXTERNAL += build.POOL
+build.EXTERNAL += ("pool",)
 names = [name for name in sys.argv[4:] if not name.startswith("pooled_")]
 module, generator = build.compile_library(lambda name: None, build.Machine(*sys.argv[1:4]), names)
 print(generator.emit_assembly(module))

@@ -16,7 +16,8 @@ import subprocess
 from pathlib import Path
 
 SOURCE = "deb http://deb.debian.org/debian trixie main\n"  # for tests alone, so that updates are not waited for
-PACKAGES = ("python3-minimal", "libpython3-stdlib", "python3-numpy")
+PYTHON = ("python3-minimal", "libpython3-stdlib")
+PACKAGES = (*PYTHON, "python3-numpy")
 
 
 def apt(folder: Path, architecture: str, *arguments: str) -> None:
@@ -42,17 +43,17 @@ def apt(folder: Path, architecture: str, *arguments: str) -> None:
     subprocess.run(["apt-get", "-q", *given, *arguments], check=True, stdout=subprocess.DEVNULL)
 
 
-def make(folder: Path, architecture: str) -> None:
-    """Download and unpack."""
+def make(folder: Path, architecture: str, packages: tuple[str, ...] = PACKAGES) -> None:
+    """Download and unpack these packages and what they need."""
     apt(folder, architecture, "update")
-    apt(folder, architecture, "install", "--download-only", "--yes", *PACKAGES)
-    packages = sorted((folder / "apt" / "cache" / "archives").glob("*.deb"))
-    for package in packages:
+    apt(folder, architecture, "install", "--download-only", "--yes", *packages)
+    files = sorted((folder / "apt" / "cache" / "archives").glob("*.deb"))
+    for package in files:
         subprocess.run(["dpkg", "-x", str(package), str(folder)], check=True)
     (folder / "lib").symlink_to("usr/lib")
     for library in (folder / "usr" / "lib").glob("*/*/lib*.so.3"):  # which of several is a choice, made at installation
         (library.parent.parent / library.name).symlink_to(library.relative_to(library.parent.parent))
-    print(f"{folder}: {len(packages)} packages")
+    print(f"{folder}: {len(files)} packages")
 
 
 def main() -> None:

@@ -222,6 +222,7 @@ def test_any_other_loop_is_refused_with_its_reason(name: str) -> None:
     with pytest.raises(UnsupportedModel) as raised:
         imported(case.model())
     assert reason in str(raised.value)
+    assert "--set" not in str(raised.value)
 
 
 LAYERS: dict[str, tuple[type, ...]] = {

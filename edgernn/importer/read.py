@@ -242,9 +242,7 @@ def operator_of(node: onnx.NodeProto) -> Operator:
     attributes = {attribute.name: _attribute(attribute) for attribute in node.attribute}
     if len(attributes) != len(node.attribute):
         raise BadModelFile(f"node '{name}' has an attribute twice; export the model again")
-    captured = {
-        name for value in attributes.values() if isinstance(value, onnx.GraphProto) for name in _captured(value)
-    }
+    captured = {name for value in attributes.values() if isinstance(value, onnx.GraphProto) for name in outside(value)}
     return Operator(
         name, node.op_type, domain, tuple(node.input), tuple(node.output), attributes, tuple(sorted(captured))
     )
@@ -270,7 +268,7 @@ def _types(kind: str) -> Mapping[str, int]:
     return {name: number(str(held.type).rsplit(".", 1)[-1]) for name, held in known.items()}
 
 
-def _captured(graph: onnx.GraphProto) -> set[str]:
+def outside(graph: onnx.GraphProto) -> set[str]:
     """The values from outside that a subgraph reads."""
     own = {value.name for value in (*graph.input, *graph.initializer)}
     own.update(name for node in graph.node for name in node.output)
@@ -278,7 +276,7 @@ def _captured(graph: onnx.GraphProto) -> set[str]:
     for node in graph.node:
         for attribute in node.attribute:
             if attribute.HasField("g"):
-                read |= _captured(attribute.g)
+                read |= outside(attribute.g)
     return read - own
 
 

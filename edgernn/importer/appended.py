@@ -59,7 +59,7 @@ def stacked(graph: Graph) -> Graph:
 def _filled(graph: Graph, loop: Operator, empty: set[str], readers: Mapping[str, list[Operator]]) -> list[_Filled]:
     """The lists that each turn of a loop appends one value to, and that are read as sequences afterwards."""
     body, found = loop.attributes["body"], []
-    if len(body.input) != len(loop.inputs) or len(body.output) < len(loop.inputs) - 1:
+    if len(body.input) != len(loop.inputs) or len(body.output) - 1 < max(len(loop.inputs) - 2, len(loop.outputs)):
         return []
     nodes = [operator_of(node) for node in body.node]
     for place, name in enumerate(loop.inputs[2:]):
@@ -86,7 +86,12 @@ def _appended(body: onnx.GraphProto, nodes: Iterable[Operator], old: str, new: s
         if not known:
             continue
         appends = o.kind == "SequenceInsert" and len(o.inputs) == 2 and known == [old] == [o.inputs[0]] and not longer
-        if o.domain or not (appends or (o.kind == "Identity" and known[0] in longer)):
+        if (
+            o.domain
+            or len(o.outputs) != 1
+            or not o.outputs[0]
+            or not (appends or (o.kind == "Identity" and known[0] in longer))
+        ):
             return "", []
         piece = o.inputs[1] if appends else piece
         longer.append(o.outputs[0])

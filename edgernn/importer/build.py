@@ -202,7 +202,8 @@ class Build:
         if len(timed) == 1:
             return timed[0]
         first = next((x for x in timed if x.const is None), timed[0])
-        return replace(first, past=max(x.past for x in timed), ahead=max(x.ahead for x in timed))
+        past, ahead = max([x.past for x in timed]), max([x.ahead for x in timed])
+        return first if (past, ahead) == (first.past, first.ahead) else replace(first, past=past, ahead=ahead)
 
     def output(self, name: str) -> Value | None:
         """An output of the graph as a value that some layer makes; None where that failed."""

@@ -64,6 +64,8 @@ class Moments:
 
     def problem(self, values: Iterable[str]) -> Problem | None:
         """Why one of these values cannot be had."""
+        if not self.tainted:
+            return None
         return next((self.tainted[name] for name in values if name in self.tainted), None)
 
     def follow(self, values: Iterable[str], made: Iterable[str]) -> None:

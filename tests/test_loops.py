@@ -232,11 +232,12 @@ LAYERS: dict[str, tuple[type, ...]] = {
     "keras_gru_reset_after": (GRU,),
     "keras_gru_reset_before": (GRU,),
     "keras_masked_embedding": (LSTM,),
+    "scripted_torchscript": (LSTM,),
 }
 
 
 @pytest.mark.parametrize("name", LAYERS)
-def test_a_cell_of_keras_is_one_layer(name: str) -> None:
+def test_a_cell_in_a_loop_is_one_layer(name: str) -> None:
     found = [node.layer for node in importer.read(FOLDER / f"{name}.onnx").nodes]
     cells = [layer for layer in found if isinstance(layer, (RNN, GRU, LSTM))]
     assert tuple(map(type, cells)) == LAYERS[name]

@@ -14,11 +14,18 @@ def plain(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in text)
 
 
+def brief(text: str, most: int = 400) -> str:
+    """Text without its middle where it is longer than so many characters: it may hold some that came from a file."""
+    return text if len(text) <= most else f"{text[: most - most // 4]} ... {text[-(most // 4) :]}"
+
+
 class EdgernnError(Exception):
     """The base of every error that edgernn raises on purpose. What a file may have smuggled into it is spelt out."""
 
+    LONGEST = 2000  # characters of a message
+
     def __init__(self, message: str = ""):
-        super().__init__(plain(message.replace("\n", "\\n")))
+        super().__init__(brief(plain(message.replace("\n", "\\n")), self.LONGEST))
 
 
 class Problem(NamedTuple):
@@ -32,7 +39,7 @@ class Problem(NamedTuple):
     def __str__(self) -> str:
         place = f"{self.operator} '{self.node}'" if self.operator else f"'{self.node}'"
         text = f"{place}: {self.what}" + (f" -> {self.remedy}" if self.remedy else "")
-        return plain(text.replace("\n", "\\n"))
+        return brief(plain(text.replace("\n", "\\n")), EdgernnError.LONGEST)
 
 
 class UnsupportedModel(EdgernnError):

@@ -16,7 +16,8 @@ CONSTANTS: dict[str, Any] = {
     "W": some(3, 5), "R": some(5, 5) / 2, "V": some(3, 5), "gW": GRU["W"], "gR": GRU["R"],
     "h0": np.zeros((1, 5), np.float32), "h1": some(1, 5), "x0": np.zeros((1, 3), np.float32), "third": some(1, 5),
     "zero": np.array(0), "one": np.array(1), "two": np.array(2), "five": np.array(5), "minus": np.array(-1),
-    "huge": np.array(2**63 - 1), "zero_1d": ints(0), "one_1d": ints(1), "yes": np.array(True),
+    "huge": np.array(2**63 - 1), "zero_1d": ints(0), "one_1d": ints(1), "end_1d": ints(2**63 - 1),
+    "yes": np.array(True),
     "one_f": np.array(1, np.float32), "zero_f": np.zeros((1, 1), np.float32),
 }  # fmt: skip
 COUNT = [node("Shape", "x", "s"), node("Gather", "s zero", "n")]
@@ -26,10 +27,12 @@ GO = node("Identity", "c", "go_on")
 
 
 def subgraph(nodes: Sequence[onnx.NodeProto], inputs: str, outputs: str) -> onnx.GraphProto:
-    """A body: names that begin with i or k are whole numbers, with c or go booleans, all others float."""
+    """A body: names that begin with i or k are whole numbers, with c or go booleans, with l lists, all others float."""
     kinds = {"i": TensorProto.INT64, "k": TensorProto.INT64, "c": TensorProto.BOOL}
 
     def value(name: str) -> onnx.ValueInfoProto:
+        if name.startswith("l"):
+            return helper.make_tensor_sequence_value_info(name, TensorProto.FLOAT, None)
         kind = kinds.get(name[:1] if name[:2] != "go" else "c", TensorProto.FLOAT)
         return helper.make_tensor_value_info(name, kind, None if kind == TensorProto.FLOAT else [])
 

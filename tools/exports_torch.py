@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from exports_torch_cells import GruStep, LstmStep, scripted
 from exports_torch_convolved import Convolved, Crnn, DualPath, Separable, Squeezed, Tcn, Unfolded, WaveNet
 from torch import Tensor, nn
 
@@ -109,34 +110,6 @@ class StatefulLstm(nn.Module):
         return self.out(states), hn, cn
 
 
-class GruStep(nn.Module):
-    """One frame through a GRU cell and a dense layer."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.cell = nn.GRUCell(6, 16)
-        self.out = nn.Linear(16, 4)
-
-    def forward(self, x: Tensor, h: Tensor) -> tuple[Tensor, Tensor]:
-        """A frame (1, 6) and a state (1, 16) to (1, 4) and a state."""
-        h = self.cell(x, h)
-        return self.out(h), h
-
-
-class LstmStep(nn.Module):
-    """One frame through an LSTM cell and a dense layer."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.cell = nn.LSTMCell(6, 16)
-        self.out = nn.Linear(16, 4)
-
-    def forward(self, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """A frame (1, 6) and states (1, 16) to (1, 4) and states."""
-        h, c = self.cell(x, (h, c))
-        return self.out(h), h, c
-
-
 class Denoiser(nn.Module):
     """A mask for each band of a spectrum: two GRU layers with a residual around them and a concatenated skip."""
 
@@ -211,6 +184,7 @@ def recipes(vocabulary: int) -> dict[str, Recipe]:
         "wavenet": Recipe(WaveNet, eight, TIME_SECOND, exporters=("torchscript",)),
         "separable": Recipe(Separable, eight, BATCH_TIME, exporters=("torchscript",)),
         "unfolded": Recipe(Unfolded, eight, TIME_SECOND, fixed=True, exporters=("dynamo",)),
+        "scripted": Recipe(scripted, eight, TIME_SECOND, exporters=("torchscript",)),
         "squeezed": Recipe(Squeezed, eight, TIME_SECOND, exporters=("torchscript",)),
     }
 

@@ -70,9 +70,9 @@ def _check(quantize: str, static: str | None, min_snr: float | None, calibration
         raise BadInput(f"static='{static}': one of {', '.join(ESTIMATORS)} expected")
     if static is not None and calibration is None:
         raise BadInput("static activation scales need calibration: frames to see how large the numbers become")
-    if min_snr is not None and not isinstance(min_snr, Real):
-        raise BadInput(f"min_snr={min_snr!r}: a number of dB expected")
-    if (quantize == "auto") != (min_snr is not None) or not math.isfinite(min_snr or 0):
+    if min_snr is not None and not (isinstance(min_snr, Real) and math.isfinite(min_snr)):
+        raise BadInput(f"min_snr={min_snr!r}: a finite number of dB expected")
+    if (quantize == "auto") != (min_snr is not None):
         raise BadInput(
             "quantize='auto' needs min_snr (--min-snr), the signal-to-noise ratio to keep in dB; nothing else does"
         )

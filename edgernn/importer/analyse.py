@@ -13,6 +13,7 @@ import numpy as np
 from edgernn.errors import BadInput, Problem, UnsupportedModel
 from edgernn.importer.again import MOST_FRAMES, built
 from edgernn.importer.alphabet import spelt
+from edgernn.importer.appended import stacked
 from edgernn.importer.assemble import assembled, goes_on
 from edgernn.importer.build import Build
 from edgernn.importer.evaluate import folded
@@ -95,7 +96,7 @@ def analyse(
         graph = with_states(graph, state or {})
         graph = replace(graph, origin={**graph.origin, **({"fix_torch_gru": True} if fix_torch_gru else {})})
         notes = tuple(filter(None, (otherwise(graph, name) for name in constants or {})))
-        graph = counted(unfolded(unlisted(folded(graph))))
+        graph = counted(unfolded(unlisted(stacked(folded(graph)))))
         report = _analysed(graph, state or {}) if window is None else _on_windows(graph, window, hop or 1)
     except UnsupportedModel as unsupported:
         return Report(None, unsupported.problems)

@@ -8,12 +8,13 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from edgernn.errors import Problem
+from edgernn.errors import Problem, brief
 from edgernn.importer.binding import apply
 from edgernn.importer.dims import Uneven
 from edgernn.importer.given import entered
 from edgernn.importer.graph import Graph, Operator
 from edgernn.importer.known import known
+from edgernn.importer.lists import LISTED
 from edgernn.importer.loop import check_inside, looped
 from edgernn.importer.masks import lowered
 from edgernn.importer.moments import Moments, picked
@@ -37,7 +38,6 @@ from edgernn.layers.take import Take
 AGAIN = "export the model again, after checking its training; where infinity masks something, with -1e9 in its place"
 MOVES = (Reshape, Take)  # layers that a sequence may pass while it is ahead by the zeros before its first step
 MOST_NUMBERS = 1 << 24  # in all values of a frame, constants too
-LONGEST = 400  # characters about one node: an attribute may be a long list
 STILL = Value("", ())  # the rhythm of what has no time
 ADVISED = 16  # problems for which a walk over all nodes looks for advice
 
@@ -86,7 +86,7 @@ class Build:
         self._taken = {given.name: 1 for given in graph.inputs}  # name -> how many values were to have it
         self._told: set[Problem] = set()
         self.operator = Operator("graph", "", "", (), ())
-        self._graph, self._remedy = graph, misfit(graph)
+        self._graph = graph
         for name, array in graph.constants.items():
             self.values[name] = Value(name, array.shape, None, array, array.dtype)
         for given in graph.inputs:
@@ -110,8 +110,7 @@ class Build:
             except Uneven as uneven:
                 self.widen(uneven.factor)
             except (ValueError, TypeError, IndexError, KeyError, AttributeError, ArithmeticError, MemoryError) as error:
-                what = f"does not fit together: {str(error) or type(error).__name__}"
-                self._fail(operator, what, self._remedy)
+                self._fail(operator, *misfit(self._graph, error))
         self.moments.late.update(value.name for value in outputs if value is not None and value.final)
         for place, name in enumerate(operator.outputs):
             if name:
@@ -122,9 +121,8 @@ class Build:
         read = [value for name in operator.reads if (value := self.values[name]) is not None]
         if len(self.problems) < ADVISED:
             remedy = unset(self._graph, self.nodes, list(self.ports), read) or remedy
-        shown = what if len(what) <= LONGEST else f"{what[:LONGEST]} ..."
         found = self.moments.problem([value.name for value in read])
-        problem = found or Problem(operator.name, operator.kind, shown, remedy)
+        problem = found or Problem(operator.name, operator.kind, brief(what), remedy)
         if problem not in self._told:
             self._told.add(problem)
             self.problems.append(problem)
@@ -152,7 +150,7 @@ class Build:
             if made is not None:
                 return [self.constant(y) if name else None for name, y in zip(operator.outputs, made, strict=False)]
         if operator.kind not in RULES:
-            self.refuse(UNKNOWN)
+            self.refuse(UNKNOWN, LISTED.get(operator.kind, ""))
         return apply(RULES[operator.kind], self, operator, inputs)
 
     def has_room(self, shape: Shape) -> bool:
@@ -204,7 +202,8 @@ class Build:
         if len(timed) == 1:
             return timed[0]
         first = next((x for x in timed if x.const is None), timed[0])
-        return replace(first, past=max(x.past for x in timed), ahead=max(x.ahead for x in timed))
+        past, ahead = max([x.past for x in timed]), max([x.ahead for x in timed])
+        return first if (past, ahead) == (first.past, first.ahead) else replace(first, past=past, ahead=ahead)
 
     def output(self, name: str) -> Value | None:
         """An output of the graph as a value that some layer makes; None where that failed."""

@@ -22,6 +22,7 @@ from edgernn.errors import Problem, UnsupportedModel
 from edgernn.importer import symbolic
 from edgernn.importer.graph import Graph, Operator
 from edgernn.importer.known import held_by
+from edgernn.importer.signals import Refused
 from edgernn.layers.base import Array
 
 FLOOR = 1 << 24  # numbers that any file may make
@@ -65,7 +66,8 @@ class Folder:
     def fold(self, operator: Operator, inputs: Sequence[Array | None]) -> list[Array] | None:
         """The outputs; None for an operator that is not folded.
 
-        Raises ValueError where it cannot be computed, and UnsupportedModel where that would cost more than is left.
+        Raises ValueError where it cannot be computed, Refused where nothing sensible can, and UnsupportedModel where
+        that would cost more than is left.
         """
         if any(symbolic.is_symbolic(x) for x in inputs):
             self._spend(operator, SYMBOL * sum(x.size for x in inputs if x is not None))
@@ -137,11 +139,13 @@ class Folder:
 def _check_inputs(operator: Operator, inputs: Sequence[Array | None]) -> None:
     """Refuse constants that nothing sensible can be computed of."""
     if any(x is not None and x.dtype.kind == "U" for x in inputs):
-        raise ValueError("computes with text")
+        raise Refused("computes with text", "export what is computed of numbers alone")
     if operator.kind in ("DequantizeLinear", "QuantizeLinear") and len(inputs) > 1 and inputs[1] is not None:
         scale = np.asarray(inputs[1], np.float64)
         if not (np.isfinite(scale) & (scale > 0)).all():
-            raise ValueError("a scale is not a finite number above 0")
+            raise Refused(
+                "its scale is not a finite number above 0", "quantise the model again, or convert the float model"
+            )
 
 
 def folded(graph: Graph) -> Graph:
@@ -168,5 +172,5 @@ def _made(folder: Folder, operator: Operator, constants: Mapping[str, Array]) ->
         return None if held is None else [held]
     try:
         return folder.fold(operator, [constants[name] if name else None for name in operator.inputs])
-    except (ValueError, TypeError, IndexError, KeyError, AttributeError, ArithmeticError, MemoryError):
+    except (Refused, ValueError, TypeError, IndexError, KeyError, AttributeError, ArithmeticError, MemoryError):
         return None

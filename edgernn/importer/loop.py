@@ -17,7 +17,7 @@ from edgernn.importer import symbolic
 from edgernn.importer.graph import Operator
 from edgernn.importer.moments import END
 from edgernn.importer.recurring import as_cell
-from edgernn.importer.repeated import loop_repeated, scan_repeated
+from edgernn.importer.repeated import loop_repeated, scan_repeated, stacked_axis
 from edgernn.importer.steps import BEFORE_LAST, Now
 from edgernn.importer.subgraph import source_in, walked
 from edgernn.layers.axes import surely
@@ -87,7 +87,12 @@ def _loop(g: Build, operator: Operator, body: onnx.GraphProto, inputs: Inputs) -
         return [None] * len(operator.outputs)
     condition, *values = made
     _check_condition(g, turns, condition, open_end)
-    return [*_left(g, turns, states, values), *(_stacked(g, turns, y, 0) for y in values[len(states) :])]
+    stacks = values[len(states) :]
+    along = operator.attributes.get("scan_output_axes", [0] * len(stacks))  # of `appended`: ONNX stacks along axis 0
+    return [
+        *_left(g, turns, states, values),
+        *(_stacked(g, turns, y, axis) for y, axis in zip(stacks, along, strict=True)),
+    ]
 
 
 def _scan(g: Build, operator: Operator, body: onnx.GraphProto, inputs: Inputs) -> Sequence[Value | None]:
@@ -280,7 +285,7 @@ def _stacked(g: Build, turns: Turns, y: Value | None, axis: int) -> Value | None
         return None
     if y.time is not None or (y.const is not None and y.const.dtype == object):
         g.refuse("gives a whole sequence, or the number of the step, in every step", REMEDY)
-    along = axis % (len(y.shape) + 1)
+    along = stacked_axis(g, y, axis)
     shape, time = (*y.shape[:along], 1, *y.shape[along:]), along if turns.over_time else None
     if y.const is not None:
         return g.constant(y.const.reshape(shape), time)

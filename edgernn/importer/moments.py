@@ -16,7 +16,7 @@ import numpy as np
 
 from edgernn.errors import Problem
 from edgernn.importer import symbolic
-from edgernn.importer.dims import Symbol
+from edgernn.importer.dims import MOST, Symbol
 from edgernn.importer.graph import Operator
 from edgernn.importer.steps import Now
 from edgernn.layers.axes import surely
@@ -64,6 +64,8 @@ class Moments:
 
     def problem(self, values: Iterable[str]) -> Problem | None:
         """Why one of these values cannot be had."""
+        if not self.tainted:
+            return None
         return next((self.tainted[name] for name in values if name in self.tainted), None)
 
     def follow(self, values: Iterable[str], made: Iterable[str]) -> None:
@@ -102,6 +104,8 @@ def _sliced(g: Build, operator: Operator, data: Value, inputs: Inputs) -> Sequen
     cuts = _cuts(operator, inputs, len(data.shape))
     if cuts is None:
         return None
+    if all(_everything(*cut) for cut in cuts):
+        return [data]
     for cut, (low, high, axis, stride) in enumerate(cuts):
         if axis != data.time:
             _check_axis(g, data, low)
@@ -134,6 +138,12 @@ def _cuts(operator: Operator, inputs: Inputs, rank: int) -> list[tuple[Any, Any,
 
 def _plain(n: Any) -> Any:
     return n if isinstance(n, Symbol) else int(n)
+
+
+def _everything(low: Any, high: Any, _: int, stride: Any) -> bool:
+    """Whether a cut takes all that there is along its axis."""
+    known = not any(isinstance(n, Symbol) for n in (low, high, stride))
+    return known and (low, stride) == (0, 1) and high >= MOST
 
 
 def _only_step(x: Value, low: Any, high: Any) -> Any:

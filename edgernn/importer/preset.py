@@ -15,10 +15,12 @@ import onnx
 from edgernn.errors import BadInput, BadModelFile, Problem
 from edgernn.importer.graph import Dim, Graph, Input
 from edgernn.importer.read import array_of
+from edgernn.importer.steps import OfStep
 from edgernn.importer.subgraph import nodes_in
 from edgernn.importer.trace import reached
 from edgernn.layers.base import Array, volume
 from edgernn.layers.model import Node
+from edgernn.layers.rhythm import WINDOW
 from edgernn.layers.rules import Value
 
 LARGEST = 1 << 25  # numbers in one input
@@ -123,12 +125,15 @@ def unsized(graph: Graph, times: Mapping[str, int | None]) -> list[Problem]:
     return [Problem("graph", "", f"has free dimensions: {', '.join(read)}", remedy)]
 
 
-def misfit(graph: Graph) -> str:
-    """What to try where the sizes in a graph do not fit together."""
+def misfit(graph: Graph, error: Exception) -> tuple[str, str]:
+    """(what is wrong with a node that raises this error, what to try): where sizes do not fit together, another one."""
+    if isinstance(error, OfStep):
+        return str(error), f"export without it; or {WINDOW}"
+    what = f"does not fit together: {str(error) or type(error).__name__}"
     if names := free_dimensions(graph):
         free = f"free dimensions ({', '.join(names)}) count as 1 where they are not time"
-        return f"{free}: set the size of one with --set NAME=SIZE, or export with fixed sizes"
-    return "check the file with onnx.checker"
+        return what, f"{free}: set the size of one with --set NAME=SIZE, or export with fixed sizes"
+    return what, "check the file with onnx.checker"
 
 
 def unset(graph: Graph, nodes: Sequence[Node], ports: Sequence[str], read: Sequence[Value]) -> str:

@@ -142,7 +142,7 @@ def _check_rounding(operators: Iterable[Operator], outputs: Iterable[str]) -> No
 
 def _check_text(names: Iterable[str]) -> None:
     """Protobuf hands out names that are not UTF-8 as bytes."""
-    if not all(isinstance(name, str) for name in names):
+    if not set(map(type, names)) <= {str}:
         raise BadModelFile("a name in the file is not UTF-8; export the model again")
 
 
@@ -232,22 +232,18 @@ PLAIN = frozenset(
 
 def operator_of(node: onnx.NodeProto) -> Operator:
     """A node in plain Python."""
-    names = [node.op_type, node.domain, node.name, *node.input, *node.output, *(a.name for a in node.attribute)]
-    _check_text(names)
+    listed, inputs, outputs = list(node.attribute), tuple(node.input), tuple(node.output)
+    _check_text([node.op_type, node.domain, node.name, *inputs, *outputs, *(a.name for a in listed)])
     known = node.domain in DEFAULT_DOMAINS or ADOPTED.get(node.op_type) == node.domain
     domain = "" if known else node.domain
-    name = node.name or next(filter(None, node.output), node.op_type)
-    for attribute in node.attribute:
+    name = node.name or next(filter(None, outputs), node.op_type)
+    for attribute in listed:
         _check_type(name, node, attribute)
-    attributes = {attribute.name: _attribute(attribute) for attribute in node.attribute}
-    if len(attributes) != len(node.attribute):
+    attributes = {attribute.name: _attribute(attribute) for attribute in listed}
+    if len(attributes) != len(listed):
         raise BadModelFile(f"node '{name}' has an attribute twice; export the model again")
-    captured = {
-        name for value in attributes.values() if isinstance(value, onnx.GraphProto) for name in _captured(value)
-    }
-    return Operator(
-        name, node.op_type, domain, tuple(node.input), tuple(node.output), attributes, tuple(sorted(captured))
-    )
+    captured = {name for value in attributes.values() if isinstance(value, onnx.GraphProto) for name in outside(value)}
+    return Operator(name, node.op_type, domain, inputs, outputs, attributes, tuple(sorted(captured)))
 
 
 def _check_type(name: str, node: onnx.NodeProto, attribute: onnx.AttributeProto) -> None:
@@ -270,7 +266,7 @@ def _types(kind: str) -> Mapping[str, int]:
     return {name: number(str(held.type).rsplit(".", 1)[-1]) for name, held in known.items()}
 
 
-def _captured(graph: onnx.GraphProto) -> set[str]:
+def outside(graph: onnx.GraphProto) -> set[str]:
     """The values from outside that a subgraph reads."""
     own = {value.name for value in (*graph.input, *graph.initializer)}
     own.update(name for node in graph.node for name in node.output)
@@ -278,7 +274,7 @@ def _captured(graph: onnx.GraphProto) -> set[str]:
     for node in graph.node:
         for attribute in node.attribute:
             if attribute.HasField("g"):
-                read |= _captured(attribute.g)
+                read |= outside(attribute.g)
     return read - own
 
 

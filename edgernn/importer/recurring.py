@@ -118,8 +118,9 @@ def _output(g: Build, made: Sequence[Value], ends: Sequence[Array], came: Array 
     y, *others = made
     place = next((n for n, end in enumerate(ends) if _same(came, end)), None)
     if output.time is not None:
-        every_h = output.time == 0 and place == 0
-        return reshaped(g, y, (y.shape[0], *output.shape[1:]), None) if every_h else None
+        before, after = output.shape[: output.time], output.shape[output.time + 1 :]
+        every_h = place == 0 and volume(before) == 1
+        return reshaped(g, y, (*before, y.shape[0], *after), None) if every_h else None
     if place == 0:
         return taken(g, y, places(y)[-1].reshape(output.shape), None)
     return None if place is None else reshaped(g, others[place - 1], output.shape, None)

@@ -157,10 +157,18 @@ def _stacked(
 
 
 def _joined(g: Build, parts: Sequence[Value], axis: int) -> Value:
-    along = axis % (len(parts[0].shape) + 1)
+    along = stacked_axis(g, parts[0], axis)
     held = [x.const for x in parts if x.const is not None]
     if len(held) == len(parts):
         return g.constant(np.stack(held, along))
     shape = (*parts[0].shape[:along], 1, *parts[0].shape[along:])
     (y,) = g.add(Join(along), *(reshaped(g, x, shape, None) for x in parts), dtype=parts[0].dtype)
     return y
+
+
+def stacked_axis(g: Build, part: Value, axis: int) -> int:
+    """The axis along which parts are stacked, counted from the front."""
+    rank = len(part.shape) + 1
+    if not -rank <= axis < rank:
+        g.refuse(f"stacks values of {len(part.shape)} axes along axis {axis}", "check the file with onnx.checker")
+    return axis % rank

@@ -10,6 +10,10 @@ import numpy as np
 from edgernn.importer.dims import Symbol, positive
 
 
+class OfStep(ValueError):
+    """What depends on the number of the step: a stream has no first step to count from."""
+
+
 @dataclass(frozen=True, eq=False)
 class Now(Symbol):
     """sign * now + offset, where now counts the steps of a loop: 0 .. length - 1. length, offset: numbers or in T."""
@@ -28,10 +32,10 @@ class Now(Symbol):
     def __add__(self, other: Any) -> Any:
         if not isinstance(other, Now):
             if isinstance(other, float) and not other.is_integer():
-                raise ValueError(f"computes with a fraction of a step: {self} + {other}")
+                raise OfStep(f"computes with a fraction of a step: {self} + {other}")
             return replace(self, offset=self.offset + other)
         if self.sign == other.sign:
-            raise ValueError(f"computes with twice the number of the step: {self} + {other}")
+            raise OfStep(f"computes with twice the number of the step: {self} + {other}")
         return self.offset + other.offset
 
     def __neg__(self) -> Now:
@@ -41,13 +45,13 @@ class Now(Symbol):
 
     def __mul__(self, other: Any) -> Any:
         if isinstance(other, Symbol) or other not in (1, -1):
-            raise ValueError(f"computes {self} times {other}: a stream has no first step to count from")
+            raise OfStep(f"computes {self} times {other}: a stream has no first step to count from")
         return self if other == 1 else -self
 
     __rmul__ = __mul__
 
     def __int__(self) -> int:
-        raise ValueError(f"needs the number of the step ({self}): a stream has no first step to count from")
+        raise OfStep(f"needs the number of the step ({self}): a stream has no first step to count from")
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, (Symbol, int, float, np.number)):
@@ -57,7 +61,7 @@ class Now(Symbol):
             return bool(difference == 0)
         if positive(difference) is True or positive(-difference) is True:
             return False
-        raise ValueError(f"whether {self} equals {other} depends on the step")
+        raise OfStep(f"whether {self} equals {other} depends on the step")
 
     def positive(self) -> Any:
         """Whether this is more than 0: True, False or BEFORE_LAST. Raises ValueError where it depends on the step."""
@@ -69,7 +73,7 @@ class Now(Symbol):
             return False
         if self.sign == -1 and _surely_positive(low + 1) and _surely_positive(1 - low):  # 0 in the last step
             return BEFORE_LAST
-        raise ValueError(f"whether {self} is more than 0 depends on the step")
+        raise OfStep(f"whether {self} is more than 0 depends on the step")
 
 
 def _surely_positive(n: Any) -> bool:
@@ -95,7 +99,7 @@ class BeforeLast(Symbol):
     __rand__, __ror__ = __and__, __or__
 
     def __bool__(self) -> bool:
-        raise ValueError("whether this is the last step of the sequence is not known in a stream")
+        raise OfStep("whether this is the last step of the sequence is not known in a stream")
 
 
 BEFORE_LAST = BeforeLast()

@@ -15,6 +15,7 @@ from edgernn.errors import BadModelFile
 
 MOST_PARTS = 500_000  # fields of all messages together: a graph of some 50,000 nodes
 MOST_AXES = 64  # NumPy's own limit
+SHORT = 10 * MOST_AXES  # bytes that the sizes of so many axes take at most
 MOST_LISTED = 1 << 22  # bytes of the numbers that one attribute lists
 DEEPEST = 32  # graphs in each other: protobuf itself reads no deeper
 
@@ -29,20 +30,24 @@ def check_parts(data: bytes) -> None:
     waiting = [(0, len(data), onnx.ModelProto.DESCRIPTOR, 0)]
     while waiting:
         at, end, message, depth = waiting.pop()
-        nested = _nested(message)
-        depth += message.name == "GraphProto"
+        nested, name = _nested(message), message.name
+        depth += name == "GraphProto"
         if depth > DEEPEST:
             raise BadModelFile(f"more than {DEEPEST} graphs are nested in each other; export the model again")
         while at < end:
             parts += 1
-            tag, at = _varint(data, at, end)
+            tag = data[at]  # most numbers are of one byte
+            if tag < 128:
+                at += 1
+            else:
+                tag, at = _varint(data, at, end)
             kind = tag & 7
             if kind == HELD:
-                size, at = _varint(data, at, end)
+                size, at = (data[at], at + 1) if at < end and data[at] < 128 else _varint(data, at, end)
                 if tag >> 3 in nested:
                     waiting.append((at, at + size, nested[tag >> 3], depth))
-                else:
-                    _check_list(message.name, tag >> 3, size)
+                elif size > SHORT:
+                    _check_list(name, tag >> 3, size)
                 at += size
             elif kind == VARINT:
                 _, at = _varint(data, at, end)
@@ -77,7 +82,7 @@ def _varint(data: bytes, at: int, end: int) -> tuple[int, int]:
 
 def _check_list(message: str, field: int, size: int) -> None:
     """Refuse lists of numbers that are longer than anything that is listed so."""
-    if (message, field) == ("TensorProto", 1) and size > 10 * MOST_AXES:
+    if (message, field) == ("TensorProto", 1) and size > SHORT:
         raise BadModelFile(f"a tensor has more than {MOST_AXES} axes; export the model again")
     if message == "AttributeProto" and field in (7, 8) and size > MOST_LISTED:
         raise BadModelFile(f"an attribute lists {size:,} bytes of numbers; hold them in a tensor instead")

@@ -76,7 +76,7 @@ def normal_axes(g: Importing, axes: Sequence[int], rank: int) -> list[int]:
 def surely(a: Any, b: Any) -> bool:
     """Whether two sizes are equal, however many steps there are."""
     try:
-        return bool(a == b)
+        return a is b or bool(a == b)
     except ValueError:
         return False
 

@@ -20,6 +20,7 @@ from edgernn.importer.simplify import pruned_parts
 from edgernn.layers.dense import Affine
 from edgernn.layers.model import Node
 from edgernn.layers.reshape import reshaped
+from edgernn.layers.rhythm import WINDOW
 from edgernn.layers.rules import Value
 
 if TYPE_CHECKING:
@@ -27,7 +28,10 @@ if TYPE_CHECKING:
 
 UNROLLED = "is unrolled over"
 MOST_JOINED = 16  # sequences of one graph that are looked at: each takes a walk over all nodes
-KEEP = "export with the recurrent layer as one node (PyTorch: dynamo=False, Keras: unroll=False), or export one step"
+KEEP = (
+    "export with the recurrent layer as one node (PyTorch: dynamo=False, Keras: unroll=False), or export one step; "
+    f"or {WINDOW}"
+)
 
 
 def rolled(g: Build, operator: Operator, inputs: Sequence[Value | None]) -> list[Value | None] | None:

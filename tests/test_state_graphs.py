@@ -15,7 +15,7 @@ from surroundings import ints, some
 from test_importer_states import problems, step_graph
 
 import edgernn
-from edgernn import importer
+from edgernn import UnsupportedModel, importer
 from edgernn.conversion.parity import parity
 from edgernn.importer.parts import states_parted
 from edgernn.layers.base import Array
@@ -29,9 +29,11 @@ def frames(size: int) -> Array:
     return np.random.default_rng(5).uniform(-1, 1, (STEPS, size)).astype(np.float32)
 
 
-def streamed(model: onnx.ModelProto, states: Mapping[str, str], x: Array, output: str, **initial: Array) -> None:
-    """The states are found, and the answers are those of ONNX Runtime, which is fed frame after frame."""
-    report = importer.analyse(model.SerializeToString())
+def streamed(
+    model: onnx.ModelProto, states: Mapping[str, str], x: Array, output: str, said: bool = False, **initial: Array
+) -> None:
+    """The states are found or said, and the answers are those of ONNX Runtime, which is fed frame after frame."""
+    report = importer.analyse(model.SerializeToString(), states if said else {})
     assert dict(report.states) == states and report.model is not None, report.problems
     shapes = {given.name: [dim.dim_value for dim in given.type.tensor_type.shape.dim] for given in model.graph.input}
     held = {name: initial.get(name, np.zeros(shapes[name], np.float32)) for name in states}
@@ -121,10 +123,14 @@ def test_a_cell_that_is_written_out_goes_before_names_too(h_out: str, c_out: str
     streamed(step_graph("h", "c", h_out, c_out), {"h": h_out, "c": c_out}, frames(4), "y")
 
 
-def test_an_answer_that_is_called_a_state_is_none() -> None:
+def test_where_a_cell_and_a_name_tell_two_states_the_user_is_asked() -> None:
+    """As in PyTorch's file of: y, h = gru(x, h); return y, 0.9 * h."""
     nodes = [node("GRU", "x W R B - h", "Y h2", hidden_size=5), node("Neg", "Y", "h_out"), node("Tanh", "h2", "other")]
     model = graph(nodes, {"x": (1, 1, 3), "h": (1, 1, 5)}, ["h_out", "other", "h2"], GRU)
-    streamed(model, {"h": "h2"}, frames(3), "other")
+    with pytest.raises(UnsupportedModel, match=r"may be a state that 'h_out' or 'h2' replaces.*--state h=h_out"):
+        importer.read(model.SerializeToString())
+    for after in ("h_out", "h2"):
+        streamed(model, {"h": after}, frames(3), "other", said=True)
 
 
 def test_what_the_user_says_goes_before_all() -> None:
@@ -264,3 +270,15 @@ def test_a_weight_with_the_name_of_an_output_is_no_state() -> None:
     model = graph(nodes, {"x": ("T", 1, 3), "gain": (1,)}, ["gain_out"], {**GRU, "gain": some(1)})
     report = importer.analyse(model.SerializeToString())
     assert report.model is not None and report.states == () and len(report.model.inputs) == 1
+
+
+def test_a_state_that_is_made_of_what_a_written_out_cell_leaves_behind_goes_by_its_name() -> None:
+    nodes = [
+        node("Gemm", "x W b", "from_x", transB=1),
+        node("Gemm", "h0 U", "from_h", transB=1),
+        node("Add", "from_x from_h", "sum"),
+        node("Tanh", "sum", "y"),
+        node("Mul", "y decay", "hn"),
+    ]
+    held = {"W": some(4, 3), "b": some(4), "U": some(4, 4), "decay": np.float32(0.9)}
+    streamed(graph(nodes, {"x": (1, 3), "h0": (1, 4)}, ["y", "hn"], held), {"h0": "hn"}, frames(3), "y")

@@ -15,6 +15,7 @@ import numpy as np
 from edgernn.importer.assemble import assembled
 from edgernn.importer.build import Build
 from edgernn.importer.graph import Graph
+from edgernn.importer.state import follows
 from edgernn.importer.trace import entering, origins
 from edgernn.layers.base import volume
 from edgernn.layers.gru import GRU
@@ -56,7 +57,8 @@ def corrected(build: Build, graph: Graph, pairs: Mapping[str, str], given: Colle
     """The pairs, those not `given` put right where cells show that names were misleading.
 
     That is so where a cell starts from a state that something else replaces, and another way to hand outputs to these
-    inputs closes more cells.
+    inputs closes more cells. An answer does not take the place of an output that is called the state's next value: that
+    may be made of what the cell leaves behind.
     """
     best, model = dict(pairs), assembled(build, graph, pairs)
     if not isinstance(model, Model):
@@ -66,6 +68,8 @@ def corrected(build: Build, graph: Graph, pairs: Mapping[str, str], given: Colle
     free = [output for output in graph.outputs if output not in pairs.values() or output in map(pairs.get, names)]
     for outputs in itertools.islice(itertools.permutations(free, len(names)), MOST if names else 0):
         way = {**pairs, **dict(zip(names, outputs, strict=True))}
+        if any(follows(name, pairs[name]) and way[name] not in pairs.values() for name in names):
+            continue
         other = assembled(build, graph, way) if _alike(build, way) else None
         if isinstance(other, Model) and len(_returns(other)) > count:
             best, count = way, len(_returns(other))

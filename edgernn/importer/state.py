@@ -10,7 +10,7 @@ input.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 
@@ -56,6 +56,7 @@ def pair(build: Build, graph: Graph, given: Mapping[str, str]) -> Pairing:
     if build.has_time:
         _check_sequence(found, ends)
     else:
+        _weigh_names(found, ends, given)
         _settle_by_name(found, ends, graph)
         _settle_by_shape(found, ends)
         found.problems += _counters(ends, graph)
@@ -98,6 +99,28 @@ def _options(found: Pairing, ends: Ends, *match: Match) -> dict[str, list[str]]:
     inputs = [name for name in ends.inputs if name not in found.pairs]
     outputs = [output for output in ends.outputs if output not in found.pairs.values()]
     return {name: [o for o in outputs if all(m(name, o) for m in match)] for name in inputs}
+
+
+def _weigh_names(found: Pairing, ends: Ends, given: Mapping[str, str]) -> None:
+    """What a cell leaves behind may be an answer, of which another output makes the state: asked where names say so."""
+    for name, output in found.pairs.items():
+        named = [o for o in _rivals(ends, found.pairs, name) if follows(name, o)]
+        if name not in given and not follows(name, output) and named:
+            found.problems.append(_asked(name, [*named, output]))
+
+
+def _rivals(ends: Ends, pairs: Mapping[str, str], name: str) -> list[str]:
+    """Other outputs that might replace a state: of its shape, computed from it, and not the same numbers."""
+    free = [o for o in ends.outputs if o not in pairs.values() and ends.fits(name, o) and ends.depends(o, name)]
+    return [o for o in free if not ends.leads_back(name, o)]
+
+
+def _asked(name: str, outputs: Sequence[str]) -> Problem:
+    """The user is to say which of these outputs replaces an input."""
+    candidates = " or ".join(repr(output) for output in outputs)
+    what = f"may be a state that {candidates} replaces: shapes and names do not tell"
+    remedy = f"say so: state={{{name!r}: {outputs[0]!r}}} or --state {name}={outputs[0]}"
+    return Problem(name, "input", what, remedy)
 
 
 def _settle_by_name(found: Pairing, ends: Ends, graph: Graph) -> None:
@@ -149,12 +172,7 @@ def _settle_by_shape(found: Pairing, ends: Ends) -> None:
     elif len(open_inputs) == 1:
         return  # the only input that is left is the frame
     found.options = {name: options[name] for name in open_inputs if name not in found.pairs}
-    for name in found.options:
-        candidates = " or ".join(repr(output) for output in options[name])
-        what = f"may be a state that {candidates} replaces: shapes and names do not tell"
-        example = options[name][0]
-        remedy = f"say so: state={{{name!r}: {example!r}}} or --state {name}={example}"
-        found.problems.append(Problem(name, "input", what, remedy))
+    found.problems += [_asked(name, options[name]) for name in found.options]
 
 
 def _doubtful(found: Pairing, ends: Ends, before: Mapping[str, str]) -> dict[str, list[str]]:
@@ -177,13 +195,16 @@ def _doubtful(found: Pairing, ends: Ends, before: Mapping[str, str]) -> dict[str
 
 
 def kept(build: Build, graph: Graph, pairs: Mapping[str, str]) -> list[str]:
-    """What to know of inputs of a step graph that may keep an answer of the step before, where others are the frame."""
+    """What to know of a step graph whose states may be others: inputs that may keep an answer, and answers."""
     ends = Ends(build, graph)
+    doubted = [(n, o, _rivals(ends, pairs, n)) for n, o in pairs.items() if ends.leads_back(n, o) and not follows(n, o)]
+    other = "'{0}' is replaced by '{1}', which a cell leaves behind; if by '{2}': --state {0}={2}"
+    notes = [other.format(name, output, rivals[0]) for name, output, rivals in doubted if rivals]
     frames = [name for name in build.ports if name not in pairs]
     answers = [output for output in ends.outputs if output not in pairs.values()]
     may_be = [(name, o) for name in frames for o in answers if name in ends.inputs and ends.keeps(name, o)]
     said = "the input '{0}' is taken as a part of the frame; if it is a state that '{1}' replaces: --state {0}={1}"
-    return [said.format(*both) for both in may_be] if len(frames) > 1 else []
+    return notes + ([said.format(*both) for both in may_be] if len(frames) > 1 else [])
 
 
 def _counters(ends: Ends, graph: Graph) -> list[Problem]:

@@ -191,6 +191,13 @@ def test_a_long_list_is_not_told_in_full() -> None:
     assert len(str(raised.value)) < 1000
 
 
+def test_a_window_longer_than_anything_is_refused() -> None:
+    cell = helper.make_node("GRU", ["x", "W", "R", "B", "", "h"], ["y"], hidden_size=5)
+    model = graph([cell], {"x": ("T", 1, 3), "h": (1 << 62, 1, 5)}, ["y"], GRU)
+    with pytest.raises(UnsupportedModel, match=r"too large for a stream|exported for sequences of"):
+        importer.read(model.SerializeToString(), window=2)
+
+
 def test_a_long_text_is_not_told_in_full() -> None:
     held = {"w": np.ones((5, 2), np.float32)}
     equation = on_gru(node("Einsum", "Y w", "y", equation="a" * 60_000 + ",ab->b"), constants=held)

@@ -166,3 +166,10 @@ def test_parts_that_are_longer_are_not_joined_step_by_step() -> None:
     case = filling(after=(node("ConcatFromSequence", "list", "y", axis=1),))
     with pytest.raises(UnsupportedModel, match="ConcatFromSequence_y"):
         importer.read(case.model().SerializeToString())
+
+
+@pytest.mark.parametrize("axis", [1 << 62, -(1 << 63), 5])
+def test_an_axis_that_is_none_is_refused(axis: int) -> None:
+    case = filling(after=(node("ConcatFromSequence", "list", "y", axis=axis, new_axis=1),))
+    with pytest.raises(UnsupportedModel, match=r"along axis 5|use lists only so"):
+        importer.read(case.model().SerializeToString())

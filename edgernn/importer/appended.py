@@ -7,7 +7,7 @@ take its frame from a list that a sequence was cut into (SequenceAt). Whatever e
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,7 +15,8 @@ import onnx
 
 from edgernn.importer.graph import Graph, Operator
 from edgernn.importer.lists import at, cut_in_ones, held, squeezed
-from edgernn.importer.read import operator_of, outside
+from edgernn.importer.read import outside
+from edgernn.importer.wire import MOST_AXES
 from edgernn.layers.base import Array
 
 Written = dict[int, list[Operator]]  # id of an operator -> those in its place
@@ -61,12 +62,11 @@ def _filled(graph: Graph, loop: Operator, empty: set[str], readers: Mapping[str,
     body, found = loop.attributes["body"], []
     if len(body.input) != len(loop.inputs) or len(body.output) - 1 < max(len(loop.inputs) - 2, len(loop.outputs)):
         return []
-    nodes = [operator_of(node) for node in body.node]
     for place, name in enumerate(loop.inputs[2:]):
         after = loop.outputs[place] if place < len(loop.outputs) else ""
         if name not in empty or after in graph.outputs or not all(_joins(graph, o) for o in readers[after]):
             continue
-        piece, longer = _appended(body, nodes, body.input[place + 2].name, body.output[place + 1].name)
+        piece, longer = _appended(body, body.input[place + 2].name, body.output[place + 1].name)
         if piece:
             found.append(_Filled(place, piece, longer, readers[after]))
     return found
@@ -74,29 +74,30 @@ def _filled(graph: Graph, loop: Operator, empty: set[str], readers: Mapping[str,
 
 def _joins(graph: Graph, o: Operator) -> bool:
     """Whether an operator joins a list, or takes a part of it that a constant names."""
-    joins = o.kind == "ConcatFromSequence" and "axis" in o.attributes
+    joins = o.kind == "ConcatFromSequence" and abs(o.attributes.get("axis", MOST_AXES)) < MOST_AXES
     return not o.domain and (joins or (o.kind == "SequenceAt" and at(graph.constants, o) is not None))
 
 
-def _appended(body: onnx.GraphProto, nodes: Iterable[Operator], old: str, new: str) -> tuple[str, list[str]]:
+def _appended(body: onnx.GraphProto, old: str, new: str) -> tuple[str, list[str]]:
     """(the one value that a turn appends to a list, the names of the longer list); '' where it does anything else."""
     piece, longer = "", list[str]()
-    for o in nodes:
-        known = [name for name in o.reads if name == old or name in longer]
+    for node in body.node:
+        known = [name for name in _reads(node) if name == old or name in longer]
         if not known:
             continue
-        appends = o.kind == "SequenceInsert" and len(o.inputs) == 2 and known == [old] == [o.inputs[0]] and not longer
-        if (
-            o.domain
-            or len(o.outputs) != 1
-            or not o.outputs[0]
-            or not (appends or (o.kind == "Identity" and known[0] in longer))
-        ):
+        inserts = node.op_type == "SequenceInsert" and len(node.input) == 2 and known == [old] == [node.input[0]]
+        again = node.op_type == "Identity" and known[0] in longer
+        if node.domain or len(node.output) != 1 or not ((inserts and not longer) or again):
             return "", []
-        piece = o.inputs[1] if appends else piece
-        longer.append(o.outputs[0])
+        piece = node.input[1] if inserts else piece
+        longer.append(node.output[0])
     handed = [value.name for value in body.output if value.name == old or value.name in longer]
     return (piece, longer) if handed == [new] and new in longer else ("", [])
+
+
+def _reads(node: onnx.NodeProto) -> list[str]:
+    """What a node reads, its subgraphs too."""
+    return [*node.input, *(name for held in node.attribute if held.HasField("g") for name in outside(held.g))]
 
 
 def _stacking(

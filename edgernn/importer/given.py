@@ -29,7 +29,7 @@ def entered(g: Build, given: Input, time: int | None, sizes: Shape, zero: bool) 
         const = settled(np.full(sizes, g.length, object))
         return Value(given.name, sizes, None, const, const.dtype)
     shape = tuple(g.window if axis == time else n for axis, n in enumerate(sizes))
-    if not g.has_room(shape):
+    if not g.has_room(shape if time is not None else (g.window, *shape)):
         what = f"a frame of {list(shape)} is too large for a stream"
         g.problems.append(Problem(given.name, "input", what, "export with smaller frames"))
         return None

@@ -282,3 +282,19 @@ def test_a_state_that_is_made_of_what_a_written_out_cell_leaves_behind_goes_by_i
     ]
     held = {"W": some(4, 3), "b": some(4), "U": some(4, 4), "decay": np.float32(0.9)}
     streamed(graph(nodes, {"x": (1, 3), "h0": (1, 4)}, ["y", "hn"], held), {"h0": "hn"}, frames(3), "y")
+
+
+@pytest.mark.parametrize(("now", "before", "after"), [("x", "x_prev", "x_next"), ("x", "last_x", "x_out")])
+def test_a_frame_beside_what_is_kept_of_it_is_no_state(now: str, before: str, after: str) -> None:
+    """y = tanh(W x + U x_prev), and x is handed on."""
+    nodes = [
+        node("Gemm", f"{now} W", "from_x", transB=1),
+        node("Gemm", f"{before} U", "from_before", transB=1),
+        node("Add", "from_x from_before", "sum"),
+        node("Tanh", "sum", "y"),
+        node("Identity", now, after),
+    ]
+    made = graph(nodes, {now: (1, 3), before: (1, 3)}, ["y", after], {"W": some(4, 3), "U": some(4, 3)})
+    report = importer.analyse(made.SerializeToString())
+    assert now not in dict(report.states) and (report.problems or before in dict(report.states))
+    streamed(made, {before: after}, frames(3), "y", said=True)

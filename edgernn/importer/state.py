@@ -130,6 +130,8 @@ def _settle_by_name(found: Pairing, ends: Ends, graph: Graph) -> None:
     def matches(name: str, output: str) -> bool:
         if (name, output) == frame and not STATELY & {*_key(name).split("_")}:
             return False
+        if not FILLERS & {*_words(name)} and any(_key(o) == _key(name) for o in ends.inputs if o != name):
+            return False  # x beside x_prev is the frame
         return follows(name, output) and ends.depends(output, name)
 
     _settle(found, ends, matches)

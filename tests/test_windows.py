@@ -169,6 +169,28 @@ def test_an_axis_that_a_layer_runs_along_is_the_window_though_it_cannot_be_had()
             converted(source, window)
 
 
+@pytest.mark.parametrize(
+    ("steps", "hidden", "direction"), [(4, 4, "reverse"), (2, 5, "bidirectional"), (5, 5, "forward")]
+)
+def test_no_axis_of_a_state_is_the_window_though_it_is_as_long(steps: int, hidden: int, direction: str) -> None:
+    nodes = [node("GRU", "x W R B - h0", "Y", hidden_size=hidden, direction=direction)]
+    ways = 1 + (direction == "bidirectional")
+    held = {"W": some(ways, 3 * hidden, 3), "R": some(ways, 3 * hidden, hidden), "B": some(ways, 6 * hidden)}
+    source = graph(nodes, {"x": (steps, 1, 3), "h0": (ways, 1, hidden)}, ["Y"], held)
+    with pytest.raises(UnsupportedModel, match="'h0': is a state, but on windows nothing is carried"):
+        converted(source, steps)
+
+
+def test_no_batch_of_lengths_is_the_window() -> None:
+    """As PyTorch writes packed sequences of a free batch and a fixed number of steps."""
+    nodes = [node("GRU", "x W R B lengths", "Y", hidden_size=5, direction="bidirectional")]
+    source = graph(nodes, {"x": (6, "N", 3)}, ["Y"], Sequences("GRU", "bidirectional").values())
+    source.graph.input.append(onnx.helper.make_tensor_value_info("lengths", onnx.TensorProto.INT32, ["N"]))
+    report = importer.analyse(source.SerializeToString(), window=6)
+    assert report.model is None or [port.size for port in report.model.inputs] == [3], report
+    assert "axis 0 of 'x'" in report.time
+
+
 @pytest.mark.parametrize("format", ["none", "int8"])
 def test_what_is_no_cell_stores_its_weights_once(format: str, tmp_path: Path) -> None:
     sizes = []

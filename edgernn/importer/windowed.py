@@ -24,6 +24,7 @@ from edgernn.importer.graph import Dim, Graph
 from edgernn.importer.signals import Wider
 from edgernn.importer.state import follows, pair
 from edgernn.importer.time import Hypothesis, hypotheses, is_batch
+from edgernn.importer.timeless import timeless
 from edgernn.importer.wire import MOST_AXES
 from edgernn.layers.model import Model
 from edgernn.layers.recurrent import BACKWARDS, SEVERAL_STEPS
@@ -62,7 +63,10 @@ class Windowed:
 def windowed(graph: Graph, window: int, hop: int) -> Windowed:
     """The graph on windows of so many frames, a new one every `hop` frames, under the likeliest reading of time."""
     tried: list[Windowed] = []
+    no_frames = timeless(graph)
     for hypothesis in hypotheses(graph):
+        if no_frames & hypothesis.times.keys():
+            continue
         if hypothesis.times and not (tried and isinstance(hypothesis.length, int) and _settled(tried[0])):
             tried.append(_tried(graph, hypothesis, window, hop))
             tried.sort(key=lambda reading: _unlikely(graph, reading))

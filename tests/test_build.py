@@ -6,6 +6,7 @@ import copy
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -316,8 +317,9 @@ def test_what_cannot_be_built_says_so_and_leaves_nothing(tmp_path: Path, monkeyp
     )
     assert call("build", source, "-o", made).exit_code == 2
     assert "name a folder that is new" in bad("build", source, "--target", "host", "-o", tmp_path.parent)
-    monkeypatch.setattr(bundle, "run_compiler", interrupted)
-    assert "interrupted" in bad("build", source, "--target", "host", "-o", made)
+    for how in (interrupted, terminated):
+        monkeypatch.setattr(bundle, "run_compiler", how)
+        assert "interrupted" in bad("build", source, "--target", "host", "-o", made)
     monkeypatch.setattr(bundle.linker, "find_spec", lambda name: None)
     assert "pip install edgernn[build]" in bad("build", source, "--target", "host", "-o", made)
     assert not list(tmp_path.iterdir())
@@ -325,6 +327,10 @@ def test_what_cannot_be_built_says_so_and_leaves_nothing(tmp_path: Path, monkeyp
 
 def interrupted(*given: object) -> None:
     raise KeyboardInterrupt
+
+
+def terminated(*given: object) -> None:
+    signal.raise_signal(signal.SIGTERM)
 
 
 def test_bench_shows_size_and_start(folder: Path) -> None:

@@ -187,7 +187,7 @@ def test_no_batch_of_lengths_is_the_window() -> None:
     source = graph(nodes, {"x": (6, "N", 3)}, ["Y"], Sequences("GRU", "bidirectional").values())
     source.graph.input.append(onnx.helper.make_tensor_value_info("lengths", onnx.TensorProto.INT32, ["N"]))
     report = importer.analyse(source.SerializeToString(), window=6)
-    assert report.model is None or [port.size for port in report.model.inputs] == [3], report
+    assert report.model is not None and [port.size for port in report.model.inputs] == [3], report
     assert "axis 0 of 'x'" in report.time
 
 

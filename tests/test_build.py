@@ -11,18 +11,18 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from decimal import Decimal
-from importlib import util
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pytest
+from built import device
 from cases import CASES, SIZES, frames, stack
 from commands import GOLDEN, bad, call, good, usage
 from conftest import stream_on
 
 import edgernn
 from edgernn.compiler import bundle, linker, sources, targets
+from edgernn.kernels.contract import Opcode
 from edgernn.kernels.isas import REFERENCE
 from edgernn.kernels.panels import CpuBackend
 from edgernn.layers.base import Array
@@ -33,15 +33,6 @@ from edgernn.quantiser import quantise
 pytest.importorskip("ziglang", reason="the linker is missing: pip install edgernn[build]")
 MODEL = quantise(SIZES["B"](), "int8")
 X = frames(MODEL, 200)
-
-
-def device(folder: Path) -> ModuleType:
-    """The folder's own edgernn_device.py."""
-    found = util.spec_from_file_location("edgernn_device", folder / "edgernn_device.py")
-    assert found and found.loader
-    module = util.module_from_spec(found)
-    found.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="module")
@@ -255,9 +246,23 @@ def test_other_models_give_the_bits_of_the_reference(which: str, tmp_path: Path)
 
 
 def test_only_what_a_plan_needs_is_compiled(folder: Path) -> None:
-    kernels = bundle.kernels_of(make_plan(MODEL, CpuBackend(targets.host().kernels)))
+    kernels = sources.kernels_of(make_plan(MODEL, CpuBackend(targets.host().kernels)))
     assert kernels == {"load", "store", "quantise", "affine_i8", "gru"}
     assert (folder / "libkws.so").stat().st_size < 150_000
+
+
+LACKING = """
+import os
+os.environ["EDGERNN_COMPILE_ISA"], os.environ["NUMBA_OPT"] = "portable", "0"
+from edgernn.compiler.build import INSTRUCTIONS, KERNELS
+print(len(INSTRUCTIONS), INSTRUCTIONS - set(KERNELS))
+"""
+
+
+def test_no_target_lacks_a_kernel() -> None:
+    """So there is no operator to be refused for a target: what a model may hold, all of them compute."""
+    made = subprocess.run([sys.executable, "-c", LACKING], capture_output=True, text=True, check=True).stdout
+    assert made.split(maxsplit=1) == [str(len([code for code in Opcode if code > Opcode.STOP])), "set()\n"]
 
 
 def test_the_header_has_few_functions_and_the_library_no_variables(folder: Path) -> None:

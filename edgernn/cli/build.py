@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 @click.option(
     "-o", "--output", metavar="FOLDER", type=click.Path(file_okay=False, path_type=Path), help="The folder to write."
 )
+@click.option(
+    "--beside",
+    is_flag=True,
+    help="Leave weights and program out of the library: they come in an .edgernn file beside it, which that of another"
+    " model of the same form can replace.",
+)
 @click.option("--list", "listing", is_flag=True, help="Show the targets and what each has.")
 @as_json
 def command(
@@ -29,6 +35,7 @@ def command(
     cpu: str | None,
     triple: str | None,
     output: Path | None,
+    beside: bool,
     listing: bool,
     as_json: bool,
 ) -> None:
@@ -48,7 +55,7 @@ def command(
     if loaded.settings:
         console.say(f"note: {' and '.join(loaded.settings)} stay in {model}: what is built takes frames of features")
     with console.working(f"building for {target.name}"):
-        manifest = build(loaded, model.stem, target, output, edgernn.__version__)
+        manifest = build(loaded, model.stem, target, output, edgernn.__version__, inside=not beside)
     sizes = {file: (output / file).stat().st_size for file in manifest["files"]}
     if as_json:
         console.print_json(manifest | {"bytes": sizes})

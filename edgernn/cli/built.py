@@ -71,7 +71,8 @@ def measured(folder: Path, steps: int) -> dict[str, Any]:
     example = compiled(folder, stream.about)
     if example is not None:
         with example as place:
-            figures["start_c"] = starts([str(Path(place) / "main")], given * stream.about["window"])
+            program = [str(Path(place) / "main"), str(folder / stream.about["file"])]
+            figures["start_c"] = starts(program, given * stream.about["window"])
     return figures
 
 

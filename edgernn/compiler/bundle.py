@@ -12,37 +12,43 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-from edgernn.compiler import linker, sources
+from edgernn.compiler import beside, linker, sources
 from edgernn.compiler.sources import Job
 from edgernn.compiler.targets import Target
-from edgernn.errors import BadInput
-from edgernn.kernels.contract import Opcode
+from edgernn.errors import BadInput, Problem, UnsupportedModel
 from edgernn.kernels.jit import run_compiler
 from edgernn.kernels.panels import CpuBackend
 from edgernn.layers.model import Model
+from edgernn.layers.summary import stored_bytes
 from edgernn.planner import Plan, make_plan
 
 FORMAT = 1
+LARGEST = 1 << 31  # bytes that code reaches from where it stands, and what 32 bits leave to a program
 MANIFEST = "manifest.json"
 HERE, EXCHANGE = -100, 2  # AT_FDCWD, RENAME_EXCHANGE: renameat2(2)
 
 
-def build(model: Model, name: str, target: Target, output: Path, version: str) -> dict[str, Any]:
+def build(
+    model: Model, name: str, target: Target, output: Path, version: str, *, inside: bool = True
+) -> dict[str, Any]:
     """Build into a new folder (or over one that was built before); the manifest. version: of edgernn.
 
-    Raises BadInput where `output` is something else, BackendUnavailable where compiler or linker is missing or fails.
+    inside: weights and program are in the library, else in a file beside it.
+    Raises UnsupportedModel for what is too large for the target, BadInput where `output` is something else,
+    BackendUnavailable where compiler or linker is missing or fails.
     """
     linker.check()
     if output.exists() and not (output / MANIFEST).is_file() and not (output.is_dir() and not any(output.iterdir())):
         raise BadInput(f"{output} is there and was not built by edgernn; name a folder that is new")
     plan = make_plan(model, CpuBackend(target.kernels))
-    job = Job(model, plan, sources.identifier(name, "model"), target, version)
+    check_size(model, plan, target, inside)
+    job = Job(model, plan, sources.identifier(name, "model"), target, version, not inside)
     output.absolute().parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{output.name}-", dir=output.absolute().parent) as temporary:
         work, made = Path(temporary) / "work", Path(temporary) / "made"
         work.mkdir()
         made.mkdir()
-        compile_kernels(target, kernels_of(plan), job.name, work)
+        compile_kernels(target, sources.kernels_of(plan), job.name, work)
         manifest = assemble(job, work, made)
         if not output.exists() or not exchanged(made, output):
             if output.exists():
@@ -51,16 +57,22 @@ def build(model: Model, name: str, target: Target, output: Path, version: str) -
     return manifest
 
 
+def check_size(model: Model, plan: Plan, target: Target, inside: bool) -> None:
+    """Raises UnsupportedModel, naming the largest layer, for more bytes than the code or the target can address."""
+    needed = plan.arena_bytes + len(plan.weights)
+    if needed <= LARGEST or not (inside or target.architecture == "armv7"):
+        return
+    node = max(model.nodes, key=lambda node: stored_bytes(node.layer))
+    what = f"{stored_bytes(node.layer):,} bytes of weights are here, and {needed:,} bytes are needed in all"
+    why = f"a library for {target.name} holds {LARGEST:,}" if inside else f"{target.name} has {LARGEST:,} for a program"
+    remedy = "quantise it" if target.architecture == "armv7" else "build with --beside, or quantise it"
+    raise UnsupportedModel([Problem(node.name, type(node.layer).__name__, f"{what}; {why}", remedy)])
+
+
 def exchanged(one: Path, other: Path) -> bool:
     """Swap two folders at one stroke, so that there is always one of them; False where the system cannot."""
     swap = getattr(ctypes.CDLL(None), "renameat2", None)
     return swap is not None and swap(HERE, os.fsencode(one), HERE, os.fsencode(other), EXCHANGE) == 0
-
-
-def kernels_of(plan: Plan) -> set[str]:
-    """The names of the instructions that a plan has."""
-    codes = {int(word) for program in (plan.program, plan.prepare) for word in program[:, 0]}
-    return {Opcode(code).name.lower() for code in codes if code > Opcode.STOP}
 
 
 def compile_kernels(target: Target, kernels: Collection[str], name: str, folder: Path) -> None:
@@ -86,9 +98,12 @@ def assemble(job: Job, work: Path, made: Path) -> dict[str, Any]:
         "program": plan.program,
         "prepare_program": plan.prepare,
     }
+    if job.file:
+        (made / job.file).write_bytes(beside.file(job))
+        constants = {}
     for part, array in constants.items():
         (work / f"{part}.bin").write_bytes(array.tobytes())
-    (work / "data.S").write_text(sources.data(name))
+    (work / "data.S").write_text(sources.data(name, constants))
     for folder in (work, made):
         (folder / f"{name}.h").write_text(sources.filled("header.h", values))
     (work / "glue.c").write_text(sources.filled("glue.c", values))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from edgernn.layers.model import Model, Port
 from edgernn.planner import Plan
 
 TEMPLATES = Path(__file__).parent / "output"
+BUILT_VERSION = 1  # of what stands in a file beside a library
 # fmt: off
 TAKEN = {  # words of C, and what our own functions call things
     "auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else", "enum", "extern",
@@ -27,6 +28,7 @@ TAKEN = {  # words of C, and what our own functions call things
 MACROS = {  # what the header defines of its own: NAME_SIZE and so on
     *("h", "api", "size", "state_size"),
     *("no_state", "newer_state", "damaged_state", "other_state", "impossible_state"),
+    *("no_file", "newer_file", "damaged_file", "other_file", "misaligned_file"),
 }
 CONTROL = ("PROGRAM", "WEIGHTS", "ARENA", "FRAMES", "INPUTS", "ANSWER", "PORTS", "PORT_WORDS")
 PORT = ("ADDRESS", "STRIDE", "SIZE", "TOKENS", "LOW", "HIGH")
@@ -41,11 +43,26 @@ class Job:
     name: str  # of the functions and files
     target: Target
     version: str  # of edgernn
+    beside: bool  # weights and program are not in the library: a file beside it holds them
+
+    @property
+    def file(self) -> str:
+        """The name of the file with weights and program; empty: they are in the library."""
+        return f"{self.name}.edgernn" if self.beside else ""
 
     @property
     def stamp(self) -> str:
-        """What the library says of itself."""
-        return f"edgernn {self.version}, {self.name} {self.model.hash[:16]}, {self.target.name}"
+        """What the library says of itself: it is for one model, or for all of one form."""
+        of = self.form if self.beside else self.model.hash
+        return f"edgernn {self.version}, {self.name} {of[:16]}, {self.target.name}"
+
+    @property
+    def form(self) -> str:
+        """A digest of all that a library without weights and program takes for granted about them."""
+        plan = self.plan
+        slots = [(slot.offset, slot.initial.size) for slot in plan.states]
+        parts = (sorted(kernels_of(plan)), plan.arena_bytes, slots, plan.hop, plan.window, self.target.isa)
+        return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -61,6 +78,7 @@ class Job:
             "needs": list(self.target.needs),
             "size": instance_size(self.plan),
             "state_size": state_size(self.plan),
+            "file": self.file,
             **ports,
         }
 
@@ -77,8 +95,12 @@ def identifier(text: str, otherwise: str) -> str:
 
 
 def filled(name: str, values: dict[str, str]) -> str:
-    """The text of a template with each @KEY@ replaced."""
-    return re.sub(r"@([A-Z_]+)@", lambda found: values[found[1]], (TEMPLATES / name).read_text(encoding="utf-8"))
+    """The text of a template with each @KEY@ replaced, and what is between `@FORM:` and `@end` for that form alone."""
+    text = (TEMPLATES / name).read_text(encoding="utf-8")
+    text = re.sub(
+        r"^@(\w+):\n(.*?)^@end\n", lambda found: found[2] * (found[1] == values["FORM"]), text, flags=re.M | re.S
+    )
+    return re.sub(r"@([A-Z_]+)@", lambda found: values[found[1]], text)
 
 
 def parameters(ports: Sequence[Port], direction: str, model: str) -> list[str]:
@@ -112,9 +134,15 @@ def state_size(plan: Plan) -> int:
     return 52 + 4 * len(plan.initial) + 32
 
 
+def kernels_of(plan: Plan) -> set[str]:
+    """The names of the instructions that a plan has."""
+    codes = {int(word) for program in (plan.program, plan.prepare) for word in program[:, 0]}
+    return {c.Opcode(code).name.lower() for code in codes if code > c.Opcode.STOP}
+
+
 def instance_size(plan: Plan) -> int:
     """Bytes of memory for an instance: control block and arena, each aligned, and room for a register beyond."""
-    words = c.PORTS + c.PORT_WORDS * (len(plan.inputs) + len(plan.outputs))
+    words = 1 + c.PORTS + c.PORT_WORDS * (len(plan.inputs) + len(plan.outputs))
     return -(-(8 * words + plan.arena_bytes + 4 * c.ALIGNMENT) // c.ALIGNMENT) * c.ALIGNMENT
 
 
@@ -167,6 +195,11 @@ def _naming(job: Job) -> dict[str, str]:
         "NEEDS": " ".join(job.target.needs) or "nothing beyond its architecture",
         "STAMP": job.stamp,
         "SEAL": job.seal,
+        "SEALED": ", ".join(str(byte) for byte in bytes.fromhex(job.seal)),
+        "FORM": "beside" if job.beside else "inside",
+        "CREATES": "void *memory, size_t bytes" + ", const void *file, size_t size" * job.beside,
+        "CREATED": "memory, sizeof memory" + ", file, size" * job.beside,
+        "BUILT_VERSION": str(BUILT_VERSION),
         "HASH": ", ".join(str(byte) for byte in bytes.fromhex(job.model.hash)),
     }
 
@@ -184,8 +217,7 @@ def description(plan: Plan, ins: Sequence[str], outs: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
-def data(name: str) -> str:
-    """Assembler that takes in the plan's constants, each from a file of its name."""
-    parts = ("weights", "initial", "program", "prepare_program")
+def data(name: str, parts: Iterable[str]) -> str:
+    """Assembler that takes in constants of the plan, each from a file of its name."""
     texts = [f'.balign 64\n.globl {name}_{p}\n.hidden {name}_{p}\n{name}_{p}:\n.incbin "{p}.bin"\n' for p in parts]
     return ".section .rodata\n" + "".join(texts) + '.balign 64\n.section .note.GNU-stack,"",%progbits\n'

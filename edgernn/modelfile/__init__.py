@@ -23,10 +23,12 @@ The file is a safetensors file, so anything that reads those can look inside:
 - `features` and `decisions` are there where a model has a front end or a decider: every setting that
   `layers.frontend.FrontEnd` and `layers.deciding.Deciding` have for the kind.
 - `shared` is there where tensors of 256 bytes or more are equal: {name: the tensor that is stored instead}.
+- Tensor `built`, int64, is there in files that stand beside a built library: what `compiler.beside` says. It is no part
+  of the model, and not looked at here.
 - `hash` is `Model.hash`: sha256 over the graph, its attributes and weights.
 - The same model always gives the same bytes. There is no pickle and no code in it.
 
-`validate` is the only way in. Every tensor is used exactly once, every number is finite, every scale and factor
+`validate` is the only way in. Every other tensor is used exactly once, every number is finite, every scale and factor
 above 0.
 """
 

@@ -12,8 +12,9 @@ import safetensors
 from edgernn.errors import BadModelFile
 from edgernn.layers.base import Array
 
-KEY = "edgernn"
+KEY, BUILT = "edgernn", "built"
 MAX_HEADER = 100_000_000  # bytes; safetensors' own limit
+ALIGNED = 64  # bytes
 DTYPES: dict[str, np.dtype[Any]] = {
     "F32": np.dtype("<f4"),
     "I32": np.dtype("<i4"),
@@ -36,8 +37,21 @@ def pack(text: str, tensors: Mapping[str, Array]) -> bytes:
     return bytes(safetensors_numpy.save(contiguous, {KEY: text}))
 
 
+def with_built(text: str, tensors: Mapping[str, Array], built: Array) -> bytes:
+    """The same, and what a built library reads in it, (n,) int64: the first tensor, from a multiple of 64 bytes on."""
+    data = pack(text, {**tensors, BUILT: built})
+    begin = 8 + int.from_bytes(data[:8], "little")
+    blank = b" " * (-begin % ALIGNED)
+    data = (begin - 8 + len(blank)).to_bytes(8, "little") + data[8:begin] + blank + data[begin:]
+    assert data.startswith(built.tobytes(), begin + len(blank)), "safetensors puts the widest numbers first"
+    return data
+
+
 def unpack(data: bytes) -> tuple[str, dict[str, Array]]:
-    """(text, tensors) of a file. The tensors are read-only and finite. Raises BadModelFile."""
+    """(text, tensors) of a file, without what a built library reads there.
+
+    The tensors are read-only and finite. Raises BadModelFile.
+    """
     header = _header(data)
     try:
         parts = safetensors.deserialize(data)
@@ -46,7 +60,7 @@ def unpack(data: bytes) -> tuple[str, dict[str, Array]]:
     metadata = parse_json(header, "header", len(data)).get("__metadata__")
     if not isinstance(metadata, dict) or list(metadata) != [KEY]:
         raise BadModelFile("this safetensors file holds no edgernn model")
-    return str(metadata[KEY]), {name: _tensor(name, part) for name, part in parts}
+    return str(metadata[KEY]), {name: _tensor(name, part) for name, part in parts if name != BUILT}
 
 
 def parse_json(text: str, where: str, size: int) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from edgernn_device import Stream
 stream = Stream("folder")        # the one that `edgernn build` wrote; by default that of this file
 y = stream.step([0.0] * 40)      # numbers in, a list out; a NumPy array in, a NumPy array out
 Y = stream.run(frames)           # many frames; the same bits as as many steps
-stream.reset()
 blob = stream.save_state()       # bytes; load_state goes on from there, on any machine, also with edgernn's Stream
 """
 
@@ -23,8 +22,7 @@ from typing import Any
 
 FORMAT = 1
 MANIFEST = "manifest.json"
-# by architecture: what the kernel calls it, bytes of an address
-MACHINES = {
+MACHINES = {  # what the kernel calls an architecture, bytes of an address
     "x86_64": (("x86_64",), 8),
     "aarch64": (("aarch64",), 8),
     "armv7": (("armv7l", "armv8l", "aarch64"), 4),
@@ -39,9 +37,8 @@ REFUSED = {
     -4: "the saved state belongs to another model; load it into a stream of the model that saved it",
     -5: "the state waits for {waits:g} frames, which no stream of this model can do",
 }
-FACTS = ("stamp", "name", "architecture", "needs", "size", "state_size", "inputs", "outputs")  # the library seals them
+FACTS = ("stamp", "name", "architecture", "needs", "size", "state_size", "file", "inputs", "outputs")  # sealed in it
 PLAIN, TEXT = {int, float}, ("str", "bytes")
-BUSY = "another thread runs this stream; give each thread a stream of its own"
 
 
 class EdgernnError(Exception):
@@ -65,12 +62,14 @@ class Stream:
 
     def __init__(self, folder: str | os.PathLike[str] | None = None):
         path = os.path.abspath(folder or os.path.dirname(__file__))  # noqa: PTH100, PTH120 (pathlib takes 5 ms)
-        self._start(about := _checked(path), _loaded(path, about))
+        self._start(about := _checked(path), _loaded(path, about), _beside(path, about))
 
-    def _start(self, about: dict[str, Any], library: ctypes.CDLL) -> None:
+    def _start(self, about: dict[str, Any], library: ctypes.CDLL, file: tuple[Any, ...]) -> None:
         self.about, self._library, self._inputs, self._outputs = about, library, about["inputs"], about["outputs"]
-        self._memory = ctypes.create_string_buffer(self.about["size"])
-        self._instance = self._call("create", self._memory, ctypes.c_size_t(self.about["size"]), gives=ctypes.c_void_p)
+        self._memory, self._file = ctypes.create_string_buffer(size := about["size"]), file
+        self._instance = self._call("create", self._memory, ctypes.c_size_t(size), *file, gives=ctypes.c_void_p)
+        if not self._instance:
+            raise BadModelFile(f"{about['file']} is damaged, or not for '{about['stamp']}': copy what was built for it")
         self._lock, self._single = allocate_lock(), len(self._inputs) == len(self._outputs) == 1
         self._step = getattr(library, f"{about['name']}_step")
         self._step.argtypes = [ctypes.c_void_p] * (1 + len(self._inputs) + len(self._outputs))
@@ -85,7 +84,7 @@ class Stream:
 
     def _alone(self, name: str, *arguments: Any, gives: Any = None) -> Any:
         if not self._lock.acquire(blocking=False):
-            raise BadInput(BUSY)
+            raise BadInput("another thread runs this stream; give each thread a stream of its own")
         try:
             return self._call(name, ctypes.c_void_p(self._instance), *arguments, gives=gives)
         finally:
@@ -126,14 +125,15 @@ class Stream:
         """Go on from a saved state, bit for bit. Raises BadInput for a foreign or damaged one, and changes nothing."""
         if not isinstance(blob, (bytes, bytearray, memoryview)):
             raise BadInput(f"a saved state is bytes, not {type(blob).__name__}")
-        status = self._alone("load", bytes(blob), ctypes.c_size_t(len(blob)), gives=ctypes.c_int)
-        if status:
-            raise BadInput(_refused(status, bytes(blob)))
+        if status := self._alone("load", blob := bytes(blob), ctypes.c_size_t(len(blob)), gives=ctypes.c_int):
+            version = int.from_bytes(blob[8:12], "little")
+            waits = ctypes.c_float.from_buffer_copy(blob[-36:].ljust(4, b"\0")).value  # stands before the sum
+            raise BadInput(REFUSED[status].format(size=len(blob), version=version, waits=waits))
 
     def fork(self) -> Stream:
         """A second stream that goes on from this one's state."""
         twin = Stream.__new__(Stream)
-        twin._start(self.about, self._library)
+        twin._start(self.about, self._library, self._file)
         twin.load_state(self.save_state())
         return twin
 
@@ -159,14 +159,7 @@ class Stream:
         if not several and not status:
             return None
         made = [_answer(b, p["size"], status, several, arrays) for b, p in zip(outs, self._outputs, strict=True)]
-        names = [port["name"] for port in self._outputs]
-        return made[0] if len(made) == 1 else dict(zip(names, made, strict=True))
-
-
-def _refused(status: int, blob: bytes) -> str:
-    """Why the library refused a saved state: the version stands in bytes 8 to 12, what it waits for before the sum."""
-    waits = ctypes.c_float.from_buffer_copy(blob[-36:].ljust(4, b"\0")).value
-    return REFUSED[status].format(size=len(blob), version=int.from_bytes(blob[8:12], "little"), waits=waits)
+        return made[0] if len(made) == 1 else {p["name"]: y for p, y in zip(self._outputs, made, strict=True)}
 
 
 def _read(folder: str, name: str) -> bytes:
@@ -201,8 +194,7 @@ def _check_machine(about: dict[str, Any]) -> None:
     wanted = f"the library is for {about['target']} ({about['architecture']}, {8 * size} bits)"
     if sys.platform != "linux" or machine not in known or pointer != size:
         raise BackendUnavailable(f"{wanted}, this is {sys.platform} on {machine} with {8 * pointer} bits")
-    missing = sorted(set(about["needs"]) - _features(about["architecture"], about["needs"]))
-    if missing:
+    if missing := sorted(set(about["needs"]) - _features(about["architecture"], about["needs"])):
         raise BackendUnavailable(f"{wanted}; this processor has no {', '.join(missing)}: build for this machine")
 
 
@@ -226,12 +218,21 @@ def _loaded(folder: str, about: dict[str, Any]) -> ctypes.CDLL:
         raise BackendUnavailable(f"the library cannot be loaded: {error}") from None
 
 
+def _beside(folder: str, about: dict[str, Any]) -> tuple[Any, ...]:
+    """The file with weights and program, from a multiple of 64 on, and its size; nothing where the library has them."""
+    if not about["file"]:
+        return ()
+    room = ctypes.create_string_buffer(len(content := _read(folder, about["file"])) + 64)
+    made = (ctypes.c_char * len(content)).from_buffer(room, -ctypes.addressof(room) % 64)
+    made.raw = content
+    return made, ctypes.c_size_t(len(content))
+
+
 def _by_port(given: Any, ports: list[dict[str, Any]]) -> list[Any]:
     names = [port["name"] for port in ports]
     if isinstance(given, dict):
         missing, unknown = [n for n in names if n not in given], [n for n in given if n not in names]
-        if missing or unknown:
-            problem = f"no {missing}" if missing else f"unknown {unknown}"
+        if problem := f"no {missing}" if missing else f"unknown {unknown}" if unknown else "":
             raise BadInput(f"the model's inputs are {', '.join(names)}; given: {problem}")
         return [given[name] for name in names]
     if len(names) == 1:
@@ -240,8 +241,8 @@ def _by_port(given: Any, ports: list[dict[str, Any]]) -> list[Any]:
 
 
 def _unlike(port: dict[str, Any], kind: str) -> BadInput:
-    wanted, kind = "token numbers" if port["dtype"] == "int64" else "float32", "text" if kind in TEXT else kind
-    return BadInput(f"input '{port['name']}' takes {wanted}, got {kind}")
+    wanted = "token numbers" if port["dtype"] == "int64" else "float32"
+    return BadInput(f"input '{port['name']}' takes {wanted}, got {'text' if kind in TEXT else kind}")
 
 
 def _shape(value: Any) -> tuple[int, ...]:
@@ -293,8 +294,7 @@ def _bad_value(port: dict[str, Any], values: Any) -> BadInput:
 
 
 def _answer(buffer: Any, size: int, count: int, several: bool, as_array: bool) -> Any:
+    flat = (sys.modules["numpy"].frombuffer(buffer, "f4") if as_array else buffer)[: count * size]
     if as_array:
-        array = sys.modules["numpy"].frombuffer(buffer, "f4")[: count * size]
-        return array.reshape(count, size) if several else array
-    flat = buffer[: count * size]
+        return flat.reshape(count, size) if several else flat
     return [flat[n : n + size] for n in range(0, len(flat), size)] if several else flat

@@ -4,8 +4,12 @@
  * Nothing here allocates, locks, throws or keeps a variable of its own: all that changes is in the memory that you give.
  * One thread at a time may use an instance; instances are independent of each other and share the weights.
  *
+@beside:
+ * Weights and program are in @NAME@.edgernn, of which many instances can share one copy in memory.
+ *
+@end
  *     static unsigned char memory[@UPPER@_SIZE];
- *     @NAME@ *m = @NAME@_create(memory, sizeof memory);
+ *     @NAME@ *m = @NAME@_create(@CREATED@);
  *     if (@NAME@_step(m, @ARGUMENTS@) == 1) ... the answer is there
  *
 @DESCRIPTION@
@@ -36,14 +40,36 @@ enum {
     @UPPER@_IMPOSSIBLE_STATE = -5  /* no instance can be in it */
 };
 
+@beside:
+/* What @UPPER@_check answers for a file that it refuses. */
+enum {
+    @UPPER@_NO_FILE = -1,         /* not an .edgernn file with a built model in it */
+    @UPPER@_NEWER_FILE = -2,      /* built by a newer edgernn */
+    @UPPER@_DAMAGED_FILE = -3,    /* the checksum does not fit */
+    @UPPER@_OTHER_FILE = -4,      /* built for another target, or of a model of another form */
+    @UPPER@_MISALIGNED_FILE = -5  /* it does not begin at a multiple of 64 in memory */
+};
+
+@end
 typedef struct @NAME@ @NAME@;
 
 /* Bytes of memory that an instance needs: @UPPER@_SIZE, for callers that cannot read this header. */
 @UPPER@_API size_t @NAME@_size(void);
 
+@inside:
 /* An instance in its initial state, inside the given memory, which must stay where it is. NULL where that is too small.
  * The memory may be aligned as it likes. There is nothing to free. */
-@UPPER@_API @NAME@ *@NAME@_create(void *memory, size_t bytes);
+@end
+@beside:
+/* Whether this library can run the model in these bytes, those of @NAME@.edgernn, whole: 0. Else one of the numbers
+ * above. The bytes begin at a multiple of 64 (mmap gives that). */
+@UPPER@_API int @NAME@_check(const void *file, size_t size);
+
+/* An instance in its initial state, inside the given memory, of the model in the file: both must stay where they are.
+ * The memory may be aligned as it likes. There is nothing to free. NULL where the memory is too small, or the file is
+ * not one that @NAME@_check accepts. */
+@end
+@UPPER@_API @NAME@ *@NAME@_create(@CREATES@);
 
 /* One frame in. 1: an answer was written; 0: none is due yet; -n: the n-th input holds a number that is not finite, or a
  * token outside its range, and nothing has changed. */

@@ -17,7 +17,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from commands import GOLDEN, bad, call, good
+from commands import GOLDEN, bad, call, good, usage
 
 import edgernn
 from edgernn.cli import executing
@@ -160,7 +160,9 @@ def test_commands_that_do_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_cannot_listen(model: Path, tmp_path: Path) -> None:
     assert "front end" in bad("listen", GOLDEN / "small.edgernn", SPEECH)
     assert "No such file" in bad("listen", model, tmp_path / "x.wav")
-    assert "no such source" in bad("listen", model, "nothing")
+    assert "no such source" in usage("listen", model, "nothing")
+    assert "can be followed" in usage("listen", model, SPEECH, "--follow")
+    assert "expected" in usage("listen", model, "mqtt://127.0.0.1")
     replace(edgernn.load(model), deciding=None).save(tmp_path / "m.edgernn")
     assert "--decisions" in bad("listen", tmp_path / "m.edgernn", SPEECH)
 

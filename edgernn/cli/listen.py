@@ -66,14 +66,17 @@ def command(
     from edgernn.cli.executing import Program
     from edgernn.cli.watching import shown
     from edgernn.pipelines.listening import listen
-    from edgernn.pipelines.sources import open_source
+    from edgernn.pipelines.sources import NoSource, open_source
 
     act = Program(program, say) if program is not None else None
     pipeline = edgernn.load(model).pipeline()
     front, count = pipeline.model.frontend, 0
     if front is None or pipeline.model.deciding is None:
         raise edgernn.BadInput(f"{model} has no decisions: convert it with --decisions")
-    opened = open_source(source, front.rate, front.channels, pcm=pcm, follow=follow, realtime=realtime, say=say)
+    try:
+        opened = open_source(source, front.rate, front.channels, pcm=pcm, follow=follow, realtime=realtime, say=say)
+    except NoSource as error:
+        raise click.UsageError(str(error)) from None
     with opened, shown(pipeline, opened, as_json) as screen:
         with suppress(KeyboardInterrupt):
             for found in listen(pipeline, opened):

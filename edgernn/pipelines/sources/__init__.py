@@ -28,9 +28,8 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
-from edgernn.errors import BadInput
 from edgernn.pipelines.sound import SUFFIXES
-from edgernn.pipelines.sources.decode import Pcm, Wanted
+from edgernn.pipelines.sources.decode import NoSource, Pcm, Wanted
 from edgernn.pipelines.sources.files import open_array, open_sound_file, open_standard_input, open_text
 from edgernn.pipelines.sources.microphone import open_microphone
 from edgernn.pipelines.sources.mqtt import open_topic
@@ -39,7 +38,7 @@ from edgernn.pipelines.sources.sockets import open_tcp, open_udp
 from edgernn.pipelines.sources.source import Block, Feed, Source
 from edgernn.pipelines.sources.tally import LOG, Say, Tally
 
-__all__ = ["Block", "Source", "open_source"]
+__all__ = ["Block", "NoSource", "Source", "open_source"]
 
 Kind = Callable[[str, Wanted, Tally], AbstractContextManager[Feed]]
 
@@ -76,16 +75,16 @@ def open_source(
 
     What comes as bytes (-, udp, tcp, mqtt, serial) is lines of CSV or JSON, or sound where `pcm` says how it is
     written: RATE[,CHANNELS[,int16 or float32]]. `follow` waits for more at the end of a table, `realtime` gives a file
-    in small blocks at its own speed. `say` is told of each event. Raises BadInput for what is no source,
+    in small blocks at its own speed. `say` is told of each event. Raises NoSource for what is no source,
     BackendUnavailable where a package or a device is missing, and OSError for what is not there.
     """
     kind = _kind(text)
     if follow and kind is not open_text:
-        raise BadInput(f"{text}: only a .csv or .jsonl file can be followed")
+        raise NoSource(f"{text}: only a .csv or .jsonl file can be followed")
     if pcm is not None and kind in (open_microphone, *FILES.values()):
-        raise BadInput(f"{text}: PCM is what comes from -, {', '.join(list(KINDS)[1:])}")
+        raise NoSource(f"{text}: PCM is what comes from -, {', '.join(list(KINDS)[1:])}")
     if realtime and kind not in (open_standard_input, *FILES.values()):
-        raise BadInput(f"{text} has its own speed: only a file can be played at real time")
+        raise NoSource(f"{text} has its own speed: only a file can be played at real time")
     wanted = Wanted(rate, channels, None if pcm is None else Pcm.parse(pcm), follow)
     tally, opened = Tally(say), ExitStack()
     try:
@@ -103,7 +102,7 @@ def _kind(text: str) -> Kind:
         return open_standard_input
     if (suffix := Path(text).suffix.lower()) in FILES:
         return FILES[suffix]
-    raise BadInput(
+    raise NoSource(
         f"{text}: no such source; mic[:DEVICE], a file ({', '.join(FILES)}), -, udp://HOST:PORT, tcp://HOST:PORT, "
         "mqtt://HOST/TOPIC or serial:DEVICE expected"
     )

@@ -20,6 +20,10 @@ SET_BACK, SET_AHEAD = 1.0, 1e7  # seconds: a step of more tells that the clock w
 SLACK = 0.75  # of a row: what is later than expected by more tells that a row is missing
 
 
+class NoSource(BadInput):
+    """A text that names no source, or asks of one what it cannot do."""
+
+
 class Decoder(Protocol):
     """Bytes as they come -> pieces; what is cut off waits for the rest of it."""
 

@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from edgernn.errors import BackendUnavailable, BadInput
-from edgernn.pipelines.sources.decode import Wanted
+from edgernn.pipelines.sources.decode import NoSource, Wanted
 from edgernn.pipelines.sources.mailbox import RETRY, Mailbox
 from edgernn.pipelines.sources.sockets import named
 from edgernn.pipelines.sources.source import Feed
@@ -31,7 +31,7 @@ class Broker:
 
     @staticmethod
     def parse(address: str) -> Broker:
-        """The parts of mqtt://[USER:PASSWORD@]HOST[:PORT]/TOPIC. Raises BadInput for anything else."""
+        """The parts of mqtt://[USER:PASSWORD@]HOST[:PORT]/TOPIC. Raises NoSource for anything else."""
         place, _, topic = address.removeprefix("mqtt://").partition("/")
         try:
             parts = urlsplit(f"//{place}")
@@ -40,7 +40,7 @@ class Broker:
                 return Broker(parts.hostname, parts.port or PORT, user, password, topic)
         except ValueError:
             pass
-        raise BadInput(
+        raise NoSource(
             "mqtt://[USER:PASSWORD@]HOST[:PORT]/TOPIC expected, for example mqtt://127.0.0.1/sensors/imu; "
             "in a topic + stands for any level and # for all that follow"
         )

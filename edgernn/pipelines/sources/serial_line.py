@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import parse_qs
 
-from edgernn.errors import BackendUnavailable, BadInput
-from edgernn.pipelines.sources.decode import Wanted
+from edgernn.errors import BackendUnavailable
+from edgernn.pipelines.sources.decode import NoSource, Wanted
 from edgernn.pipelines.sources.mailbox import POLL, Mailbox
 from edgernn.pipelines.sources.sockets import named
 from edgernn.pipelines.sources.source import Feed
@@ -56,10 +56,10 @@ def open_serial(address: str, wanted: Wanted, tally: Tally) -> Iterator[Feed]:
 
 
 def device_and_baud(address: str) -> tuple[str, int]:
-    """The parts of serial:DEVICE[?baud=N]. Raises BadInput for anything else."""
+    """The parts of serial:DEVICE[?baud=N]. Raises NoSource for anything else."""
     device, _, query = address.removeprefix("serial:").partition("?")
     settings = parse_qs(query, keep_blank_values=True)
     baud = settings.pop("baud", [str(BAUD)])[-1]
     if not device or settings or not baud.isdecimal() or not int(baud):
-        raise BadInput(f"{address}: serial:DEVICE[?baud=N] expected, for example serial:/dev/ttyUSB0?baud={BAUD}")
+        raise NoSource(f"{address}: serial:DEVICE[?baud=N] expected, for example serial:/dev/ttyUSB0?baud={BAUD}")
     return device, int(baud)

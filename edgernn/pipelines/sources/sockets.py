@@ -10,8 +10,7 @@ from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from urllib.parse import urlsplit
 
-from edgernn.errors import BadInput
-from edgernn.pipelines.sources.decode import Decoder, Wanted
+from edgernn.pipelines.sources.decode import Decoder, NoSource, Wanted
 from edgernn.pipelines.sources.mailbox import POLL, RETRY, Mailbox
 from edgernn.pipelines.sources.source import Feed, Piece
 from edgernn.pipelines.sources.tally import Tally
@@ -128,7 +127,7 @@ def named(address: str) -> Iterator[None]:
 
 
 def host_and_port(address: str) -> tuple[str, int]:
-    """The parts of SCHEME://HOST:PORT. Raises BadInput for anything else."""
+    """The parts of SCHEME://HOST:PORT. Raises NoSource for anything else."""
     scheme = address.partition(":")[0]
     try:
         parts = urlsplit(address)
@@ -136,4 +135,4 @@ def host_and_port(address: str) -> tuple[str, int]:
             return parts.hostname, parts.port
     except ValueError:
         pass
-    raise BadInput(f"{address}: {scheme}://HOST:PORT expected, for example {scheme}://127.0.0.1:5005")
+    raise NoSource(f"{address}: {scheme}://HOST:PORT expected, for example {scheme}://127.0.0.1:5005")

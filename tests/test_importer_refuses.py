@@ -65,7 +65,9 @@ REFUSED: dict[str, tuple[Callable[[], onnx.ModelProto], tuple[str, ...]]] = {
     "NaN": (lambda: on_gru(node("MatMul", "Y w", "y"), constants={"w": np.full((5, 2), np.nan, np.float32)}), ("NaN",)),
     "loop": (loop, ("Loop 'Loop_y'", "its body does not fit its inputs")),
     "if at run time": (
-        lambda: on_gru(node("ReduceMax", "x", "m"), node("Cast", "m", "b", to=9), node("If", "b", "y")),
+        lambda: on_gru(
+            node("ReduceMax", "x", "m", axes=[1, 2], keepdims=0), node("Cast", "m", "b", to=9), node("If", "b", "y")
+        ),
         ("its condition is known only at run time",),
     ),
     "unknown operator": (lambda: on_gru(node("Det", "Y", "y")), ("Det 'Det_y'", "not supported")),

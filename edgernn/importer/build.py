@@ -10,6 +10,7 @@ import numpy as np
 
 from edgernn.errors import Problem, brief
 from edgernn.importer.binding import apply
+from edgernn.importer.branches import branched
 from edgernn.importer.dims import Uneven
 from edgernn.importer.given import entered
 from edgernn.importer.graph import Graph, Operator
@@ -21,7 +22,6 @@ from edgernn.importer.moments import Moments, picked
 from edgernn.importer.once import Once
 from edgernn.importer.preset import misfit, unset
 from edgernn.importer.signals import Refused, Wider
-from edgernn.importer.subgraph import branched
 from edgernn.importer.token import token_of
 from edgernn.importer.trace import Start
 from edgernn.importer.unrolled import finish, rolled
@@ -86,7 +86,7 @@ class Build:
         self._taken = {given.name: 1 for given in graph.inputs}  # name -> how many values were to have it
         self._told: set[Problem] = set()
         self.operator = Operator("graph", "", "", (), ())
-        self._graph = graph
+        self.graph = graph
         for name, array in graph.constants.items():
             self.values[name] = Value(name, array.shape, None, array, array.dtype)
         for given in graph.inputs:
@@ -110,7 +110,7 @@ class Build:
             except Uneven as uneven:
                 self.widen(uneven.factor)
             except (ValueError, TypeError, IndexError, KeyError, AttributeError, ArithmeticError, MemoryError) as error:
-                self._fail(operator, *misfit(self._graph, error))
+                self._fail(operator, *misfit(self.graph, error))
         self.moments.late.update(value.name for value in outputs if value is not None and value.final)
         for place, name in enumerate(operator.outputs):
             if name:
@@ -120,7 +120,7 @@ class Build:
         """Note why a node cannot be had; the reason is another one where its input already could not."""
         read = [value for name in operator.reads if (value := self.values[name]) is not None]
         if len(self.problems) < ADVISED:
-            remedy = unset(self._graph, self.nodes, list(self.ports), read) or remedy
+            remedy = unset(self.graph, self.nodes, list(self.ports), read) or remedy
         found = self.moments.problem([value.name for value in read])
         problem = found or Problem(operator.name, operator.kind, brief(what), remedy)
         if problem not in self._told:
@@ -221,7 +221,7 @@ class Build:
             return x
         if x.const.dtype == object:
             self.refuse("computes with the number of steps", f"a stream has no length: export without it, or {WINDOW}")
-        values = self._once(lowered(self, self._graph, np.ascontiguousarray(x.const, np.float32)))
+        values = self._once(lowered(self, self.graph, np.ascontiguousarray(x.const, np.float32)))
         if not np.isfinite(values).all():
             self.refuse("reads a constant that holds NaN or infinity", AGAIN)
         if id(values) not in self._constants:

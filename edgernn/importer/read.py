@@ -29,7 +29,10 @@ LARGEST_FILE = 2**31  # bytes: protobuf's own limit
 OLDEST_OPSET = 7
 MOST_PORTS = 1024  # inputs, or outputs, of a graph: states are paired by trying
 DEFAULT_DOMAINS = ("", "ai.onnx")
-ADOPTED = {"DynamicQuantizeLSTM": "com.microsoft"}  # an operator that has a rule, though it is not ONNX's
+ADOPTED = {  # operators of com.microsoft that have rules
+    *("BiasGelu", "DynamicQuantizeLSTM", "FastGelu", "FusedConv", "FusedGemm", "FusedMatMul", "Gelu", "QuickGelu"),
+    "SkipLayerNormalization",
+}
 
 
 Edit = Callable[[onnx.ModelProto], object]
@@ -234,7 +237,7 @@ def operator_of(node: onnx.NodeProto) -> Operator:
     """A node in plain Python."""
     listed, inputs, outputs = list(node.attribute), tuple(node.input), tuple(node.output)
     _check_text([node.op_type, node.domain, node.name, *inputs, *outputs, *(a.name for a in listed)])
-    known = node.domain in DEFAULT_DOMAINS or ADOPTED.get(node.op_type) == node.domain
+    known = node.domain in DEFAULT_DOMAINS or (node.domain == "com.microsoft" and node.op_type in ADOPTED)
     domain = "" if known else node.domain
     name = node.name or next(filter(None, outputs), node.op_type)
     for attribute in listed:

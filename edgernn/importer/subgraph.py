@@ -1,4 +1,4 @@
-"""Subgraph: walks through the body of a loop, or the branch of an If, with the values that stand outside."""
+"""Subgraph: walks through the body of a loop, or a branch, with the values that stand outside."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import onnx
 
-from edgernn.importer.graph import Operator, ordered
+from edgernn.importer.graph import ordered
 from edgernn.importer.read import array_of, operator_of
 from edgernn.layers.rules import Value
 
@@ -52,14 +52,3 @@ def source_in(graph: onnx.GraphProto, name: str) -> str:
     for _ in copies:
         name = copies.get(name, name)
     return name
-
-
-def branched(g: Build, operator: Operator, inputs: Sequence[Value | None]) -> Sequence[Value | None]:
-    """ONNX If whose condition is known: what the branch makes that is taken."""
-    condition = inputs[0] if inputs else None
-    if condition is None or condition.const is None or condition.const.dtype == object:
-        g.refuse("its condition is known only at run time; an If in a stream is not supported")
-    branch = operator.attributes["then_branch" if condition.const.all() else "else_branch"]
-    names = [value.name for value in branch.output]
-    made = walked(g, branch, {}, names)
-    return [made[name] for name in names]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from edgernn.layers.base import Array
+from edgernn.layers.base import Array, volume
 from edgernn.layers.combine import combined
 from edgernn.layers.dense import Affine
+from edgernn.layers.einsum import einsum
 from edgernn.layers.pointwise import Map
 from edgernn.layers.reduce import reduced, squeezed
 from edgernn.layers.reshape import reshaped
@@ -41,6 +42,8 @@ def flipped(g: Importing, x: Value) -> Value:
 @rule("MatMul")
 def matmul(g: Importing, A: Value, B: Value) -> Value:
     """ONNX MatMul with a constant on either side."""
+    if any(_held(x) and volume(x.shape[:-2]) > 1 for x in (A, B)) and min(len(A.shape), len(B.shape)) > 1:
+        return _many(g, A, B)
     if A.const is not None and A.time is None:
         return _constant_left(g, A.const, B)
     if B.const is None or B.time is not None:
@@ -81,6 +84,27 @@ def _product(g: Importing, A: Value, B: Value) -> Value:
     cols = reshaped(g, turned, (*turned.shape[:-2], 1, *turned.shape[-2:]), turned.time)
     last = [rank]
     return squeezed(g, reduced(g, "sum", combined(g, "mul", rows, cols), last), last)
+
+
+def _held(x: Value) -> bool:
+    """Whether x is a constant, the same in every step."""
+    return x.const is not None and x.time is None
+
+
+def _many(g: Importing, A: Value, B: Value) -> Value:
+    """One of them a constant that has a matrix for each entry of its leading axes."""
+    rank = max(len(A.shape), len(B.shape))
+    shapes = [(*[1] * (rank - len(x.shape)), *x.shape) for x in (A, B)]
+    names = "abcdefghij"[: rank - 2]
+    terms, operands = [], []
+    for x, shape, other, last in zip((A, B), shapes, shapes[::-1], ("mk", "kn"), strict=True):
+        time = _later(x, rank)
+        kept = [axis for axis in range(rank) if axis >= rank - 2 or axis == time or shape[axis] > 1 or other[axis] == 1]
+        cut = [shape[axis] for axis in kept]
+        made = g.constant(x.const.reshape(cut)) if _held(x) and x.const is not None else None
+        operands.append(made or reshaped(g, x, cut, None if time is None else kept.index(time)))
+        terms.append("".join(names[axis] for axis in kept[:-2]) + last)
+    return einsum(g, *operands, equation=f"{terms[0]},{terms[1]}->{names}mn")
 
 
 def _later(x: Value, rank: int) -> int | None:

@@ -8,6 +8,7 @@ the file holds. Definitions: DynamicQuantizeLSTM in ONNX Runtime's ContribOperat
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -108,7 +109,7 @@ def conv_integer(
     held = constant(g, w, "w").astype(np.float32)
     weight = held - _point(g, w_zero_point, "w_zero_point").reshape(-1, *[1] * (held.ndim - 1))
     from_x = _less(g, x, x_zero_point, "x_zero_point")
-    given = {"auto_pad": auto_pad, "dilations": dilations, "group": group, "kernel_shape": kernel_shape}
+    given: dict[str, Any] = {"auto_pad": auto_pad, "dilations": dilations, "group": group, "kernel_shape": kernel_shape}
     return conv(g, from_x, g.constant(weight), **given, pads=pads, strides=strides)
 
 
@@ -139,8 +140,17 @@ def dynamic_quantize_lstm(
     """DynamicQuantizeLSTM of ONNX Runtime: an LSTM whose W (directions, n_in, 4 * H) and R have scales."""
     g.note(DYNAMIC)
     w, r = _weight(g, W, W_scale, W_zero_point, "W"), _weight(g, R, R_scale, R_zero_point, "R")
-    functions = {"activation_alpha": activation_alpha, "activation_beta": activation_beta, "activations": activations}
-    sizes = {"clip": clip, "direction": direction, "hidden_size": hidden_size, "input_forget": input_forget}
+    functions: dict[str, Any] = {
+        "activation_alpha": activation_alpha,
+        "activation_beta": activation_beta,
+        "activations": activations,
+    }
+    sizes: dict[str, Any] = {
+        "clip": clip,
+        "direction": direction,
+        "hidden_size": hidden_size,
+        "input_forget": input_forget,
+    }
     return lstm(g, X, w, r, B, sequence_lens, initial_h, initial_c, P, **functions, **sizes)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn, Protocol, TypeVar
 
 import numpy as np
 
@@ -117,13 +117,14 @@ class Importing(Protocol):
 
 
 Rule = Callable[..., Value | tuple[Value | None, ...]]
+R = TypeVar("R", bound=Rule)
 RULES: dict[str, Rule] = {}
 
 
-def rule(*operators: str) -> Callable[[Rule], Rule]:
+def rule(*operators: str) -> Callable[[R], R]:
     """Register a rule for these ONNX operators. A parameter `operator` gets the name, `outputs` how many there are."""
 
-    def register(function: Rule) -> Rule:
+    def register(function: R) -> R:
         for operator in operators:
             if operator in RULES:
                 raise ValueError(f"two rules for {operator}")

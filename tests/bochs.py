@@ -85,9 +85,12 @@ class Machine:
         self._serve()
         self.kernels = self._kernels(name)
 
-    def call(self, function: int, *arguments: int) -> int:
-        """What the function at an address gives for four integers."""
-        self._words[CALL : CALL + 1 + len(arguments)] = function, *arguments
+    def function(self, library: ctypes.CDLL, name: str) -> Callable[..., int]:
+        """One of a library that is loaded here, of up to four integers, called there."""
+        return functools.partial(self._call, ctypes.cast(library[name], ctypes.c_void_p).value)
+
+    def _call(self, address: int, *arguments: int) -> int:
+        self._words[CALL : CALL + 1 + len(arguments)] = address, *arguments
         self._process.send_signal(signal.SIGCONT)
         self._words[REPLY] = self._asked
         try:
@@ -130,14 +133,11 @@ class Machine:
         """Those that come with the package, called there."""
         assert not prebuilt.unfit(name)
         library = prebuilt.load(ISAS[name])
-
-        def entry(called: str) -> Callable[..., int]:
-            return functools.partial(self.call, ctypes.cast(library._owner[f"edgernn_{called}"], ctypes.c_void_p).value)
-
-        library.builtin, library._prepare = False, entry("prepare")
+        library.builtin, library._prepare = False, self.function(library._owner, "edgernn_prepare")
         for called in (*CALLED, LOCKED):
-            setattr(library, called, functools.partial(library._through, entry(called)))
-        library.pool = functools.partial(native._pool, entry("pool"))
+            entry = self.function(library._owner, f"edgernn_{called}")
+            setattr(library, called, functools.partial(library._through, entry))
+        library.pool = functools.partial(native._pool, self.function(library._owner, "edgernn_pool"))
         return library
 
     def _serve(self) -> int:

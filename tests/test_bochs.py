@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from itertools import product
+from pathlib import Path
 
 import bochs
 import numpy as np
@@ -17,6 +19,8 @@ from conftest import instruction_set, stream_on
 from test_features import FRONT_ENDS, SAMPLES, whole
 from test_pipeline import listener, noise
 
+from edgernn.compiler import bundle
+from edgernn.compiler.targets import TARGETS
 from edgernn.kernels.isas import REFERENCE
 from edgernn.layers import Combine, Constant
 from edgernn.layers.base import FORMATS, Array
@@ -49,7 +53,7 @@ def quantised() -> list[tuple[Model, Array, list[Array]]]:
     models = [quantise(CASES[case](), formats[n % len(formats)]) for n, case in enumerate(CASES)]
     models += [quantise(SIZES["B"](), name) for name in FORMATS]
     slow = replace(stack("GRU", 10, 12, 1, [(3, "")]), inputs=(Port("x", "x", 2),), window=5, hop=3)
-    pairs = [(model, frames(model, 8)) for model in (*models, quantise(slow, "int8"))]
+    pairs = [(model, frames(model, 6)) for model in (*models, quantise(slow, "int8"))]
     pairs += [worst_sums(cols, name) for cols, name in product((33, 513), FORMATS)]
     return [(model, x, ports(stream_on(REFERENCE, model).run(x))) for model, x in pairs]
 
@@ -101,13 +105,26 @@ def test_what_is_heard_has_the_bits_of_the_reference(activation: str, machine: b
     """Sound to decisions, in one call a block."""
     model = quantise(listener(), "int8")
     model = replace(model, deciding=replace(model.deciding, activation=activation))  # type: ignore[type-var]
-    found, samples = [], noise(model)[:3200]
+    found, samples = [], noise(model)[:2400]
     for place in (instruction_set(REFERENCE), machine.used()):
         with place:
             pipeline = model.pipeline()
         told = [(pipeline.feed(samples[at : at + 160]), pipeline.scores) for at in range(0, len(samples), 160)]
         found.append((told, pipeline.save_state()))
     assert pipeline._ear is not None and found[0] == found[1]
+
+
+def test_a_built_library_has_the_bits_of_the_reference(tmp_path: Path) -> None:
+    model, folder = quantise(SIZES["B"](), "int8"), tmp_path / "kws"
+    x, answers = frames(model, 20), np.empty((20, model.outputs[0].size), np.float32)
+    with bochs.Machine("avx512vnni") as machine:
+        bundle.build(model, "kws", TARGETS["x86-64-v4-vnni"], folder, "0.1.0")
+        library = ctypes.CDLL(str(folder / "libkws.so"))
+        size, create, run = (machine.function(library, f"kws_{name}") for name in ("size", "create", "run"))
+        memory = np.empty(size(), np.uint8)
+        stream = create(memory.ctypes.data, memory.size)
+        assert run(stream, 20, x.ctypes.data, answers.ctypes.data) == 20
+    np.testing.assert_equal(answers, stream_on(REFERENCE, model).run(x))
 
 
 @pytest.mark.parametrize("name", SETS)

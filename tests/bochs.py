@@ -66,6 +66,7 @@ class Machine:
     def __init__(self, name: str, cpu: str = ""):
         if lacking := missing():
             pytest.skip(lacking)
+        self.kernels = self._kernels(name)
         self._instructions = 0  # that the last call took
         self._asked = 0
         self._temporary = tempfile.TemporaryDirectory()
@@ -83,7 +84,6 @@ class Machine:
         with (folder / "said").open("wb") as said:
             self._process = subprocess.Popen(command, cwd=folder, env=env, stdin=none, stdout=said, stderr=said)
         self._serve()
-        self.kernels = self._kernels(name)
 
     def function(self, library: ctypes.CDLL, name: str) -> Callable[..., int]:
         """One of a library that is loaded here, of up to four integers, called there."""

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ import pytest
 from board_instructions import STORED, counted
 from cases import CASES, SIZES, Net, frames, stack, worst_sums
 from conftest import stream_on
-from emulated import answers, emulator
+from emulated import answers, emulator, instructions
 
 from edgernn.compiler import bundle, linker, targets
 from edgernn.compiler.scalars import scalar_floats
@@ -96,7 +97,7 @@ def test_instructions_a_frame_are_those_that_are_stored(board: str, cpu: str) ->
     """Kernels that got faster or slower: `python tools/board_instructions.py` stores their new figures."""
     stored = json.loads(STORED.read_text())[board]
     shown = ("A int8", "B int8") if cpu == "cortex-a53" else tuple(stored)
-    found = counted(board, cpu, shown)
+    found = counted(partial(instructions, board, cpu), shown)
     assert found == pytest.approx({name: stored[name] for name in shown}, rel=0.03)
 
 

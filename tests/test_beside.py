@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import json
 import shutil
 import subprocess
@@ -91,6 +92,8 @@ def test_a_retrained_model_needs_no_new_library(copied: Path, tmp_path: Path) ->
     made = built(other, tmp_path / "other")
     assert (made / "libkws.so").read_bytes() == (copied / "libkws.so").read_bytes()
     state = device(copied).Stream(copied).save_state()
+    bundle.build(other, "kws v2", targets.host(), tmp_path / "renamed", "0.1.0", inside=False)
+    assert (tmp_path / "renamed" / "kws_v2.edgernn").read_bytes() == (made / "kws.edgernn").read_bytes()
     shutil.copy(made / "kws.edgernn", copied)
     stream = device(copied).Stream(copied)
     np.testing.assert_array_equal(stream.run(X), stream_on(REFERENCE, other).run(X))
@@ -127,10 +130,13 @@ def test_the_library_knows_its_file(folder: Path, tmp_path: Path) -> None:
         changed = bytearray(good_)
         changed[place] ^= 64
         assert checked(folder, bytes(changed)) == (-3, False)
-    for place in range(begin + 80, begin + 120, 8):  # places beyond the file
-        changed = bytearray(good_)
-        changed[place + 7] = 255
-        assert checked(folder, bytes(changed)) == (-3, False)
+    for place in range(begin + 80, begin + 120, 8):  # places beyond the file, and where nothing begins
+        for at, byte in ((7, 255), (0, good_[place] ^ 8)):
+            changed = bytearray(good_)
+            changed[place + at] = byte
+            content = bytes(changed[begin : begin + total - 32])
+            changed[begin + total - 32 : begin + total] = hashlib.sha256(content).digest()
+            assert checked(folder, bytes(changed)) == (-3, False), place - begin
     for left in range(begin + 128, begin + total, 1009):
         assert checked(folder, good_[:left]) == (-3, False)
     other = built(quantise(SIZES["B"](), "int16"), tmp_path / "other")

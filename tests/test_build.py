@@ -170,12 +170,27 @@ CHANGES = {
     "format": ("BadModelFile", "knows 1"),
     "no manifest": ("BadModelFile", "manifest.json"),
     "no JSON": ("BadModelFile", "no folder that edgernn built"),
-    "stamp": ("BadModelFile", "is not what manifest.json says"),
-    "size": ("BadModelFile", "is not what manifest.json says"),
+    **dict.fromkeys(("stamp", "size", "target", "architecture"), ("BadModelFile", "is not what manifest.json says")),
+    **dict.fromkeys(("needs", "needs null", "needs nested"), ("BadModelFile", "is not what manifest.json says")),
     "no inputs": ("BadModelFile", "no folder that edgernn built: 'inputs'"),
-    "unknown architecture": ("BadModelFile", "no folder that edgernn built: 'mips'"),
-    "architecture": ("BackendUnavailable", "the library is for"),
-    "needs": ("BackendUnavailable", "this processor has no abacus"),
+    "no target": ("BadModelFile", "no folder that edgernn built: 'target'"),
+    "files as text": ("BadModelFile", "no folder that edgernn built: string indices"),
+    "brackets": ("BadModelFile", "no folder that edgernn built: maximum recursion"),
+    "long format": ("BadModelFile", "has format 'aaa"),
+    "another machine": ("BackendUnavailable", "the library is for .*, this is linux on riscv64"),
+    "another processor": ("BackendUnavailable", "this processor has no avx2, fma: build for this machine"),
+}
+ALTERED = {
+    "format": {"format": 2},
+    "long format": {"format": "a" * 5000},
+    "stamp": {"stamp": "edgernn 9"},
+    "size": {"size": 64},
+    "target": {"target": "x" * 5000},
+    "architecture": {"architecture": "riscv64"},
+    "needs": {"needs": ["abacus"]},
+    "needs null": {"needs": None},
+    "needs nested": {"needs": [[]]},
+    "files as text": {"files": "abc"},
 }
 
 
@@ -185,17 +200,10 @@ def test_what_does_not_fit_is_refused_before_it_is_loaded(
 ) -> None:
     manifest, library = copied / "manifest.json", copied / "libkws.so"
     about = json.loads(manifest.read_text())
-    about |= {
-        "format": {"format": 2},
-        "stamp": {"stamp": "edgernn 9"},
-        "size": {"size": 64},
-        "unknown architecture": {"architecture": "mips"},
-        "architecture": {"architecture": "riscv64"},
-        "needs": {"needs": ["abacus"], "architecture": "x86_64"},
-    }.get(change, {})
-    if change == "no inputs":
-        del about["inputs"]
-    manifest.write_text(json.dumps(about))
+    about |= ALTERED.get(change, {})
+    if change in ("no inputs", "no target"):
+        del about[change.removeprefix("no ")]
+    manifest.write_text("[" * 100_000 if change == "brackets" else json.dumps(about))
     if change == "library":
         library.write_bytes(library.read_bytes()[:-1] + b"?")
     elif change == "no library":
@@ -206,21 +214,55 @@ def test_what_does_not_fit_is_refused_before_it_is_loaded(
         manifest.write_text("{")
     module = device(copied)
     monkeypatch.setattr(module, "_loaded", lambda *given: pytest.fail("it was loaded"))
-    monkeypatch.setattr(module.os, "uname", lambda: os.uname_result(("Linux", "", "", "", "x86_64")))
+    machine = "riscv64" if change == "another machine" else os.uname().machine
+    monkeypatch.setattr(module.os, "uname", lambda: os.uname_result(("Linux", "", "", "", machine)))
+    if change == "another processor":
+        if "avx2" not in about["needs"]:
+            pytest.skip("the kernels for this processor need nothing beyond its architecture")
+        monkeypatch.setattr(module, "_features", lambda *given: set())
     name, text = CHANGES[change]
     with pytest.raises(getattr(module, name), match=text) as error:
         module.Stream(copied)
-    assert "\n" not in str(error.value)
+    assert "\n" not in str(error.value) and len(str(error.value)) < 400
 
 
 @pytest.mark.parametrize("can", [True, False])
 def test_what_was_built_before_is_replaced(copied: Path, can: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if not can:
         monkeypatch.setattr(bundle, "exchanged", lambda one, other: False)
-    (copied / "of-old").touch()
-    bundle.build(MODEL, "kws", targets.host(), copied, "0.1.0")
-    assert not (copied / "of-old").exists() and (copied / "libkws.so").exists()
+    (copied / "main").touch()  # what its Makefile makes
+    bundle.build(MODEL, "other", targets.host(), copied, "0.1.0")
+    assert not {"main", "libkws.so"} & {path.name for path in copied.iterdir()} and (copied / "libother.so").exists()
     assert [path.name for path in copied.parent.iterdir()] == [copied.name]
+
+
+@pytest.mark.parametrize("change", ["a file of one's own", "an example that was changed", "another's manifest"])
+def test_what_was_not_built_is_not_replaced(copied: Path, change: str) -> None:
+    if change == "a file of one's own":
+        (copied / "firmware.c").touch()
+    elif change == "an example that was changed":
+        (copied / "main.c").write_text("int main(void) { return 0; }")
+    else:
+        (copied / "manifest.json").write_text('{"name": "a web page"}')
+    before = {path.name: path.read_bytes() for path in copied.iterdir()}
+    name = {"a": "holds firmware.c", "an": "holds main.c"}.get(change.split()[0], "was not built by edgernn")
+    with pytest.raises(edgernn.BadInput, match=name):
+        bundle.build(MODEL, "kws", targets.host(), copied, "0.1.0")
+    assert {path.name: path.read_bytes() for path in copied.iterdir()} == before
+
+
+def test_a_library_that_was_built_anew_in_use_is_not_taken_for_the_new_one(copied: Path, tmp_path: Path) -> None:
+    """The system gives a process the library again that it has, by its path."""
+    stream = device(copied).Stream(copied)
+    bundle.build(quantise(SIZES["A"](), "int8"), "kws", targets.host(), tmp_path / "new", "0.1.0")
+    copied.rename(tmp_path / "old")
+    (tmp_path / "new").rename(copied)
+    module = device(copied)
+    with pytest.raises(module.BadModelFile, match="was built anew"):
+        module.Stream(copied)
+    assert len(stream.step([0.0] * 40)) == 12
+    code = "import sys; sys.path.insert(0, sys.argv[1]); import edgernn_device; edgernn_device.Stream()"
+    subprocess.run([sys.executable, "-c", code, copied], check=True)
 
 
 def rhythmic() -> Model:
@@ -285,6 +327,11 @@ def test_names_are_made_for_c() -> None:
     named = ["input0", "input1", "input2", "input3", "input4", "input5", "key"]
     assert sources.parameters(hiding, "input", "k") == named
     assert sources.parameters(ports[3:], "input", "input0") == ["input_0"]
+    for name in ("digest", "port", "file", "signal", "read", "linux", "class", "timer", "int64_t", "fread"):
+        assert sources.identifier(name, "model") == "model", name
+    assert len(sources.identifier("a" * 300, "model")) == 64
+    given = sources.parameters((Port("y", "a", 1), Port("output0", "b", 1)), "input", "k")
+    assert sources.parameters((Port("y", "c", 1), Port("y", "d", 1)), "output", "k", given) == ["output0_", "output1"]
 
 
 def test_the_command_builds_and_lists(tmp_path: Path) -> None:
@@ -310,7 +357,31 @@ KERNELS = {
 def test_a_processor_gets_the_kernels_for_what_it_has(cpu: str) -> None:
     architecture, isa = KERNELS[cpu]
     target = targets.processor(cpu, f"{architecture}-unknown-linux-gnu")
-    assert targets.best(target, linker.features(target)).isa == isa
+    best = targets.best(target, linker.features(target))
+    assert best.isa == isa and best.tune == cpu
+    assert best.cpu in {t.cpu for t in targets.TARGETS.values() if t.isa == isa}
+
+
+ASSEMBLY = """
+import os, sys
+os.environ["EDGERNN_COMPILE_ISA"], os.environ["NUMBA_OPT"] = sys.argv[1], "0"
+from edgernn.compiler.build import Machine, compile_library
+module, generator = compile_library(lambda name: None, Machine(*sys.argv[2:]), ["affine_f32", "gru"])
+print(generator.emit_assembly(module))
+"""
+
+
+def test_what_is_tuned_for_a_processor_has_no_instructions_of_its_own() -> None:
+    """The processor bdver1 has AVX and FMA4, which a library that says that it needs nothing must not use."""
+    target = targets.processor("bdver1", "x86_64-unknown-linux-gnu")
+    target = targets.best(target, linker.features(target))
+    texts = []
+    for tune in (target.tune, ""):
+        given = [target.isa, target.triple, target.cpu, target.features, tune]
+        command = [sys.executable, "-c", ASSEMBLY, *given]
+        texts.append(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    assert texts[0] != texts[1] and "mulps" in texts[0]
+    assert not re.search(r"%ymm|\tv[a-z]+[ps]s\t", texts[0])
 
 
 def test_what_cannot_be_built_says_so_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

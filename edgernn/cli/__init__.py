@@ -62,12 +62,16 @@ class Commands(click.Group):
 
 @contextmanager
 def ended_alike() -> Iterator[None]:
-    """Inside, what ends a service (SIGTERM) does what Ctrl-C does: nothing is left half made."""
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    """Inside, the end of a service (SIGTERM) or a terminal (SIGHUP) is as Ctrl-C is: nothing is left half made."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before = {number: handler for number, handler in before.items() if handler != signal.SIG_IGN}  # of nohup
+    for number in before:
+        signal.signal(number, signal.default_int_handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _explain(error: BaseException) -> str:

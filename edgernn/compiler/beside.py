@@ -2,12 +2,13 @@
 
 The library finds them there without reading JSON: the tensor is the file's first, from a multiple of 64 on. Its bytes:
 
-- "edgernnB", BUILT_VERSION and 0 (uint32), the library's seal (32 bytes), the model's hash (32 bytes);
+- "edgernnB", BUILT_VERSION and 0 (uint32), Job.form (32 bytes), the model's hash (32 bytes);
 - uint64: how many bytes there are in all; where weights, program, prepare program and initial values begin;
 - those four, each from a multiple of 64 on;
 - sha256 of all before it, the last 32 bytes.
 
-A library takes every file with its own seal: models of one form differ in their weights only.
+A library takes every file of its own form: same edgernn, instruction set, layers, sizes and rhythm. The checksum tells
+damage, not malice: a program can be made to reach any memory, so such a file is to be trusted as the library is.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ def built(job: Job) -> Array:
     for part in parts:
         places.append(HEADER + len(body))
         body += part + bytes(-len(part) % ALIGNMENT)
-    seals = bytes.fromhex(job.seal), bytes.fromhex(job.model.hash)
-    begin = struct.pack("<8sII32s32s5Q", b"edgernnB", BUILT_VERSION, 0, *seals, HEADER + len(body) + DIGEST, *places)
+    digests = bytes.fromhex(job.form), bytes.fromhex(job.model.hash)
+    begin = struct.pack("<8sII32s32s5Q", b"edgernnB", BUILT_VERSION, 0, *digests, HEADER + len(body) + DIGEST, *places)
     data = begin.ljust(HEADER, b"\0") + body
     return np.frombuffer(data + hashlib.sha256(data).digest(), "<i8")

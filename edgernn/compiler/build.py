@@ -63,6 +63,7 @@ class Machine:
     triple: str = llvm.get_default_triple()
     cpu: str = ISA.cpu
     features: str = ISA.features
+    tune: str = ""
 
     def generator(self) -> Any:
         """LLVM's code generator."""
@@ -74,8 +75,11 @@ class Machine:
         )
 
 
-def retargeted(text: str, machine: Any) -> Any:
-    """The module for another target."""
+def retargeted(text: str, machine: Any, tune: str = "") -> Any:
+    """The module for another target; tune: for the speed of this processor, without instructions of its own."""
+    if tune:
+        text = re.sub(r"^(define .*) \{$", r"\1 #9999 {", text, flags=re.MULTILINE)
+        text += f'\nattributes #9999 = {{ "tune-cpu"="{tune}" }}\n'
     text = re.sub(r"target triple = .*", f'target triple = "{machine.triple}"', text)
     text = re.sub(r"target datalayout = .*", f'target datalayout = "{machine.target_data}"', text)
     return llvm.parse_assembly(text)
@@ -107,7 +111,7 @@ define i64 @{symbol(name)}(i64, i64, i64, i64) {{
 }}"""
 
 
-def linked(machine: Any, kernels: Collection[str], progress: Callable[[str], None]) -> Any:
+def linked(machine: Any, kernels: Collection[str], progress: Callable[[str], None], tune: str) -> Any:
     """One module of the entries, these kernels (by name; none: all) and the functions that they call."""
     whole: Any = None
     waiting = list(EXTERNAL if kernels else EXTERNAL + WHOLE)
@@ -117,7 +121,7 @@ def linked(machine: Any, kernels: Collection[str], progress: Callable[[str], Non
         progress(name)
         left_out = kernels and name in INSTRUCTIONS and name not in kernels
         text = absent(name) if left_out else lower(name)
-        module = retargeted(text, machine)
+        module = retargeted(text, machine, tune)
         called = {f.name.removeprefix(symbol("")) for f in module.functions if f.is_declaration} & FUNCTIONS.keys()
         waiting += sorted(called - seen)
         seen |= called
@@ -135,7 +139,7 @@ def compile_library(
     machine = machine or Machine()
     generator = machine.generator()
     with global_compiler_lock:
-        whole = linked(generator, kernels, progress)
+        whole = linked(generator, kernels, progress, machine.tune)
     progress("optimising")
     optimise(whole, generator)
     if machine.triple.startswith("arm"):
@@ -156,5 +160,8 @@ def build(
         text = entries.text(4 if generator.triple.startswith("arm") else 8)
         module.link_in(llvm.parse_assembly(f'target triple = "{generator.triple}"\n{text}'))
     for name in EXTERNAL:
-        module.get_function(symbol(name)).name = f"{prefix}_{name}"
+        function = module.get_function(symbol(name))
+        function.name = f"{prefix}_{name}"
+        if not with_entries and kernels:
+            function.visibility = "hidden"
     Path(output).write_bytes(generator.emit_object(module))

@@ -8,7 +8,8 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from edgernn.planner import Plan, make_plan
 FORMAT = 1
 LARGEST = 1 << 31  # bytes that code reaches from where it stands, and what 32 bits leave to a program
 MANIFEST = "manifest.json"
+MADE_THERE = {MANIFEST, "main", "__pycache__"}  # and what `make` and Python add to a folder
 HERE, EXCHANGE = -100, 2  # AT_FDCWD, RENAME_EXCHANGE: renameat2(2)
 
 
@@ -38,13 +40,11 @@ def build(
     BackendUnavailable where compiler or linker is missing or fails.
     """
     linker.check()
-    if output.exists() and not (output / MANIFEST).is_file() and not (output.is_dir() and not any(output.iterdir())):
-        raise BadInput(f"{output} is there and was not built by edgernn; name a folder that is new")
+    check_output(output := output.resolve())
     plan = make_plan(model, CpuBackend(target.kernels))
     check_size(model, plan, target, inside)
     job = Job(model, plan, sources.identifier(name, "model"), target, version, not inside)
-    output.absolute().parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{output.name}-", dir=output.absolute().parent) as temporary:
+    with beside_it(output) as temporary:
         work, made = Path(temporary) / "work", Path(temporary) / "made"
         work.mkdir()
         made.mkdir()
@@ -55,6 +55,36 @@ def build(
                 output.rename(Path(temporary) / "old")
             made.rename(output)
     return manifest
+
+
+def check_output(output: Path) -> None:
+    """Raises BadInput for what holds anything but what was built: it would be lost."""
+    if output == Path.cwd() or output.is_mount():
+        raise BadInput(f"{output} cannot be replaced; name a folder in it")
+    if not output.exists() or (output.is_dir() and not any(output.iterdir())):
+        return
+    try:
+        built = json.loads((output / MANIFEST).read_bytes())["files"]
+        others = {path.name for path in output.iterdir()} - MADE_THERE
+        kept = sorted(name for name in others if built.get(name) != _hash(output / name))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise BadInput(f"{output} is there and was not built by edgernn; name a folder that is new") from None
+    if kept:
+        raise BadInput(
+            f"{output} holds {', '.join(kept)}, not as built by edgernn: move it, or name a folder that is new"
+        )
+
+
+@contextmanager
+def beside_it(output: Path) -> Iterator[str]:
+    """A temporary folder beside `output`. Raises OSError, about `output` itself, where there can be none."""
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        temporary = tempfile.TemporaryDirectory(prefix=".edgernn-", dir=output.parent)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(output)) from None
+    with temporary as place:
+        yield place
 
 
 def check_size(model: Model, plan: Plan, target: Target, inside: bool) -> None:
@@ -82,6 +112,7 @@ def compile_kernels(target: Target, kernels: Collection[str], name: str, folder:
         "--triple": target.triple,
         "--cpu": target.cpu or isa.cpu,
         "--features": target.features or isa.features,
+        "--tune": target.tune,
         "--kernels": ",".join(sorted(kernels)),
         "--prefix": f"{name}_kernels",
     }
@@ -128,7 +159,7 @@ def describe(job: Job) -> dict[str, Any]:
         "format": FORMAT,
         "edgernn": job.version,
         "target": target.name,
-        "processor": target.cpu or target.kernels.cpu,
+        "processor": target.tune or target.cpu or target.kernels.cpu,
         "instruction_set": target.isa,
         "model": job.model.hash,
         "hop": plan.hop,
@@ -139,4 +170,8 @@ def describe(job: Job) -> dict[str, Any]:
 
 def hashes(folder: Path) -> dict[str, str]:
     """sha256 of each file."""
-    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(folder.iterdir())}
+    return {file.name: _hash(file) for file in sorted(folder.iterdir())}
+
+
+def _hash(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()

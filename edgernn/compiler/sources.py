@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,16 @@ from edgernn.planner import Plan
 
 TEMPLATES = Path(__file__).parent / "output"
 BUILT_VERSION = 1  # of what stands in a file beside a library
-# fmt: off
-TAKEN = {  # words of C, and what our own functions call things
-    "auto", "break", "case", "char", "const", "continue", "default", "do", "double", "else", "enum", "extern",
-    "float", "for", "goto", "if", "inline", "int", "long", "register", "restrict", "return", "short", "signed",
-    "sizeof", "static", "struct", "switch", "typedef", "union", "unsigned", "void", "volatile", "while", "main", "m",
-    "n", "frames", "buffers", "status", "answered", "memory", "bytes", "blob", "count", "errno", "stdin", "stdout",
-}
-# fmt: on
+LONGEST_NAME = 64
+# What a name in C cannot be: words of C and C++, and what compilers define; the last begin functions of the system
+RESERVED = """
+    alignas alignof and asm auto bitand bitor bool break case catch char class compl concept const constexpr continue
+    decltype default delete do double else enum errno explicit export extern false float for friend goto if inline int
+    long main mutable namespace new noexcept not nullptr operator or private protected public register restrict return
+    short signed sizeof static stderr stdin stdout struct switch template this throw true try typedef typeid typename
+    typeof union unsigned using virtual void volatile while xor linux unix
+    fread fwrite epoll memfd pthread thrd timer tss
+"""
 MACROS = {  # what the header defines of its own: NAME_SIZE and so on
     *("h", "api", "size", "state_size"),
     *("no_state", "newer_state", "damaged_state", "other_state", "impossible_state"),
@@ -61,7 +64,9 @@ class Job:
         """A digest of all that a library without weights and program takes for granted about them."""
         plan = self.plan
         slots = [(slot.offset, slot.initial.size) for slot in plan.states]
-        parts = (sorted(kernels_of(plan)), plan.arena_bytes, slots, plan.hop, plan.window, self.target.isa)
+        ports = [(p.size, p.dtype, p.low, p.high) for p in (*plan.inputs, *plan.outputs)]
+        sizes = len(plan.inputs), plan.arena_bytes, plan.hop, plan.window
+        parts = (self.version, self.target.isa, sorted(kernels_of(plan)), slots, ports, sizes)
         return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
     @property
@@ -75,6 +80,7 @@ class Job:
             "stamp": self.stamp,
             "name": self.name,
             "architecture": self.target.architecture,
+            "target": self.target.name,
             "needs": list(self.target.needs),
             "size": instance_size(self.plan),
             "state_size": state_size(self.plan),
@@ -88,10 +94,17 @@ class Job:
         return hashlib.sha256(json.dumps(self.facts, sort_keys=True).encode()).hexdigest()
 
 
+@cache
+def taken() -> frozenset[str]:
+    """RESERVED, and whatever else the files that we write call things."""
+    texts = [(TEMPLATES / name).read_text(encoding="utf-8") for name in ("glue.c", "main.c")]
+    return frozenset(RESERVED.split()).union(*(re.findall(r"\w+", text) for text in texts))
+
+
 def identifier(text: str, otherwise: str) -> str:
     """A name for C that is like the text, or the other one where there is none."""
-    name = re.sub(r"\W+", "_", text, flags=re.ASCII).strip("_").lower()
-    return name if name and not name[0].isdigit() and name not in TAKEN else otherwise
+    name = re.sub(r"\W+", "_", text, flags=re.ASCII).strip("_").lower()[:LONGEST_NAME]
+    return name if name and not name[0].isdigit() and name not in taken() else otherwise
 
 
 def filled(name: str, values: dict[str, str]) -> str:
@@ -103,14 +116,17 @@ def filled(name: str, values: dict[str, str]) -> str:
     return re.sub(r"@([A-Z_]+)@", lambda found: values[found[1]], text)
 
 
-def parameters(ports: Sequence[Port], direction: str, model: str) -> list[str]:
-    """A C name for each port, none of which hides what is named after the model."""
+def parameters(ports: Sequence[Port], direction: str, model: str, others: Sequence[str] = ()) -> list[str]:
+    """A C name for each port, none of which is among the others or hides what is named after the model."""
     names: list[str] = []
     for number, port in enumerate(ports):
         otherwise = f"{direction}{number}" if model != f"{direction}{number}" else f"{direction}_{number}"
         name = identifier(port.name, otherwise)
         hides = name == model or name.startswith(f"{model}_") or name in MACROS
-        names.append(otherwise if hides or name in names else name)
+        name = otherwise if hides or name in names or name in others else name
+        while name in names or name in others:
+            name += "_"
+        names.append(name)
     return names
 
 
@@ -149,8 +165,8 @@ def instance_size(plan: Plan) -> int:
 def values(job: Job) -> dict[str, str]:
     """What the templates leave open."""
     plan, name = job.plan, job.name
-    ins, outs = parameters(plan.inputs, "input", name), parameters(plan.outputs, "output", name)
-    outs = [out if out not in ins else f"output{n}" for n, out in enumerate(outs)]
+    ins = parameters(plan.inputs, "input", name)
+    outs = parameters(plan.outputs, "output", name, ins)
     kinds = ["int64_t" if port.dtype == "int64" else "float" for port in plan.inputs]
     ports = (*plan.inputs, *plan.outputs)
     slots = [f"{{{slot.offset}, {slot.initial.size}}}" for slot in plan.states] or ["{0, 0}"]
@@ -195,7 +211,7 @@ def _naming(job: Job) -> dict[str, str]:
         "NEEDS": " ".join(job.target.needs) or "nothing beyond its architecture",
         "STAMP": job.stamp,
         "SEAL": job.seal,
-        "SEALED": ", ".join(str(byte) for byte in bytes.fromhex(job.seal)),
+        "WANTED_FORM": ", ".join(str(byte) for byte in bytes.fromhex(job.form)),
         "FORM": "beside" if job.beside else "inside",
         "CREATES": "void *memory, size_t bytes" + ", const void *file, size_t size" * job.beside,
         "CREATED": "memory, sizeof memory" + ", file, size" * job.beside,

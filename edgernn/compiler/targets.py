@@ -27,6 +27,7 @@ class Target:
     triple: str  # LLVM's name of the system
     cpu: str  # LLVM's name of the processor; empty: the least that has the instruction set
     features: str = ""  # in LLVM's form
+    tune: str = ""  # LLVM's name of the processor whose speed counts, where others are to run it too
 
     @property
     def architecture(self) -> str:
@@ -114,7 +115,11 @@ def processor(cpu: str, triple: str) -> Target:
 
 
 def best(target: Target, has: Set[str]) -> Target:
-    """The same processor with the best kernels for what it has, by the names of `Isa.needs`."""
+    """The target with the best kernels for what its processor has, by the names of `Isa.needs`.
+
+    They use no other instructions: those would be missing elsewhere, and `needs` could not name them.
+    """
     machine = {"armv7": "armv7l"}.get(target.architecture, target.architecture)
-    isas = (isa for isa in ISAS.values() if isa.machine in ("", machine) and isa.needs <= has)
-    return replace(target, isa=next(isas).name)
+    isa = next(isa.name for isa in ISAS.values() if isa.machine in ("", machine) and isa.needs <= has)
+    basic = next(t for t in TARGETS.values() if t.architecture == target.architecture and t.isa == isa)
+    return replace(target, isa=isa, cpu=basic.cpu, features=basic.features, tune=target.cpu)

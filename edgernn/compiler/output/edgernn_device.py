@@ -20,14 +20,9 @@ from _thread import allocate_lock
 from array import array
 from typing import Any
 
-FORMAT = 1
-MANIFEST = "manifest.json"
-MACHINES = {  # what the kernel calls an architecture, bytes of an address
-    "x86_64": (("x86_64",), 8),
-    "aarch64": (("aarch64",), 8),
-    "armv7": (("armv7l", "armv8l", "aarch64"), 4),
-    "riscv64": (("riscv64",), 8),
-}
+FORMAT, MANIFEST = 1, "manifest.json"
+MACHINES: Any = {name: ((name,), 8) for name in ("x86_64", "aarch64", "riscv64")}  # Linux's words, bytes of an address
+MACHINES["armv7"] = ("armv7l", "armv8l", "aarch64"), 4
 # getauxval: AT_HWCAP; HWCAP_ASIMDDP of arm64, HWCAP_NEON of 32-bit ARM
 HWCAP, BITS = 16, {"aarch64": {"asimddp": 1 << 20}, "armv7": {"neon": 1 << 12}}
 REFUSED = {
@@ -37,7 +32,7 @@ REFUSED = {
     -4: "the saved state belongs to another model; load it into a stream of the model that saved it",
     -5: "the state waits for {waits:g} frames, which no stream of this model can do",
 }
-FACTS = ("stamp", "name", "architecture", "needs", "size", "state_size", "file", "inputs", "outputs")  # sealed in it
+FACTS = ["stamp", "name", "architecture", "target", "needs", "size", "state_size", "file", "inputs", "outputs"]
 PLAIN, TEXT = {int, float}, ("str", "bytes")
 
 
@@ -130,17 +125,14 @@ class Stream:
             waits = ctypes.c_float.from_buffer_copy(blob[-36:].ljust(4, b"\0")).value  # stands before the sum
             raise BadInput(REFUSED[status].format(size=len(blob), version=version, waits=waits))
 
-    def fork(self) -> Stream:
+    def fork(self, memo: Any = None) -> Stream:
         """A second stream that goes on from this one's state."""
         twin = Stream.__new__(Stream)
         twin._start(self.about, self._library, self._file)
         twin.load_state(self.save_state())
         return twin
 
-    def __copy__(self, memo: Any = None) -> Stream:
-        return self.fork()
-
-    __deepcopy__ = __copy__
+    __copy__ = __deepcopy__ = fork
 
     def _frames(self, given: Any, several: bool) -> Any:
         values = _by_port(given, self._inputs)
@@ -150,8 +142,7 @@ class Stream:
         counts = sorted({count for _, count in taken})
         if len(counts) > 1:
             raise BadInput(f"the inputs have {', '.join(map(str, counts))} frames; all need the same number")
-        frames = ctypes.c_size_t(counts[0])
-        answers = self._alone("answers", frames, gives=ctypes.c_size_t)
+        answers = self._alone("answers", frames := ctypes.c_size_t(counts[0]), gives=ctypes.c_size_t)
         outs = [(ctypes.c_float * (max(answers, 1) * port["size"]))() for port in self._outputs]
         status = self._alone("run", frames, *(buffer for buffer, _ in taken), *outs, gives=ctypes.c_int64)
         if status < 0:
@@ -171,26 +162,29 @@ def _read(folder: str, name: str) -> bytes:
 
 
 def _checked(folder: str) -> dict[str, Any]:
-    """What the manifest says, if the library may be loaded here."""
+    """What the manifest says, if the library says so too and may be loaded here."""
     try:
         about: dict[str, Any] = json.loads(_read(folder, MANIFEST))
         if (kind := about["format"]) != FORMAT:
-            raise BadModelFile(f"{folder} has format {kind}, this file knows {FORMAT}: take its edgernn_device.py")
-        facts, library = {fact: about[fact] for fact in FACTS}, about["library"]
-        known = MACHINES[about["architecture"]] and about["files"][library]
-    except (ValueError, KeyError, TypeError) as error:
-        raise BadModelFile(f"{folder} is no folder that edgernn built: {error}") from None
-    _check_machine(about)
-    if hashlib.sha256(content := _read(folder, library)).hexdigest() != known:
+            raise BadModelFile(
+                f"{folder} has format {kind!r:.50}, this file knows {FORMAT}: take its edgernn_device.py"
+            )
+        library, known = about["library"], about["files"][about["library"]]
+        facts = json.dumps({fact: about[fact] for fact in FACTS}, sort_keys=True)
+        about["seal"], content = hashlib.sha256(facts.encode()).hexdigest(), _read(folder, library)
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise BadModelFile(f"{folder} is no folder that edgernn built: {str(error)[:200]}") from None
+    if hashlib.sha256(content).hexdigest() != known:
         raise BadModelFile(f"{folder}: {library} is not the file that was built, its sha256 differs; copy it again")
-    if hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest().encode() not in content:
-        raise BadModelFile(f"{folder}: {library} is not what {MANIFEST} says, '{about['stamp']}'; copy the folder")
+    if about["seal"].encode() not in content:
+        raise BadModelFile(f"{folder}: {library} is not what {MANIFEST} says; copy the folder")
+    _check_machine(about)
     return about
 
 
 def _check_machine(about: dict[str, Any]) -> None:
-    known, size = MACHINES[about["architecture"]]
-    machine, pointer = os.uname().machine, ctypes.sizeof(ctypes.c_void_p)
+    (known, size), machine = MACHINES[about["architecture"]], os.uname().machine
+    pointer = ctypes.sizeof(ctypes.c_void_p)
     wanted = f"the library is for {about['target']} ({about['architecture']}, {8 * size} bits)"
     if sys.platform != "linux" or machine not in known or pointer != size:
         raise BackendUnavailable(f"{wanted}, this is {sys.platform} on {machine} with {8 * pointer} bits")
@@ -213,9 +207,15 @@ def _features(architecture: str, wanted: list[str]) -> set[str]:
 
 def _loaded(folder: str, about: dict[str, Any]) -> ctypes.CDLL:
     try:
-        return ctypes.CDLL(os.path.join(folder, about["library"]))  # noqa: PTH118
+        library = ctypes.CDLL(os.path.join(folder, about["library"]))  # noqa: PTH118
     except OSError as error:
         raise BackendUnavailable(f"the library cannot be loaded: {error}") from None
+    said = f"{about['stamp']}\0{about['seal']}".encode()
+    if (version := getattr(library, f"{about['name']}_version", None)) is not None:
+        version.restype = ctypes.c_void_p
+    if version is None or ctypes.string_at(version(), len(said)) != said:  # the system knows it by its path
+        raise BadModelFile(f"{folder} was built anew since this process loaded its library: start Python anew")
+    return library
 
 
 def _beside(folder: str, about: dict[str, Any]) -> tuple[Any, ...]:

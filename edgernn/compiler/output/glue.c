@@ -11,7 +11,7 @@ enum { @WORDS@ };
 enum { IN = @INPUTS@, OUT = @OUTPUTS@, CONTROL = PORTS + PORT_WORDS * (IN + OUT) };
 enum { ALIGN = 64, HEADER = 52, DIGEST = 32, BLOB_VERSION = 1, STATES = @STATES@, WAITS = @WAITS@, HOP = @HOP@ };
 
-struct @NAME@ {
+struct @NAME@_stream {
     int64_t control[CONTROL];
 @beside:
     const uint8_t *built;
@@ -34,7 +34,7 @@ int64_t @NAME@_kernels_prepare(int64_t program, int64_t control, int64_t, int64_
 
 static int64_t address(const void *p) { return (int64_t)(uintptr_t)p; }
 
-static uint8_t *arena_of(const @NAME@ *m) { return (uint8_t *)(uintptr_t)m->control[ARENA]; }
+static uint8_t *arena_of(const @NAME@_stream *m) { return (uint8_t *)(uintptr_t)m->control[ARENA]; }
 
 static void copy(void *to, const void *from, size_t bytes) {
     for (size_t n = 0; n < bytes; n++) ((uint8_t *)to)[n] = ((const uint8_t *)from)[n];
@@ -92,7 +92,7 @@ struct parts {
 };
 
 @inside:
-static struct parts parts_of(const @NAME@ *m) {
+static struct parts parts_of(const @NAME@_stream *m) {
     const struct parts made = {
         @NAME@_weights, @NAME@_program, @NAME@_prepare_program, @NAME@_initial, model_hash
     };
@@ -102,13 +102,13 @@ static struct parts parts_of(const @NAME@ *m) {
 
 @end
 @beside:
-/* The beginning of what was built, in the file: "edgernnB", version, 4 bytes that are 0, seal, hash of the model, then
+/* The beginning of what was built, in the file: "edgernnB", version, 4 bytes that are 0, form, hash of the model, then
  * how many bytes there are in all, and where weights, program, prepare program and initial values begin. At the end
  * stands the sha256 of all before it. */
-enum { BUILT_VERSION = @BUILT_VERSION@, SEAL_AT = 16, HASH_AT = 48, TOTAL = 80, WEIGHTS_AT = 88, PROGRAM_AT = 96 };
+enum { BUILT_VERSION = @BUILT_VERSION@, FORM_AT = 16, HASH_AT = 48, TOTAL = 80, WEIGHTS_AT = 88, PROGRAM_AT = 96 };
 enum { PREPARE_AT = 104, INITIAL_AT = 112, BUILT_HEADER = 128 };
 
-static const uint8_t seal[DIGEST] = {@SEALED@};
+static const uint8_t form[DIGEST] = {@WANTED_FORM@};
 
 static uint64_t number(const uint8_t *at, int bytes) {
     uint64_t made = 0;
@@ -116,7 +116,7 @@ static uint64_t number(const uint8_t *at, int bytes) {
     return made;
 }
 
-static struct parts parts_of(const @NAME@ *m) {
+static struct parts parts_of(const @NAME@_stream *m) {
     const uint8_t *built = m->built;
     const struct parts made = {
         built + number(built + WEIGHTS_AT, 8), built + number(built + PROGRAM_AT, 8),
@@ -135,11 +135,13 @@ static int find(const uint8_t *file, size_t size, const uint8_t **built) {
     *built = file + begin;
     if (differ(*built, "edgernnB", 8)) return @UPPER@_NO_FILE;
     if (number(*built + 8, 4) > BUILT_VERSION) return @UPPER@_NEWER_FILE;
-    if (differ(*built + SEAL_AT, seal, DIGEST)) return @UPPER@_OTHER_FILE;
+    if (differ(*built + FORM_AT, form, DIGEST)) return @UPPER@_OTHER_FILE;
     total = number(*built + TOTAL, 8);
-    if (total > size - begin || total < BUILT_HEADER + DIGEST) return @UPPER@_DAMAGED_FILE;
-    for (int at = WEIGHTS_AT; at <= INITIAL_AT; at += 8)
-        if (number(*built + at, 8) > total) return @UPPER@_DAMAGED_FILE;
+    if (total > size - begin || total < BUILT_HEADER + STATES * 4 + DIGEST) return @UPPER@_DAMAGED_FILE;
+    for (int at = WEIGHTS_AT; at <= INITIAL_AT; at += 8) {
+        uint64_t place = number(*built + at, 8), least = at == WEIGHTS_AT ? BUILT_HEADER : number(*built + at - 8, 8);
+        if (place % ALIGN || place < least || place > total - STATES * 4 - DIGEST) return @UPPER@_DAMAGED_FILE;
+    }
     return 0;
 }
 
@@ -154,7 +156,7 @@ int @NAME@_check(const void *file, size_t size) {
 }
 
 @end
-static void set_states(@NAME@ *m, const uint8_t *values) {
+static void set_states(@NAME@_stream *m, const uint8_t *values) {
     for (size_t n = 0; n < sizeof slots / sizeof *slots; n++) {
         copy(arena_of(m) + slots[n].offset, values, (size_t)slots[n].count * 4);
         values += slots[n].count * 4;
@@ -166,8 +168,8 @@ size_t @NAME@_size(void) { return @UPPER@_SIZE; }
 
 const char *@NAME@_version(void) { return "@STAMP@\0" "@SEAL@"; }
 
-@NAME@ *@NAME@_create(@CREATES@) {
-    @NAME@ *m = (@NAME@ *)(((uintptr_t)memory + ALIGN - 1) & ~(uintptr_t)(ALIGN - 1));
+@NAME@_stream *@NAME@_create(@CREATES@) {
+    @NAME@_stream *m = (@NAME@_stream *)(((uintptr_t)memory + ALIGN - 1) & ~(uintptr_t)(ALIGN - 1));
     uint8_t *arena = (uint8_t *)(((uintptr_t)(m + 1) + ALIGN - 1) & ~(uintptr_t)(ALIGN - 1));
 @beside:
     const uint8_t *built;
@@ -195,9 +197,9 @@ const char *@NAME@_version(void) { return "@STAMP@\0" "@SEAL@"; }
     return m;
 }
 
-void @NAME@_reset(@NAME@ *m) { set_states(m, parts_of(m).initial); }
+void @NAME@_reset(@NAME@_stream *m) { set_states(m, parts_of(m).initial); }
 
-int64_t @NAME@_run(@NAME@ *m, size_t frames, @PARAMETERS@) {
+int64_t @NAME@_run(@NAME@_stream *m, size_t frames, @PARAMETERS@) {
     const void *buffers[] = {@ARGUMENTS@};
     int64_t status;
     for (size_t n = 0; n < IN + OUT; n++) m->control[PORTS + PORT_WORDS * n + ADDRESS] = address(buffers[n]);
@@ -206,9 +208,9 @@ int64_t @NAME@_run(@NAME@ *m, size_t frames, @PARAMETERS@) {
     return status ? -status : m->control[ANSWER];
 }
 
-int @NAME@_step(@NAME@ *m, @PARAMETERS@) { return (int)@NAME@_run(m, 1, @ARGUMENTS@); }
+int @NAME@_step(@NAME@_stream *m, @PARAMETERS@) { return (int)@NAME@_run(m, 1, @ARGUMENTS@); }
 
-size_t @NAME@_answers(const @NAME@ *m, size_t frames) {
+size_t @NAME@_answers(const @NAME@_stream *m, size_t frames) {
     float left = 1;
     if (WAITS) copy(&left, arena_of(m) + slots[sizeof slots / sizeof *slots - 1].offset, 4);
     return frames < (size_t)left ? 0 : 1 + (frames - (size_t)left) / HOP;
@@ -216,7 +218,7 @@ size_t @NAME@_answers(const @NAME@ *m, size_t frames) {
 
 /* A saved state: "edgernnS", version, model, count, the states, sha256 of all that. */
 
-void @NAME@_save(const @NAME@ *m, void *blob) {
+void @NAME@_save(const @NAME@_stream *m, void *blob) {
     uint8_t *to = blob;
     const uint32_t version = BLOB_VERSION;
     const uint64_t count = STATES;
@@ -241,7 +243,7 @@ static int possible(const uint8_t *last) {
     return 0;
 }
 
-int @NAME@_load(@NAME@ *m, const void *blob, size_t bytes) {
+int @NAME@_load(@NAME@_stream *m, const void *blob, size_t bytes) {
     const uint8_t *from = blob;
     uint8_t sum[DIGEST];
     uint32_t version;

@@ -9,7 +9,7 @@
  *
 @end
  *     static unsigned char memory[@UPPER@_SIZE];
- *     @NAME@ *m = @NAME@_create(@CREATED@);
+ *     @NAME@_stream *m = @NAME@_create(@CREATED@);
  *     if (@NAME@_step(m, @ARGUMENTS@) == 1) ... the answer is there
  *
 @DESCRIPTION@
@@ -31,7 +31,7 @@ extern "C" {
 #define @UPPER@_STATE_SIZE @STATE_SIZE@  /* bytes of a saved state */
 @SIZES@
 
-/* What @UPPER@_load answers for bytes that it refuses. */
+/* What @NAME@_load answers for bytes that it refuses. */
 enum {
     @UPPER@_NO_STATE = -1,         /* not a saved state */
     @UPPER@_NEWER_STATE = -2,      /* saved by a newer edgernn */
@@ -41,7 +41,7 @@ enum {
 };
 
 @beside:
-/* What @UPPER@_check answers for a file that it refuses. */
+/* What @NAME@_check answers for a file that it refuses. */
 enum {
     @UPPER@_NO_FILE = -1,         /* not an .edgernn file with a built model in it */
     @UPPER@_NEWER_FILE = -2,      /* built by a newer edgernn */
@@ -51,7 +51,7 @@ enum {
 };
 
 @end
-typedef struct @NAME@ @NAME@;
+typedef struct @NAME@_stream @NAME@_stream;
 
 /* Bytes of memory that an instance needs: @UPPER@_SIZE, for callers that cannot read this header. */
 @UPPER@_API size_t @NAME@_size(void);
@@ -61,35 +61,36 @@ typedef struct @NAME@ @NAME@;
  * The memory may be aligned as it likes. There is nothing to free. */
 @end
 @beside:
-/* Whether this library can run the model in these bytes, those of @NAME@.edgernn, whole: 0. Else one of the numbers
- * above. The bytes begin at a multiple of 64 (mmap gives that). */
+/* Whether this library can run the model in these bytes, those of @NAME@.edgernn: 0. Else one of the numbers above.
+ * What it reads there is looked at, which is the file's first part; the checksum tells damage, not malice: trust the
+ * file as you trust the library. The bytes begin at a multiple of 64 (mmap gives that). */
 @UPPER@_API int @NAME@_check(const void *file, size_t size);
 
 /* An instance in its initial state, inside the given memory, of the model in the file: both must stay where they are.
  * The memory may be aligned as it likes. There is nothing to free. NULL where the memory is too small, or the file is
  * not one that @NAME@_check accepts. */
 @end
-@UPPER@_API @NAME@ *@NAME@_create(@CREATES@);
+@UPPER@_API @NAME@_stream *@NAME@_create(@CREATES@);
 
 /* One frame in. 1: an answer was written; 0: none is due yet; -n: the n-th input holds a number that is not finite, or a
  * token outside its range, and nothing has changed. */
-@UPPER@_API int @NAME@_step(@NAME@ *m, @PARAMETERS@);
+@UPPER@_API int @NAME@_step(@NAME@_stream *m, @PARAMETERS@);
 
 /* Many frames, one after the other: the same as that many steps. How many answers were written, or -n as for step:
  * then no frame was run. */
-@UPPER@_API int64_t @NAME@_run(@NAME@ *m, size_t frames, @PARAMETERS@);
+@UPPER@_API int64_t @NAME@_run(@NAME@_stream *m, size_t frames, @PARAMETERS@);
 
 /* How many answers that many frames would bring now. */
-@UPPER@_API size_t @NAME@_answers(const @NAME@ *m, size_t frames);
+@UPPER@_API size_t @NAME@_answers(const @NAME@_stream *m, size_t frames);
 
 /* Back to the initial state. */
-@UPPER@_API void @NAME@_reset(@NAME@ *m);
+@UPPER@_API void @NAME@_reset(@NAME@_stream *m);
 
 /* Writes the state, @UPPER@_STATE_SIZE bytes, the same on every machine. */
-@UPPER@_API void @NAME@_save(const @NAME@ *m, void *blob);
+@UPPER@_API void @NAME@_save(const @NAME@_stream *m, void *blob);
 
 /* Goes on from a saved state, bit for bit: 0. Else one of the numbers above, and nothing has changed. */
-@UPPER@_API int @NAME@_load(@NAME@ *m, const void *blob, size_t bytes);
+@UPPER@_API int @NAME@_load(@NAME@_stream *m, const void *blob, size_t bytes);
 
 /* Which edgernn made this, of which model, for which target. */
 @UPPER@_API const char *@NAME@_version(void);

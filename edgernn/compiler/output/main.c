@@ -61,7 +61,7 @@ int main(int count, char **names) {
         return 1;
     }
 @end
-    @NAME@ *m = @NAME@_create(@CREATED@);
+    @NAME@_stream *m = @NAME@_create(@CREATED@);
     if (!m) return 1;
     while (@READS@) {
         int answered = @NAME@_step(m, @ARGUMENTS@);

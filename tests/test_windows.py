@@ -15,7 +15,7 @@ from covering import covering
 from onnx_cases import GATES, graph, node, onnx_runtime, weights
 from sequence_cases import FLAVOURS, OUTPUTS, Sequences
 from surroundings import ints, some
-from window_cases import GRAPHS, N_IN, Dim
+from window_cases import GRAPHS, N_IN, Dim, a_line, channels_first, over_bands
 
 import edgernn
 from edgernn import importer
@@ -141,6 +141,41 @@ def test_a_window_of_another_length_than_the_graph_is_refused_with_that(name: st
     for window in (5, N_IN, 10):
         with pytest.raises(UnsupportedModel, match=rf"sequences of 9 steps, so a window of {window} .*window=9"):
             converted(GRAPHS[name](1, 9), window)
+
+
+def test_a_fixed_length_is_the_window_though_a_stream_over_the_batch_fails_too() -> None:
+    """The loop over 9 steps runs 9 turns however long the batch is."""
+    source = GRAPHS["looped"]("unk__1", 9)
+    model = converted(source, 9)
+    assert [port.size for port in model.inputs] == [N_IN]
+    check(source, model, some_frames(1, FRAMES, N_IN))
+    with pytest.raises(UnsupportedModel, match=r"sequences of 9 steps, so a window of 5 .*window=9"):
+        converted(source, 5)
+
+
+def test_where_two_axes_may_be_the_window_the_user_is_asked() -> None:
+    both = r"axis 2 of 'x': frames of 3 of 'x'; or .*'unk__1', axis 1 of 'x': frames of 48 .*--set unk__1=1;.*'time'"
+    with pytest.raises(UnsupportedModel, match=both):
+        converted(over_bands("unk__1"), 16)
+    (port,) = converted(over_bands("unk__1"), 16, constants={"unk__1": 1}).inputs
+    assert port.size == 3
+    for name, window in (("time", 16), ("unk__1", WINDOW)):
+        source = over_bands(name)
+        check(source, converted(source, window), some_frames(1, FRAMES, 16, 3))
+
+
+def test_what_weights_sum_over_is_no_window_though_it_is_as_long() -> None:
+    signal, line = channels_first(8, 8), a_line(8, 8)
+    check(signal, converted(signal, 8), some_frames(1, 8, FRAMES), 2)
+    check(line, converted(line, 8), some_frames(1, 1, 8, FRAMES), 3)
+    for source in (channels_first(8, 12), a_line(8, 12)):
+        with pytest.raises(UnsupportedModel, match=r"sequences of 12 steps, so a window of 8 .*window=12"):
+            converted(source, 8)
+
+
+def test_the_axis_that_was_taken_is_said_with_the_size_of_a_frame() -> None:
+    report = importer.analyse(GRAPHS["stacked"](1, "T").SerializeToString(), window=WINDOW)
+    assert f"windows of {WINDOW} frames, 'T', axis 1 of 'x': frames of {N_IN} of 'x'" in report.notes
 
 
 @pytest.mark.parametrize("window", [100, 4096])

@@ -24,6 +24,7 @@ from edgernn.importer.lists import unlisted
 from edgernn.importer.preset import about_sizes, free_dimensions, otherwise, preset, unsized
 from edgernn.importer.proof import corrected, proved
 from edgernn.importer.read import load
+from edgernn.importer.reading import NO_STATES
 from edgernn.importer.repair import repair, suspicion
 from edgernn.importer.rollup import FEWEST
 from edgernn.importer.signals import Wider
@@ -31,7 +32,7 @@ from edgernn.importer.state import Pairing, as_constants, kept, pair, with_state
 from edgernn.importer.time import Hypothesis, hypotheses
 from edgernn.importer.unfolds import unfolded
 from edgernn.importer.unrolled import UNROLLED, repeats
-from edgernn.importer.windowed import NO_STATES, STREAMS, windowed
+from edgernn.importer.windowed import STREAMS, described, windowed
 from edgernn.layers.axes import RATES
 from edgernn.layers.model import Model
 from edgernn.layers.recurrent import BACKWARDS, OTHER_AXIS, SEVERAL_STEPS
@@ -160,7 +161,7 @@ def _on_windows(graph: Graph, window: int, hop: int) -> Report:
     axes = tuple((name, axis) for name, axis in reading.hypothesis.times.items() if axis is not None)
     dims = tuple((given.name, given.dims or ()) for given in graph.inputs)
     streams = (STREAMS,) if reading.streams else ()
-    notes = (*streams, *reading.notes, *_notes(graph, reading.found, Pairing({}), False))
+    notes = (described(reading), *streams, *reading.notes, *_notes(graph, reading.found, Pairing({}), False))
     return Report(reading.found, (), (), reading.hypothesis.text, axes, dims, notes)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from edgernn.layers.base import Array, Shape, volume
 from edgernn.layers.rules import Importing, Value
 
+SUMS = "sums over the time axis: a step would need every other step"
 RATES = "combines sequences of different rates"  # what tells the importer that it is time which runs there
 LARGEST_FRAME = 1 << 24  # numbers: a frame that grows past this is a mistake or an attack
 

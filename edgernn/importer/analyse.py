@@ -223,7 +223,7 @@ def _tried(graph: Graph, hypothesis: Hypothesis, given: Mapping[str, str]) -> tu
         far = _Distance.WRONG_AXIS if isinstance(hypothesis.length, int) else _Distance.ASTRAY
         return far if astray else _Distance.NO_RECURRENCE, _failed(hypothesis, astray or model)
     axes = tuple((name, axis) for name, axis in hypothesis.times.items() if axis is not None)
-    doubts = [] if given or build.has_time else kept(build, graph, found.pairs)
+    doubts = [] if build.has_time else kept(build, graph, found.pairs, given)
     goes_on_here = (GOES_ON,) if build.states and not build.has_time and not restarts else ()
     notes = (*build.notes, *_notes(graph, model, found, restarts), *goes_on_here, *doubts)
     dims = tuple((given.name, given.dims or ()) for given in graph.inputs)

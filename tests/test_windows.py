@@ -13,7 +13,7 @@ from commands import bad, good
 from conftest import COMPILED, stream_on
 from covering import covering
 from onnx_cases import GATES, graph, node, onnx_runtime, weights
-from sequence_cases import FLAVOURS, OUTPUTS, Sequences
+from sequence_cases import FLAVOURS, HIDDEN, OUTPUTS, Sequences
 from surroundings import ints, some
 from window_cases import GRAPHS, N_IN, Dim, a_line, channels_first, over_bands
 
@@ -214,6 +214,45 @@ def test_no_axis_of_a_state_is_the_window_though_it_is_as_long(steps: int, hidde
     source = graph(nodes, {"x": (steps, 1, 3), "h0": (ways, 1, hidden)}, ["Y"], held)
     with pytest.raises(UnsupportedModel, match="'h0': is a state, but on windows nothing is carried"):
         converted(source, steps)
+
+
+@pytest.mark.parametrize("batch", [1, 2, "B"])
+@pytest.mark.parametrize("direction", ["reverse", "bidirectional"])
+def test_a_whole_sequence_is_no_frame_though_its_state_is_handed_on(direction: str, batch: Dim) -> None:
+    case = Sequences("GRU", direction)
+    nodes, ways = (
+        [node("GRU", "x W R B - h0", "Y hn", hidden_size=HIDDEN, direction=direction)],
+        len(case.values()["W"]),
+    )
+    source = graph(nodes, {"x": (6, batch, 3), "h0": (ways, batch, HIDDEN)}, ["Y", "hn"], case.values())
+    with pytest.raises(UnsupportedModel, match=r"'GRU_Y': direction=.* window=N .*, with what it starts from .*--set"):
+        importer.read(source.SerializeToString())
+    assert importer.read(source.SerializeToString(), state={"h0": "hn"}).inputs[0].size % 18 == 0
+    model = converted(source, 6, constants={"h0": 0})
+    assert model.window == 6 and model.inputs[0].size in (3, 6)
+
+
+def test_a_whole_sequence_that_ends_early_is_no_frame_though_its_state_is_handed_on() -> None:
+    nodes = [node("RNN", "x W R B lengths h0", "Y hn", hidden_size=5)]
+    early, whole = (
+        graph(nodes, {"x": (6, 1, 3), "h0": (1, 1, 5)}, ["Y", "hn"], {**weights("RNN", 3, 5), "lengths": lengths})
+        for lengths in (np.array([4], np.int32), np.array([6], np.int32))
+    )
+    with pytest.raises(UnsupportedModel, match=r"sequence_lens=\[4\], of 6 steps: a stream goes on .* window=N"):
+        importer.read(early.SerializeToString())
+    assert importer.analyse(whole.SerializeToString()).states == (("h0", "hn"),)
+
+
+def test_bands_run_backwards_within_a_step_that_keeps_its_past() -> None:
+    """A step graph with a ring buffer of frames, of which a layer runs over the bands: its cells start anew."""
+    nodes = [node("Concat", "past x", "all", axis=0), node("Slice", "all one three zero", "past_out")]
+    nodes += [node("ReduceMax", "all", "m", axes=[0], keepdims=1), node("Transpose", "m", "t", perm=[1, 0, 2])]
+    nodes += [node("GRU", "t W R B", "Y", hidden_size=HIDDEN, direction="bidirectional")]
+    held = Sequences("GRU", "bidirectional").values() | {"one": ints(1), "three": ints(3), "zero": ints(0)}
+    source = graph(nodes, {"x": (1, 4, 3), "past": (2, 4, 3)}, ["Y", "past_out"], held)
+    report = importer.analyse(source.SerializeToString())
+    assert report.states == (("past", "past_out"),) and report.model is not None, report.problems
+    assert [port.size for port in report.model.inputs] == [12]
 
 
 def test_no_batch_of_lengths_is_the_window() -> None:

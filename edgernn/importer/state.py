@@ -149,8 +149,8 @@ def _named_only(found: Pairing, ends: Ends, named: Match) -> dict[str, list[str]
     options, proved = {}, {output for name, output in found.pairs.items() if ends.leads_back(name, output)}
     for name in (name for name in ends.inputs if name not in found.pairs):
         fitting = [output for output in ends.outputs if output not in proved and ends.fits(name, output)]
-        fitting.sort(key=lambda output, name=name: not named(name, output))
-        options[name] = fitting if fitting and named(name, fitting[0]) else []
+        called = [output for output in fitting if named(name, output)]
+        options[name] = [*called, *(o for o in fitting if o not in called)] if called else []
     return options
 
 

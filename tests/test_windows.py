@@ -12,6 +12,8 @@ import pytest
 from commands import bad, good
 from conftest import COMPILED, stream_on
 from covering import covering
+from hostile_graphs import rows, turning
+from loop_cases import CELL, CONSTANTS, COUNT, GO, READ, subgraph
 from onnx_cases import GATES, graph, node, onnx_runtime, weights
 from sequence_cases import FLAVOURS, HIDDEN, OUTPUTS, Sequences
 from surroundings import ints, some
@@ -21,6 +23,8 @@ import edgernn
 from edgernn import importer
 from edgernn.conversion.parity import parity
 from edgernn.errors import BadInput, UnsupportedModel
+from edgernn.importer import repeated
+from edgernn.importer.subgraph import walked
 from edgernn.importer.windowed import STREAMS
 from edgernn.kernels.isas import REFERENCE
 from edgernn.layers import RNN
@@ -358,6 +362,51 @@ def test_a_window_too_large_for_its_graph_is_refused(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("edgernn.importer.repeated.MOST_NODES", 100)
     with pytest.raises(UnsupportedModel, match=r"more than .* 100 layers -> use a smaller window"):
         converted(GRAPHS["counted"]("B", "T"), 50)
+
+
+@pytest.mark.parametrize(("make", "count"), [(turning, 2**62), (turning, 5000), (rows, 5000)])
+def test_a_loop_that_turns_too_often_is_refused_before_its_first_turn(
+    make: Any, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def walked(*_: Any) -> None:
+        raise AssertionError("a turn was made")
+
+    monkeypatch.setattr("edgernn.importer.repeated.walked", walked)
+    with pytest.raises(UnsupportedModel, match=r"more than 4096 turns .* -> use a smaller window"):
+        converted(make(count))
+
+
+def test_a_loop_of_too_many_layers_is_refused_after_its_first_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    turns = []
+    monkeypatch.setattr(repeated, "walked", lambda *args: turns.append(1) or walked(*args))
+    monkeypatch.setattr(repeated, "MOST_NODES", 1000)
+    with pytest.raises(UnsupportedModel, match=r"more than .* 1000 layers -> use a smaller window"):
+        converted(turning(1200))
+    assert len(turns) <= 6 * repeated.FIRST  # in each of three readings, twice the first turns
+    assert converted(turning(900)).window == WINDOW
+
+
+def test_a_kernel_that_reaches_far_beyond_the_window_costs_no_memory() -> None:
+    """Of its two places the first one never leaves the padding."""
+    start, kernel, answers = node("Transpose", "x", "t", perm=[1, 2, 0]), some(3, 3, 2), []
+    after = [node("Transpose", "c", "s", perm=[2, 0, 1])]
+    after += [node("GRU", "s W R B", "y", hidden_size=5, direction="reverse")]
+    for held, given in ((kernel, {"dilations": [10**9], "pads": [10**9, 0]}), (kernel[:, :, 1:], {})):
+        nodes = [start, node("Conv", "t K", "c", **given), *after]
+        source = graph(nodes, {"x": ("T", 1, 3)}, ["y"], {**weights("GRU", 3, 5), "K": held})
+        answers.append(converted(source).stream().run(some_frames(FRAMES, 3)))
+    assert np.abs(answers[0] - answers[1]).max() < LIMIT
+
+
+def test_a_state_that_a_loop_starts_from_is_refused_by_name() -> None:
+    body = subgraph((READ, *CELL, GO), "i c h", "go_on h2 h2")
+    nodes = [*COUNT, node("Loop", "n yes start", "last all", body=body), node("ReduceMax", "all", "y", axes=[0])]
+    source = graph(nodes, {"x": ("T", 1, 3), "start": (1, 5)}, ["y", "last"], CONSTANTS)
+    with pytest.raises(
+        UnsupportedModel, match=r"'start': is a state, but on windows nothing is carried .*--set start=0"
+    ):
+        converted(source)
+    assert converted(source, constants={"start": 0}).inputs[0].size == 3
 
 
 def test_states_are_refused_by_name() -> None:

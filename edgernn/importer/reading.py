@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
@@ -69,10 +69,10 @@ class Windowed:
         return not self.fixed or self.hypothesis.length == window
 
 
-def tried(graph: Graph, hypothesis: Hypothesis, window: int, hop: int, elsewhere: Collection[Problem]) -> Windowed:
+def tried(graph: Graph, hypothesis: Hypothesis, window: int, hop: int, others: Callable[[], list[Problem]]) -> Windowed:
     """One reading: one for a fixed length has a window of that length.
 
-    `elsewhere`: the cells that run over several steps though every free axis has one.
+    `others`: gives the cells that run over several steps though every free axis has one.
     """
     steps = window if isinstance(hypothesis.length, Symbol) else hypothesis.length
     build = Build(graph, steps, hypothesis.times, restarts=True, hop=hop, window=steps)
@@ -81,7 +81,7 @@ def tried(graph: Graph, hypothesis: Hypothesis, window: int, hop: int, elsewhere
     evidence, streams = _along(graph, hypothesis)
     if evidence and counted and isinstance(hypothesis.length, int):
         evidence = max(evidence, Evidence.COUNTED)
-    elif evidence and any(problem not in elsewhere for problem in counted):
+    elif evidence and counted and any(problem not in others() for problem in counted):
         evidence = Evidence.RECURRING
     text = f"windows of {steps} frames, {hypothesis.text}"
     return Windowed(replace(hypothesis, text=text), found, evidence, streams, tuple(build.notes))

@@ -101,21 +101,23 @@ def _settle(found: Pairing, ends: Ends, matches: Match) -> None:
 def _options(found: Pairing, ends: Ends, *match: Match) -> dict[str, list[str]]:
     """For each input that is not paired yet the outputs that match it in every way."""
     inputs = [name for name in ends.inputs if name not in found.pairs]
-    outputs = [output for output in ends.outputs if output not in found.pairs.values()]
+    paired = set(found.pairs.values())
+    outputs = [output for output in ends.outputs if output not in paired]
     return {name: [o for o in outputs if all(m(name, o) for m in match)] for name in inputs}
 
 
 def _weigh_names(found: Pairing, ends: Ends, given: Mapping[str, str]) -> None:
     """What a cell leaves behind may be an answer, of which another output makes the state: asked where names say so."""
     for name, output in found.pairs.items():
-        named = [o for o in _rivals(ends, found.pairs, name) if follows(name, o)]
-        if name not in given and not follows(name, output) and named:
-            found.problems.append(_asked(name, [*named, output]))
+        if name not in given and not follows(name, output):
+            named = [o for o in _rivals(ends, found.pairs, name) if follows(name, o)]
+            found.problems += [_asked(name, [*named, output])] if named else []
 
 
 def _rivals(ends: Ends, pairs: Mapping[str, str], name: str) -> list[str]:
     """Other outputs that might replace a state: of its shape, computed from it, and not the same numbers."""
-    free = [o for o in ends.outputs if o not in pairs.values() and ends.fits(name, o) and ends.depends(o, name)]
+    paired = set(pairs.values())
+    free = [o for o in ends.outputs if o not in paired and ends.fits(name, o) and ends.depends(o, name)]
     return [o for o in free if not ends.leads_back(name, o)]
 
 

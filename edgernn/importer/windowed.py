@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 
@@ -56,19 +57,26 @@ def windowed(graph: Graph, window: int, hop: int) -> Windowed:
 def _readings(graph: Graph, window: int, hop: int) -> list[Windowed]:
     """What comes of each reading of time, the likeliest first."""
     found: list[Windowed] = []
-    no_frames, inside = timeless(graph), Build(graph, 1, {}, restarts=True, window=1).in_frame
+    no_frames = timeless(graph)
+
+    @cache
+    def in_one_frame() -> list[Problem]:
+        """The cells that run over several steps though every free axis has one."""
+        return Build(graph, 1, {}, restarts=True, window=1).in_frame
+
     for hypothesis in hypotheses(graph):
         if no_frames & hypothesis.times.keys():
             continue
         if hypothesis.times and not (found and isinstance(hypothesis.length, int) and found[0].settled):
-            found.append(tried(graph, hypothesis, window, hop, inside))
+            found.append(tried(graph, hypothesis, window, hop, in_one_frame))
             found.sort(key=lambda reading: _unlikely(graph, reading))
     return found
 
 
-def _possible(graph: Graph, likely: Sequence[Windowed], window: int) -> list[Windowed]:
+def _possible(graph: Graph, likely: list[Windowed], window: int) -> list[Windowed]:
     """The readings without those whose steps turn out to stand alone; a free axis before a length that does not fit."""
-    likely = [reading for reading in likely if not _alone(reading)]
+    if sum(reading.evidence > Evidence.SUMMED for reading in likely) > 1:
+        likely = [reading for reading in likely if not (reading.runs_on(window) and _alone(reading))]
     if not likely or likely[0].runs_on(window):
         return likely
     free = [r for r in likely if r.works and not r.fixed and r.evidence > Evidence.SUMMED and not _batch(graph, r)]
@@ -90,7 +98,7 @@ def _rivals(graph: Graph, best: Windowed, likely: Sequence[Windowed], window: in
 def _alone(reading: Windowed) -> bool:
     """Whether the steps of a reading stand alone, where nothing has shown that something recurs over them."""
     found, axes = reading.found, reading.hypothesis.times
-    if not isinstance(found, Model) or reading.evidence > Evidence.MEETING:
+    if not isinstance(found, Model) or reading.evidence is not Evidence.MEETING:
         return False
     return not steps_meet(found, [name for name, axis in axes.items() if axis is not None])
 
@@ -128,7 +136,7 @@ def _held_within(graph: Graph, hypothesis: Hypothesis, window: int, hop: int) ->
     for length in sorted((n for n in lengths if 1 < n <= LONGEST), reverse=True)[:MOST_LENGTHS]:
         if graph.work.much:
             break
-        reading = tried(graph, hypothesis, length, hop, ())
+        reading = tried(graph, hypothesis, length, hop, list)
         if reading.works:
             return replace(reading, hypothesis=replace(hypothesis, length=length))
     return None

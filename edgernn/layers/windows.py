@@ -40,6 +40,10 @@ class Window:
             found.append((n + low + high - d * (k - 1) - 1) // s + 1)
         return tuple(found)
 
+    def numbers(self, shape: Shape) -> int:
+        """How many numbers of an array of `shape` it sees, at all places together."""
+        return math.prod(shape[:2]) * math.prod(self.places(shape[2:])) * math.prod(self.kernel)
+
     def index(self, shape: Shape) -> Array:
         """Flat places in an array of `shape`, -1 in the padding: (N, *places, C, *kernel) int32."""
         return _index(self, shape)
@@ -49,7 +53,7 @@ class Window:
 def _index(window: Window, shape: Shape) -> Array:
     rank = len(shape) - 2
     places = window.places(shape[2:])
-    if math.prod(shape[:2]) * math.prod(places) * math.prod(window.kernel) > LARGEST:
+    if window.numbers(shape) > LARGEST:
         raise ValueError(f"a kernel of {window.kernel} over {shape} is too large")
     index = np.arange(math.prod(shape[:2]), dtype=np.int32).reshape(shape[0], *[1] * rank, shape[1], *[1] * rank)
     inside = np.ones(index.shape, bool)
@@ -94,7 +98,10 @@ def window(
         g.refuse(f"auto_pad={auto_pad}: not one of NOTSET, VALID, SAME_UPPER, SAME_LOWER")
     if x.time == 1:
         g.refuse("has time where the channels are expected", "transpose so that time is not axis 1")
-    return Window(tuple(kernel), steps, tuple(sides), gaps)
+    made = Window(tuple(kernel), steps, tuple(sides), gaps)
+    if (x.time or 0) < 2 and made.numbers(x.shape) > LARGEST:
+        g.refuse(f"sees {made.numbers(x.shape):,} numbers in a frame, at all places together", "use a smaller window")
+    return made
 
 
 def _same(n: Any, kernel: int, stride: int, dilation: int, auto_pad: str) -> tuple[int, int]:

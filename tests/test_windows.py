@@ -247,6 +247,16 @@ def test_a_whole_sequence_that_ends_early_is_no_frame_though_its_state_is_handed
     assert importer.analyse(whole.SerializeToString()).states == (("h0", "hn"),)
 
 
+@pytest.mark.parametrize("batch", [1, "N"])
+def test_a_sequence_that_ends_early_shows_its_axis(batch: Dim) -> None:
+    """Its features are as many as its steps."""
+    held = {**weights("RNN", 5, 4), "lengths": np.array([3], np.int32)}
+    source = graph([node("RNN", "x W R B lengths", "Y", hidden_size=4)], {"x": (5, batch, 5)}, ["Y"], held)
+    check(source, converted(source, 5), some_frames(FRAMES, 1, 5), 0)
+    with pytest.raises(UnsupportedModel, match=r"sequence_lens=\[3\], of 5 steps: a stream goes on"):
+        importer.read(source.SerializeToString())
+
+
 def test_bands_run_backwards_within_a_step_that_keeps_its_past() -> None:
     """A step graph with a ring buffer of frames, of which a layer runs over the bands: its cells start anew."""
     nodes = [node("Concat", "past x", "all", axis=0), node("Slice", "all one three zero", "past_out")]

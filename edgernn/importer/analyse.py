@@ -31,7 +31,7 @@ from edgernn.importer.time import Hypothesis, hypotheses
 from edgernn.importer.unfolds import unfolded
 from edgernn.importer.windowed import STREAMS, described, windowed
 from edgernn.layers.model import Model
-from edgernn.layers.recurrent import BACKWARDS, OTHER_AXIS, SEVERAL_STEPS, SHORTER
+from edgernn.layers.recurrent import AGAINST, OTHER_AXIS, SEVERAL_STEPS
 from edgernn.layers.rhythm import WINDOW
 
 # ONNX's numbers for float16, bfloat16 and integers of 8 and 16 bits
@@ -139,8 +139,7 @@ def _free_blocks(failed: Sequence[tuple[tuple[int, ...], Report, Hypothesis]]) -
 
 def _whole_sequences(failed: Sequence[tuple[tuple[int, ...], Report, Hypothesis]]) -> Report | None:
     """Why no stream runs along a fixed axis that cells run along, to its end: then a step is no whole sequence."""
-    shown = (BACKWARDS, SHORTER)
-    return next((r for _, r, _ in failed if any(problem.what.startswith(shown) for problem in r.problems)), None)
+    return next((r for _, r, _ in failed if any(problem.what.startswith(AGAINST) for problem in r.problems)), None)
 
 
 def check_window(window: int | None, hop: int | None, state: Mapping[str, str]) -> None:

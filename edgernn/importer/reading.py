@@ -17,7 +17,7 @@ from edgernn.importer.signals import Wider
 from edgernn.importer.time import Hypothesis
 from edgernn.layers.axes import SUMS
 from edgernn.layers.model import Model
-from edgernn.layers.recurrent import BACKWARDS, SEVERAL_STEPS
+from edgernn.layers.recurrent import AGAINST, SEVERAL_STEPS
 
 TIMES = ("t", "time", "frames", "steps", "seq", "sequence", "length", "seq_len", "seq_length", "sequence_length")
 NO_STATES = "on windows nothing is carried"
@@ -96,7 +96,7 @@ def _along(graph: Graph, hypothesis: Hypothesis) -> tuple[Evidence, bool]:
         build = built(graph, hypothesis)
     except Wider:
         return max(named, Evidence.SLIDING), False
-    if any(problem.what.startswith(BACKWARDS) for problem in build.problems):
+    if any(problem.what.startswith(AGAINST) for problem in build.problems):
         return Evidence.RECURRING, False
     if build.problems:
         summed = any(problem.what == SUMS for problem in build.problems)

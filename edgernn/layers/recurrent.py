@@ -25,6 +25,7 @@ OTHER_AXIS = "runs along another axis than the stream's time"
 SEVERAL_STEPS = "runs over several steps inside one frame"
 BACKWARDS = "direction="  # which shows that the right axis is taken, but as the time of a stream
 SHORTER = "sequence_lens="  # so does that a sequence ends where a stream goes on
+AGAINST = (BACKWARDS, SHORTER)
 
 # Whether each of a node's directions runs backwards
 DIRECTIONS = {"forward": (False,), "reverse": (True,), "bidirectional": (False, True)}
@@ -158,6 +159,8 @@ def _lengths(g: Importing, call: RecurrentInputs) -> list[int] | None:
     if given.const is None:
         g.refuse("sequence_lens is computed at run time", "export without the lengths: a stream has no padding")
     held = integers(g, given, "sequence_lens")
+    if call.X.time == call.batch:
+        g.refuse(OTHER_AXIS, "feed time on the sequence axis")
     if call.X.time is not None:
         g.refuse(f"{SHORTER}{held}, of {length} steps: a stream goes on", f"export without the lengths, or {WINDOW}")
     if len(held) != call.X.shape[call.batch] or not all(isinstance(n, int) and 1 <= n <= call.steps for n in held):

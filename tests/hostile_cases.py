@@ -24,11 +24,13 @@ from hostile_graphs import (
     over_time,
     quantised,
     rates,
+    rows,
     shifted,
     strides,
     summed,
     switched,
     tanhs,
+    turning,
     unsupported,
     vocabulary,
 )
@@ -41,6 +43,7 @@ from hostile_parts import (
     deep_rank,
     doubled,
     growing,
+    if_chain,
     if_tree,
     laughs,
     long,
@@ -109,6 +112,7 @@ BOMBS: dict[str, Callable[[], onnx.ModelProto | bytes]] = {
     "Loop of 2,000 million turns": lambda: looped(BIG),
     "If, nested 300 deep": lambda: deep_ifs(300),
     "If, tree": if_tree,
+    "If, 30 deep around a tree": if_chain,
     "Loop, nested 30 deep": lambda: nested(30, "Loop"),
     "functions, ten times ten": laughs,
     "functions, doubled": lambda: laughs(40, 2),
@@ -183,6 +187,10 @@ BOMBS: dict[str, Callable[[], onnx.ModelProto | bytes]] = {
         node("Transpose", "r", "v", perm=[0, 2, 1]),
         n=long(1, -1, 3 * 10**9),
     ),
+    "time, a million steps gathered": lambda: over_time(node("Gather", "x n", "v", axis=2), n=np.arange(10**6)),
+    "window, dilated a thousand million": lambda: kernel(weight=" kernel", dilations=[10**9], pads=[10**9, 0]),
+    "window, a Loop of 2**62 turns": lambda: turning(2**62),
+    "window, a Scan of 300,000 turns": lambda: rows(300_000),
     "window, attention": lambda: attention(1),
     "window, attention 1,000 times": lambda: attention(1000),
     "window, 5,000 nodes": lambda: tanhs(5000),
@@ -206,6 +214,7 @@ HARMLESS = {
     "float8 weights",
     "Slice huge",
     "a sequence of no steps",
+    "window, dilated a thousand million",
 }
 # how they are read, where it is not as they are
 WINDOW = {"window": 4096}

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import onnx
 from hostile_parts import long, ones, value_info
-from onnx import helper
+from onnx import TensorProto, helper
 from onnx_cases import GRU, graph, node, on_gru
 
 
@@ -113,6 +113,30 @@ def shifted(count: int, by: int) -> onnx.ModelProto:
     names = ["x", *(f"s{n}" for n in range(count))]
     nodes = [node("Conv", f"{a} kernel", b, dilations=[by], pads=[by, 0]) for a, b in pairwise(names)]
     return over_time(*nodes, last=names[-1])
+
+
+def turning(count: int) -> onnx.ModelProto:
+    """A Loop of so many turns in a window, and a GRU backwards over what it leaves behind."""
+    ends = [value_info("i", TensorProto.INT64), value_info("go", TensorProto.BOOL), value_info("h")]
+    step = [node("Tanh", "h", "h2"), node("Identity", "go", "still")]
+    body = helper.make_graph(step, "g", ends, [value_info("still", TensorProto.BOOL), value_info("h2")])
+    held = {"many": np.array(count), "yes": np.array(True)}
+    return backwards(node("Loop", "many yes x", "v", body=body), **held)
+
+
+def rows(count: int) -> onnx.ModelProto:
+    """A Scan over so many rows of a constant, in a window."""
+    step = [node("Add", "h f", "s"), node("Tanh", "s", "h2")]
+    body = helper.make_graph(step, "g", [value_info("h"), value_info("f")], [value_info("h2")])
+    return backwards(
+        node("Scan", "x table", "v", body=body, num_scan_inputs=1), table=np.zeros((count, 1, 3), np.float32)
+    )
+
+
+def backwards(made: onnx.NodeProto, **held: Any) -> onnx.ModelProto:
+    """x (T, 1, 3), the node that makes v of it, and a GRU backwards over that."""
+    cell = node("GRU", "v W R B", "y", hidden_size=5, direction="reverse")
+    return graph([made, cell], {"x": ("T", 1, 3)}, ["y"], {**GRU, **held})
 
 
 def cells_in_a_window(count: int, batch: int) -> onnx.ModelProto:

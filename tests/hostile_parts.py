@@ -118,6 +118,18 @@ def if_tree(depth: int = 12) -> onnx.ModelProto:
     return on_gru(top, node("Sparkle", "o", "y"), constants={"yes": np.array(True)})
 
 
+def if_chain(depth: int = 30, tree: int = 10) -> onnx.ModelProto:
+    """Ifs in each other around a tree of them, which each level would read again."""
+    inner = helper.make_graph([helper.make_node("Tanh", ["Y"], ["o"])], "g", [], [value_info("o")])
+    leaf = inner
+    for level in range(depth):
+        other = inner if level < tree else leaf
+        made = helper.make_node("If", ["yes"], ["o"], then_branch=inner, else_branch=other)
+        inner = helper.make_graph([made], "g", [], [value_info("o")])
+    top = helper.make_node("If", ["yes"], ["o"], then_branch=inner, else_branch=leaf)
+    return on_gru(top, node("Sparkle", "o", "y"), constants={"yes": np.array(True)})
+
+
 def looped(count: int) -> onnx.ModelProto:
     """A Loop that runs a constant number of times and stacks a number in each turn."""
     inner = helper.make_graph([helper.make_node("Identity", ["k"], ["o"])], "g", [], [value_info("o")])

@@ -15,6 +15,7 @@ from surroundings import ints, some
 CONSTANTS: dict[str, Any] = {
     "W": some(3, 5), "R": some(5, 5) / 2, "V": some(3, 5), "gW": GRU["W"], "gR": GRU["R"],
     "h0": np.zeros((1, 5), np.float32), "h1": some(1, 5), "x0": np.zeros((1, 3), np.float32), "third": some(1, 5),
+    "rows": some(4, 1, 3),
     "zero": np.array(0), "one": np.array(1), "two": np.array(2), "five": np.array(5), "minus": np.array(-1),
     "huge": np.array(2**63 - 1), "zero_1d": ints(0), "one_1d": ints(1), "end_1d": ints(2**63 - 1),
     "yes": np.array(True),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -169,6 +170,29 @@ def test_an_interrupted_convert_leaves_no_file(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(os, "fsync", interrupt)
     assert bad("convert", SEQUENCE, "-o", tmp_path / "m.edgernn") == "error: interrupted\n"
     assert not list(tmp_path.iterdir())
+
+
+def test_ctrl_c_while_the_command_line_is_imported_ends_it_without_a_word(tmp_path: Path) -> None:
+    (tmp_path / "click.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
+    code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import edgernn.cli"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        check=False,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, b"", b"")
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+def test_what_ctrl_c_does_is_as_before_once_all_is_imported(ignored: bool) -> None:
+    code = "import signal, edgernn.cli.starting as s; s.reader(); print(signal.getsignal(signal.SIGINT))"
+    handler = signal.SIG_IGN if ignored else signal.SIG_DFL
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=True, preexec_fn=lambda: signal.signal(signal.SIGINT, handler)
+    )
+    assert ("default_int_handler" in done.stdout) != ignored
 
 
 def test_what_cannot_be_written_is_said(tmp_path: Path) -> None:

@@ -49,6 +49,14 @@ REFUSED: dict[str, tuple[Callable[[], onnx.ModelProto], tuple[str, ...]]] = {
         ),
         ("MaxPool 'MaxPool_y'", "auto_pad=SAME_UPPER with dilations=[2]", "pads"),
     ),
+    "a mean of nothing but padding": (
+        lambda: beside_a_cell([node("AveragePool", "x", "y", kernel_shape=[2], pads=[2, 0])], ("T", 2, 5)),
+        ("AveragePool 'AveragePool_y'", "see nothing but padding", "smaller pads"),
+    ),
+    "a pool of more than a frame": (
+        lambda: beside_a_cell([node("MaxPool", "x", "y", kernel_shape=[9], pads=[10**7, 0])], ("T", 2, 5)),
+        ("MaxPool 'MaxPool_y'", "sees 179,999,946 numbers in a frame"),
+    ),
     "a projection": (
         lambda: graph(
             [node("LSTM", "x W R - - h c", "Y")],

@@ -210,6 +210,14 @@ REFUSED: dict[str, tuple[Over | Scanned, str]] = {
         "a loop in the body of another loop",
     ),
     "gives the number of the step": (Over(made="go_on h2 i"), "the number of the step"),
+    "divides the number of the step": (
+        Over([node("Div", "i two", "i2"), node("Gather", "x i2", "f"), *CELL, GO]), "computes Div of now",
+    ),
+    "scan of a constant beside the sequence": (
+        Scanned([node("Sub", "f e", "d"), node("MatMul", "d W", "wx"), *CELL[1:]], "h0 x rows", "h f e", "h2 h2",
+                (("num_scan_inputs", 2),), dims=(4, 1, 3)),
+        "scans a constant, by the number of the step",
+    ),
     "scan backwards": (Scanned(attributes=(("scan_input_directions", [1]),)), "needs the end of the sequence"),
     "scan prepends": (Scanned(attributes=(("scan_output_directions", [1]),)), "needs the end of the sequence"),
     "scan of opset 8": (Scanned(opset=8), "is a Scan of opset 8"),
@@ -222,7 +230,7 @@ def test_any_other_loop_is_refused_with_its_reason(name: str) -> None:
     with pytest.raises(UnsupportedModel) as raised:
         imported(case.model())
     assert reason in str(raised.value)
-    assert "--set" not in str(raised.value)
+    assert "--set" not in str(raised.value) and "scanned axis" not in str(raised.value)
 
 
 LAYERS: dict[str, tuple[type, ...]] = {

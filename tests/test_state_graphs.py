@@ -298,3 +298,32 @@ def test_a_frame_beside_what_is_kept_of_it_is_no_state(now: str, before: str, af
     report = importer.analyse(made.SerializeToString())
     assert now not in dict(report.states) and (report.problems or before in dict(report.states))
     streamed(made, {before: after}, frames(3), "y", said=True)
+
+
+def crossed() -> onnx.ModelProto:
+    """h2_out = tanh(W x + U h1_in), h1_out = tanh(V h2_out + U h2_in): what one leaves behind has another's name."""
+    nodes = [node("Gemm", "x W", "a", transB=1), node("Gemm", "h1_in U", "b", transB=1), node("Add", "a b", "c")]
+    nodes += [node("Tanh", "c", "h2_out"), node("Gemm", "h2_out V", "d", transB=1)]
+    nodes += [node("Gemm", "h2_in U", "e", transB=1), node("Add", "d e", "f"), node("Tanh", "f", "h1_out")]
+    nodes += [node("Gemm", "h1_out A", "y", transB=1)]
+    held = {"W": some(4, 3), "U": some(4, 4), "V": some(4, 4), "A": some(2, 4)}
+    return graph(nodes, {"x": (1, 3), "h1_in": (1, 4), "h2_in": (1, 4)}, ["y", "h1_out", "h2_out"], held)
+
+
+def test_an_input_that_is_called_a_state_is_no_part_of_the_frame() -> None:
+    model = crossed()
+    assert "'h2_in': may be a state that 'h2_out' or 'h1_out' replaces" in problems(model)
+    (noted,) = importer.analyse(model.SerializeToString(), {"h1_in": "h1_out"}).notes
+    assert "'h2_in' is taken as a part of the frame; if it is a state that 'h2_out' replaces" in noted
+    for states in ({"h1_in": "h2_out", "h2_in": "h1_out"}, {"h1_in": "h1_out", "h2_in": "h2_out"}):
+        streamed(model, states, frames(3), "y", said=True)
+
+
+def test_what_is_asked_of_a_kept_frame_is_the_right_pair() -> None:
+    nodes = [node("Concat", "x x_prev h", "all", axis=1), node("Gemm", "all W", "s", transB=1)]
+    nodes += [node("Tanh", "s", "hn"), node("Identity", "x", "x_next"), node("Gemm", "hn A", "y", transB=1)]
+    dims = {"x": (1, 3), "x_prev": (1, 3), "h": (1, 4)}
+    model = graph(nodes, dims, ["y", "x_next", "hn"], {"W": some(4, 10), "A": some(3, 4)})
+    assert "'x_prev': may be a state that 'x_next' or 'y' replaces" in problems(model)
+    assert "--state x_prev=x_next" in problems(model) and "'x':" not in problems(model)
+    streamed(model, {"x_prev": "x_next", "h": "hn"}, frames(3), "y", said=True)

@@ -28,6 +28,7 @@ CONSTANTS: dict[str, Any] = {
     "x_before": np.zeros((1, 3), np.float32),
     **{f"i{t}": np.array(t) for t in range(STEPS)}, **{f"t{t}": ints(t) for t in range(STEPS + 1)},
     "ones": np.ones(STEPS, np.int64), "W_rnn": some(1, 5, 3), "R_rnn": some(1, 5, 5),
+    "R_odd": some(5, 5),
 }  # fmt: skip
 CONSTANTS["W4"], CONSTANTS["R4"] = some(3, 20), some(5, 20) / 2
 Nodes = list[onnx.NodeProto]
@@ -228,8 +229,15 @@ def with_context(t: int) -> Nodes:
     return [one for one in rnn(t) if one.output[0] != f"h_b{t}"] + [node("Add", f"h_r{t} context", f"h_b{t}")]
 
 
+def in_turn(t: int) -> Nodes:
+    """Two cells, one for every other step."""
+    names = {"W": "other", "R": "R_odd"} if t % 2 else {}
+    return [node(one.op_type, " ".join(names.get(name, name) for name in one.input), one.output[0]) for one in rnn(t)]
+
+
 UNLIKE: dict[str, tuple[Nodes, str]] = {
     "other weights in one step": ([*gathered(), *every(changed), *stacked()], "is not computed as"),
+    "two cells in turn": ([*gathered(), *every(in_turn), *stacked()], "is not computed as"),
     "backwards": ([*gathered(), *every(backwards), *stacked()], "not joined in their order"),
     "every other step": ([*gathered(), *every(two_before), *stacked()], "of step"),
     "joined in another order": (

@@ -12,15 +12,19 @@ import pytest
 from commands import bad, good
 from conftest import COMPILED, stream_on
 from covering import covering
+from hostile_graphs import rows, turning
+from loop_cases import CELL, CONSTANTS, COUNT, GO, READ, subgraph
 from onnx_cases import GATES, graph, node, onnx_runtime, weights
-from sequence_cases import FLAVOURS, OUTPUTS, Sequences
+from sequence_cases import FLAVOURS, HIDDEN, OUTPUTS, Sequences
 from surroundings import ints, some
-from window_cases import GRAPHS, N_IN, Dim
+from window_cases import GRAPHS, N_IN, Dim, a_line, channels_first, over_bands
 
 import edgernn
 from edgernn import importer
 from edgernn.conversion.parity import parity
 from edgernn.errors import BadInput, UnsupportedModel
+from edgernn.importer import repeated
+from edgernn.importer.subgraph import walked
 from edgernn.importer.windowed import STREAMS
 from edgernn.kernels.isas import REFERENCE
 from edgernn.layers import RNN
@@ -143,6 +147,41 @@ def test_a_window_of_another_length_than_the_graph_is_refused_with_that(name: st
             converted(GRAPHS[name](1, 9), window)
 
 
+def test_a_fixed_length_is_the_window_though_a_stream_over_the_batch_fails_too() -> None:
+    """The loop over 9 steps runs 9 turns however long the batch is."""
+    source = GRAPHS["looped"]("unk__1", 9)
+    model = converted(source, 9)
+    assert [port.size for port in model.inputs] == [N_IN]
+    check(source, model, some_frames(1, FRAMES, N_IN))
+    with pytest.raises(UnsupportedModel, match=r"sequences of 9 steps, so a window of 5 .*window=9"):
+        converted(source, 5)
+
+
+def test_where_two_axes_may_be_the_window_the_user_is_asked() -> None:
+    both = r"axis 2 of 'x': frames of 3 of 'x'; or .*'unk__1', axis 1 of 'x': frames of 48 .*--set unk__1=1;.*'time'"
+    with pytest.raises(UnsupportedModel, match=both):
+        converted(over_bands("unk__1"), 16)
+    (port,) = converted(over_bands("unk__1"), 16, constants={"unk__1": 1}).inputs
+    assert port.size == 3
+    for name, window in (("time", 16), ("unk__1", WINDOW)):
+        source = over_bands(name)
+        check(source, converted(source, window), some_frames(1, FRAMES, 16, 3))
+
+
+def test_what_weights_sum_over_is_no_window_though_it_is_as_long() -> None:
+    signal, line = channels_first(8, 8), a_line(8, 8)
+    check(signal, converted(signal, 8), some_frames(1, 8, FRAMES), 2)
+    check(line, converted(line, 8), some_frames(1, 1, 8, FRAMES), 3)
+    for source in (channels_first(8, 12), a_line(8, 12)):
+        with pytest.raises(UnsupportedModel, match=r"sequences of 12 steps, so a window of 8 .*window=12"):
+            converted(source, 8)
+
+
+def test_the_axis_that_was_taken_is_said_with_the_size_of_a_frame() -> None:
+    report = importer.analyse(GRAPHS["stacked"](1, "T").SerializeToString(), window=WINDOW)
+    assert f"windows of {WINDOW} frames, 'T', axis 1 of 'x': frames of {N_IN} of 'x'" in report.notes
+
+
 @pytest.mark.parametrize("window", [100, 4096])
 def test_loops_of_cells_are_one_layer_over_all_turns(window: int) -> None:
     model = converted(GRAPHS["looped"]("B", "T"), window)
@@ -179,6 +218,55 @@ def test_no_axis_of_a_state_is_the_window_though_it_is_as_long(steps: int, hidde
     source = graph(nodes, {"x": (steps, 1, 3), "h0": (ways, 1, hidden)}, ["Y"], held)
     with pytest.raises(UnsupportedModel, match="'h0': is a state, but on windows nothing is carried"):
         converted(source, steps)
+
+
+@pytest.mark.parametrize("batch", [1, 2, "B"])
+@pytest.mark.parametrize("direction", ["reverse", "bidirectional"])
+def test_a_whole_sequence_is_no_frame_though_its_state_is_handed_on(direction: str, batch: Dim) -> None:
+    case = Sequences("GRU", direction)
+    nodes, ways = (
+        [node("GRU", "x W R B - h0", "Y hn", hidden_size=HIDDEN, direction=direction)],
+        len(case.values()["W"]),
+    )
+    source = graph(nodes, {"x": (6, batch, 3), "h0": (ways, batch, HIDDEN)}, ["Y", "hn"], case.values())
+    with pytest.raises(UnsupportedModel, match=r"'GRU_Y': direction=.* window=N .*, with what it starts from .*--set"):
+        importer.read(source.SerializeToString())
+    assert importer.read(source.SerializeToString(), state={"h0": "hn"}).inputs[0].size % 18 == 0
+    model = converted(source, 6, constants={"h0": 0})
+    assert model.window == 6 and model.inputs[0].size in (3, 6)
+
+
+def test_a_whole_sequence_that_ends_early_is_no_frame_though_its_state_is_handed_on() -> None:
+    nodes = [node("RNN", "x W R B lengths h0", "Y hn", hidden_size=5)]
+    early, whole = (
+        graph(nodes, {"x": (6, 1, 3), "h0": (1, 1, 5)}, ["Y", "hn"], {**weights("RNN", 3, 5), "lengths": lengths})
+        for lengths in (np.array([4], np.int32), np.array([6], np.int32))
+    )
+    with pytest.raises(UnsupportedModel, match=r"sequence_lens=\[4\], of 6 steps: a stream goes on .* window=N"):
+        importer.read(early.SerializeToString())
+    assert importer.analyse(whole.SerializeToString()).states == (("h0", "hn"),)
+
+
+@pytest.mark.parametrize("batch", [1, "N"])
+def test_a_sequence_that_ends_early_shows_its_axis(batch: Dim) -> None:
+    """Its features are as many as its steps."""
+    held = {**weights("RNN", 5, 4), "lengths": np.array([3], np.int32)}
+    source = graph([node("RNN", "x W R B lengths", "Y", hidden_size=4)], {"x": (5, batch, 5)}, ["Y"], held)
+    check(source, converted(source, 5), some_frames(FRAMES, 1, 5), 0)
+    with pytest.raises(UnsupportedModel, match=r"sequence_lens=\[3\], of 5 steps: a stream goes on"):
+        importer.read(source.SerializeToString())
+
+
+def test_bands_run_backwards_within_a_step_that_keeps_its_past() -> None:
+    """A step graph with a ring buffer of frames, of which a layer runs over the bands: its cells start anew."""
+    nodes = [node("Concat", "past x", "all", axis=0), node("Slice", "all one three zero", "past_out")]
+    nodes += [node("ReduceMax", "all", "m", axes=[0], keepdims=1), node("Transpose", "m", "t", perm=[1, 0, 2])]
+    nodes += [node("GRU", "t W R B", "Y", hidden_size=HIDDEN, direction="bidirectional")]
+    held = Sequences("GRU", "bidirectional").values() | {"one": ints(1), "three": ints(3), "zero": ints(0)}
+    source = graph(nodes, {"x": (1, 4, 3), "past": (2, 4, 3)}, ["Y", "past_out"], held)
+    report = importer.analyse(source.SerializeToString())
+    assert report.states == (("past", "past_out"),) and report.model is not None, report.problems
+    assert [port.size for port in report.model.inputs] == [12]
 
 
 def test_no_batch_of_lengths_is_the_window() -> None:
@@ -284,6 +372,51 @@ def test_a_window_too_large_for_its_graph_is_refused(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr("edgernn.importer.repeated.MOST_NODES", 100)
     with pytest.raises(UnsupportedModel, match=r"more than .* 100 layers -> use a smaller window"):
         converted(GRAPHS["counted"]("B", "T"), 50)
+
+
+@pytest.mark.parametrize(("make", "count"), [(turning, 2**62), (turning, 5000), (rows, 5000)])
+def test_a_loop_that_turns_too_often_is_refused_before_its_first_turn(
+    make: Any, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def walked(*_: Any) -> None:
+        raise AssertionError("a turn was made")
+
+    monkeypatch.setattr("edgernn.importer.repeated.walked", walked)
+    with pytest.raises(UnsupportedModel, match=r"more than 4096 turns .* -> use a smaller window"):
+        converted(make(count))
+
+
+def test_a_loop_of_too_many_layers_is_refused_after_its_first_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    turns = []
+    monkeypatch.setattr(repeated, "walked", lambda *args: turns.append(1) or walked(*args))
+    monkeypatch.setattr(repeated, "MOST_NODES", 1000)
+    with pytest.raises(UnsupportedModel, match=r"more than .* 1000 layers -> use a smaller window"):
+        converted(turning(1200))
+    assert len(turns) <= 6 * repeated.FIRST  # in each of three readings, twice the first turns
+    assert converted(turning(900)).window == WINDOW
+
+
+def test_a_kernel_that_reaches_far_beyond_the_window_costs_no_memory() -> None:
+    """Of its two places the first one never leaves the padding."""
+    start, kernel, answers = node("Transpose", "x", "t", perm=[1, 2, 0]), some(3, 3, 2), []
+    after = [node("Transpose", "c", "s", perm=[2, 0, 1])]
+    after += [node("GRU", "s W R B", "y", hidden_size=5, direction="reverse")]
+    for held, given in ((kernel, {"dilations": [10**9], "pads": [10**9, 0]}), (kernel[:, :, 1:], {})):
+        nodes = [start, node("Conv", "t K", "c", **given), *after]
+        source = graph(nodes, {"x": ("T", 1, 3)}, ["y"], {**weights("GRU", 3, 5), "K": held})
+        answers.append(converted(source).stream().run(some_frames(FRAMES, 3)))
+    assert np.abs(answers[0] - answers[1]).max() < LIMIT
+
+
+def test_a_state_that_a_loop_starts_from_is_refused_by_name() -> None:
+    body = subgraph((READ, *CELL, GO), "i c h", "go_on h2 h2")
+    nodes = [*COUNT, node("Loop", "n yes start", "last all", body=body), node("ReduceMax", "all", "y", axes=[0])]
+    source = graph(nodes, {"x": ("T", 1, 3), "start": (1, 5)}, ["y", "last"], CONSTANTS)
+    with pytest.raises(
+        UnsupportedModel, match=r"'start': is a state, but on windows nothing is carried .*--set start=0"
+    ):
+        converted(source)
+    assert converted(source, constants={"start": 0}).inputs[0].size == 3
 
 
 def test_states_are_refused_by_name() -> None:

@@ -142,6 +142,32 @@ def counted() -> Graph:
     return lambda batch, time: graph(nodes, {"bx": (batch, time, N_IN)}, ["y", "ys"], held)
 
 
+def over_bands(time: Dim) -> onnx.ModelProto:
+    """x (1, T, 16, 3): a bidirectional GRU over the 16 bands of each frame, then attention over time."""
+    nodes = [node("Reshape", "x flat", "s"), node("Transpose", "s", "t", perm=[1, 0, 2])]
+    nodes += [node("GRU", "t W R", "- h", hidden_size=4, direction="bidirectional")]
+    nodes += [node("Transpose", "h", "ht", perm=[1, 0, 2]), node("Reshape", "ht back", "v")]
+    nodes += [node("Transpose", "v", "vt", perm=[0, 2, 1]), node("MatMul", "v vt", "w"), node("Softmax", "w", "p")]
+    nodes += [node("MatMul", "p v", "y")]
+    held = {"flat": ints(-1, 16, 3), "back": ints(1, -1, 8), "W": some(2, 12, 3), "R": some(2, 12, 4)}
+    return graph(nodes, {"x": (1, time, 16, 3)}, ["y"], held)
+
+
+def channels_first(channels: int, steps: Dim) -> onnx.ModelProto:
+    """x (B, C, T): Conv over time and the largest of all steps, as PyTorch's layers take them."""
+    nodes = [node("Conv", "x K", "c", pads=[1, 1], kernel_shape=[3])]
+    nodes += [node("ReduceMax", "c", "m", axes=[2], keepdims=1), node("Sub", "c m", "y")]
+    return graph(nodes, {"x": ("unk__1", channels, steps)}, ["y"], {"K": some(5, channels, 3)})
+
+
+def a_line(height: int, width: Dim) -> onnx.ModelProto:
+    """x (1, 1, height, width): a picture of a line of text, Conv over both, then a bidirectional GRU over its width."""
+    nodes = [node("Conv", "x K", "c", pads=[1, 1, 1, 1]), node("Transpose", "c", "t", perm=[3, 0, 1, 2])]
+    nodes += [node("Reshape", "t flat", "s"), node("GRU", "s W R", "Y", hidden_size=4, direction="bidirectional")]
+    held = {"K": some(1, 1, 3, 3), "flat": ints(0, 0, -1), "W": some(2, 12, height), "R": some(2, 12, 4)}
+    return graph(nodes, {"x": (1, 1, height, width)}, ["Y"], held)
+
+
 GRAPHS: dict[str, Graph] = {
     "attention": attention(),
     "attention, mean": attention(node("ReduceMean", "y", "z", axes=[1], keepdims=0)),

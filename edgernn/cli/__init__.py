@@ -13,9 +13,12 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any
 
-import click
+from edgernn.cli.starting import EndedAtOnce
 
-import edgernn
+with EndedAtOnce():
+    import click
+
+    import edgernn
 
 COMMANDS = (
     "demo", "convert", "inspect", "verify", "run", "eval", "listen", "generate", "bench", "build", "serve", "doctor",

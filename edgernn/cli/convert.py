@@ -71,9 +71,11 @@ def command(
     """
     from edgernn.cli import console
     from edgernn.cli.checking import figures, reference_sentence, remark
+    from edgernn.cli.starting import reader
     from edgernn.cli.tables import tables
     from edgernn.conversion import equipped, imported
 
+    reader()
     check_options(calibrate, **given)
     toml = [given.pop(name) for name in ("features", "decisions")]
     check_output(output, [source, *(path for path in (calibrate, reference, *toml) if path)])

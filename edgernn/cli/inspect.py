@@ -57,8 +57,10 @@ def analysed(file: Path, **given: Any) -> Report:
     """What the importer says of an ONNX file, which is said on standard error too where it is likely wrong."""
     from edgernn.cli import console
     from edgernn.cli.checking import remark
+    from edgernn.cli.starting import reader
     from edgernn.conversion import analyse
 
+    reader()
     report = analyse(file, **given)
     for line in map(remark, report.notes):
         if line.startswith("warning"):

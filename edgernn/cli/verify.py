@@ -108,9 +108,11 @@ def beside(
     model: Model, against: Path, frames: list[dict[str, Array]] | None, steps: int, reference: Path | None
 ) -> dict[str, tuple[Array, Array]]:
     """(the model's answers, what they should be) by output port: ONNX Runtime's, or those of the reference."""
+    from edgernn.cli.starting import reader
     from edgernn.conversion import analyse_again, parity
     from edgernn.conversion import reference as references
 
+    reader()
     if reference:
         return references.beside(model, analyse_again(against, model), reference)
     return parity.beside(model, against, frames, steps)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from enum import IntEnum
 from typing import Any
 
 import numpy as np
@@ -15,26 +14,24 @@ from edgernn.importer.again import MOST_FRAMES, built
 from edgernn.importer.alphabet import spelt
 from edgernn.importer.appended import stacked
 from edgernn.importer.assemble import assembled, goes_on
-from edgernn.importer.build import Build
+from edgernn.importer.distance import Distance, how_far, of_model
 from edgernn.importer.evaluate import folded
 from edgernn.importer.free import along_a_free_dimension
 from edgernn.importer.graph import Dim, Graph
 from edgernn.importer.lengths import counted
 from edgernn.importer.lists import unlisted
-from edgernn.importer.preset import about_sizes, free_dimensions, otherwise, preset, unsized
+from edgernn.importer.preset import about_sizes, otherwise, preset, unsized
 from edgernn.importer.proof import corrected, proved
 from edgernn.importer.read import load
+from edgernn.importer.reading import NO_STATES
 from edgernn.importer.repair import repair, suspicion
-from edgernn.importer.rollup import FEWEST
 from edgernn.importer.signals import Wider
 from edgernn.importer.state import Pairing, as_constants, kept, pair, with_states
 from edgernn.importer.time import Hypothesis, hypotheses
 from edgernn.importer.unfolds import unfolded
-from edgernn.importer.unrolled import UNROLLED, repeats
-from edgernn.importer.windowed import NO_STATES, STREAMS, windowed
-from edgernn.layers.axes import RATES
+from edgernn.importer.windowed import STREAMS, described, windowed
 from edgernn.layers.model import Model
-from edgernn.layers.recurrent import BACKWARDS, OTHER_AXIS, SEVERAL_STEPS
+from edgernn.layers.recurrent import AGAINST, OTHER_AXIS, SEVERAL_STEPS
 from edgernn.layers.rhythm import WINDOW
 
 # ONNX's numbers for float16, bfloat16 and integers of 8 and 16 bits
@@ -113,11 +110,11 @@ def _analysed(graph: Graph, given: Mapping[str, str]) -> Report:
     for hypothesis in hypotheses(graph):
         seen = {near for (near, *_), *_ in failed}
         fixed = isinstance(hypothesis.length, int) and hypothesis.times
-        if fixed and _Distance.CHUNK not in seen and (along := _free_blocks(failed)):
+        if fixed and Distance.CHUNK not in seen and (along := _free_blocks(failed)):
             return along
         distance, report = _tried(graph, hypothesis, given)
-        runs = hypothesis.times or _Distance.STRIDES not in seen
-        right = (_Distance.ROLLED,) if _Distance.CHUNK in seen else (_Distance.ROLLED, _Distance.STATES)
+        runs = hypothesis.times or Distance.STRIDES not in seen
+        right = (Distance.ROLLED,) if Distance.CHUNK in seen else (Distance.ROLLED, Distance.STATES)
         if report.model is not None and distance in right and runs:
             return report
         reached = 0 if isinstance(hypothesis.length, int) else _reached(graph, report.problems)
@@ -125,9 +122,11 @@ def _analysed(graph: Graph, given: Mapping[str, str]) -> Report:
         if graph.work.hopeless(report.problems):
             break
     (nearness, *_), nearest, hypothesis = min(failed, key=lambda failure: failure[0])
-    if nearness == _Distance.CONVOLVED:
+    if nearness == Distance.HANDED and not given and (whole := _whole_sequences(failed)):
+        return whole
+    if nearness == Distance.CONVOLVED:
         return _only([report for (near, *_), report, _ in failed if near == nearness])
-    if nearness == _Distance.OPERATORS and not isinstance(hypothesis.length, int) and about_sizes(nearest.problems):
+    if nearness == Distance.OPERATORS and not isinstance(hypothesis.length, int) and about_sizes(nearest.problems):
         nearest = replace(nearest, problems=(*nearest.problems, *unsized(graph, hypothesis.times)))
     return nearest
 
@@ -135,7 +134,12 @@ def _analysed(graph: Graph, given: Mapping[str, str]) -> Report:
 def _free_blocks(failed: Sequence[tuple[tuple[int, ...], Report, Hypothesis]]) -> Report | None:
     """A stream over a free axis whose cells run inside each frame: more likely than time on a fixed axis."""
     free = ((near, found) for (near, *_), found, read in failed if not isinstance(read.length, int))
-    return next((found for near, found in free if near == _Distance.BLOCKS), None)
+    return next((found for near, found in free if near == Distance.BLOCKS), None)
+
+
+def _whole_sequences(failed: Sequence[tuple[tuple[int, ...], Report, Hypothesis]]) -> Report | None:
+    """Why no stream runs along a fixed axis that cells run along, to its end: then a step is no whole sequence."""
+    return next((r for _, r, _ in failed if any(problem.what.startswith(AGAINST) for problem in r.problems)), None)
 
 
 def check_window(window: int | None, hop: int | None, state: Mapping[str, str]) -> None:
@@ -160,48 +164,24 @@ def _on_windows(graph: Graph, window: int, hop: int) -> Report:
     axes = tuple((name, axis) for name, axis in reading.hypothesis.times.items() if axis is not None)
     dims = tuple((given.name, given.dims or ()) for given in graph.inputs)
     streams = (STREAMS,) if reading.streams else ()
-    notes = (*streams, *reading.notes, *_notes(graph, reading.found, Pairing({}), False))
+    notes = (described(reading), *streams, *reading.notes, *_notes(graph, reading.found, Pairing({}), False))
     return Report(reading.found, (), (), reading.hypothesis.text, axes, dims, notes)
 
 
-class _Distance(IntEnum):
-    """How far a hypothesis about time was from the truth: the nearest one is reported.
-
-    STRIDES: its strides do not work out, but they show that it is time which runs there: the graph is no step graph.
-    CHUNK: it gives a Model, but a step that holds one computation several times, as an unrolled graph does.
-    BLOCKS: it gives a Model, but one whose cells take several steps a frame and start anew or from an explicit state.
-    CONVOLVED: it gives one of a file of fixed length that holds nothing but past frames.
-    ASTRAY: it gives none, since nothing but cells of that kind is left.
-    """
-
-    STRIDES = 0
-    CHUNK = 1
-    BLOCKS = 2
-    ROLLED = 3
-    STATES = 4
-    UNROLLED = 5
-    OPERATORS = 6
-    CONVOLVED = 7
-    NO_RECURRENCE = 8
-    ASTRAY = 9
-    OPERATORS_AT_FIXED_LENGTH = 10
-    WRONG_AXIS = 11
-
-
-def _tried(graph: Graph, hypothesis: Hypothesis, given: Mapping[str, str]) -> tuple[_Distance, Report]:
+def _tried(graph: Graph, hypothesis: Hypothesis, given: Mapping[str, str]) -> tuple[Distance, Report]:
     """The graph under one hypothesis about time."""
     try:
         build = built(graph, hypothesis)
     except Wider as wider:
         what = f"strides over time make one answer of {wider.factor} frames, in a graph of {len(graph.operators)} nodes"
         remedy = f"use smaller strides: at most {MOST_FRAMES} frames, and fewer in a large graph"
-        return _Distance.STRIDES, _failed(hypothesis, [Problem("graph", "", what, remedy)])
+        return Distance.STRIDES, _failed(hypothesis, [Problem("graph", "", what, remedy)])
     problems = build.problems if build.has_time else [*along_a_free_dimension(graph, build), *build.problems]
     astray = [] if goes_on(build) else build.in_frame
     if any(problem.what.startswith((OTHER_AXIS, SEVERAL_STEPS)) for problem in problems):
-        return _Distance.WRONG_AXIS, _failed(hypothesis, [*astray, *problems])
+        return Distance.WRONG_AXIS, _failed(hypothesis, [*astray, *problems])
     if problems:
-        return _how_far(build, graph, hypothesis), _failed(hypothesis, [*astray, *problems])
+        return how_far(build, graph, hypothesis), _failed(hypothesis, [*astray, *problems])
     found = pair(build, graph, given)
     loose = [name for name in graph.defaults if name in build.ports and name not in found.pairs]
     if loose:
@@ -210,7 +190,7 @@ def _tried(graph: Graph, hypothesis: Hypothesis, given: Mapping[str, str]) -> tu
     if shown is not None:
         found = Pairing(shown, zeroed=found.zeroed)
     if found.problems:
-        distance = _Distance.WRONG_AXIS if astray else _Distance.STATES
+        distance = Distance.WRONG_AXIS if astray else Distance.STATES
         return distance, _failed(hypothesis, [*astray, *found.problems])
     if not build.has_time:
         found.pairs = corrected(build, graph, found.pairs, given)
@@ -219,43 +199,16 @@ def _tried(graph: Graph, hypothesis: Hypothesis, given: Mapping[str, str]) -> tu
         build = built(graph, hypothesis, restarts, found.zeroed, build.hop)
     model = assembled(build, graph, found.pairs)
     if isinstance(model, list):
-        far = _Distance.WRONG_AXIS if isinstance(hypothesis.length, int) else _Distance.ASTRAY
-        return far if astray else _Distance.NO_RECURRENCE, _failed(hypothesis, astray or model)
+        far = Distance.WRONG_AXIS if isinstance(hypothesis.length, int) else Distance.ASTRAY
+        return far if astray else Distance.NO_RECURRENCE, _failed(hypothesis, astray or model)
     axes = tuple((name, axis) for name, axis in hypothesis.times.items() if axis is not None)
-    doubts = [] if given or build.has_time else kept(build, graph, found.pairs)
+    doubts = [] if build.has_time else kept(build, graph, found.pairs, given)
     goes_on_here = (GOES_ON,) if build.states and not build.has_time and not restarts else ()
     notes = (*build.notes, *_notes(graph, model, found, restarts), *goes_on_here, *doubts)
     dims = tuple((given.name, given.dims or ()) for given in graph.inputs)
-    return _of_model(build, hypothesis, bool(found.pairs)), Report(
+    return of_model(build, hypothesis, bool(found.pairs)), Report(
         model, (), tuple(found.pairs.items()), hypothesis.text, axes, dims, notes
     )
-
-
-def _of_model(build: Build, hypothesis: Hypothesis, pairs: bool) -> _Distance:
-    """How far a hypothesis was that gives a Model."""
-    if build.moments.unrolled:
-        return _Distance.ROLLED
-    if build.in_frame and not goes_on(build):
-        return _Distance.BLOCKS
-    if pairs and not hypothesis.times and repeats(build, FEWEST):
-        return _Distance.CHUNK
-    plain = isinstance(hypothesis.length, int) and build.has_time and not goes_on(build)
-    return _Distance.CONVOLVED if plain else _Distance.STATES
-
-
-def _how_far(build: Build, graph: Graph, hypothesis: Hypothesis) -> _Distance:
-    """How far a hypothesis was under which some operators cannot stream."""
-    if build.in_frame and not goes_on(build):
-        return _Distance.WRONG_AXIS
-    if not hypothesis.times and about_sizes(build.problems) and free_dimensions(graph):
-        return _Distance.ASTRAY
-    if any(problem.what.startswith(RATES) for problem in build.problems):
-        return _Distance.STRIDES
-    if any(problem.what.startswith(UNROLLED) for problem in build.problems):
-        return _Distance.UNROLLED
-    shown = build.moments.unrolled or any(problem.what.startswith(BACKWARDS) for problem in build.problems)
-    doubtful = build.has_time and isinstance(hypothesis.length, int) and not shown
-    return _Distance.OPERATORS_AT_FIXED_LENGTH if doubtful else _Distance.OPERATORS
 
 
 def _only(found: Sequence[Report]) -> Report:

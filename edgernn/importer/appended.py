@@ -97,7 +97,7 @@ def _appended(body: onnx.GraphProto, old: str, new: str) -> tuple[str, list[str]
 
 def _reads(node: onnx.NodeProto) -> list[str]:
     """What a node reads, its subgraphs too."""
-    return [*node.input, *(name for held in node.attribute if held.HasField("g") for name in outside(held.g))]
+    return [*node.input, *(name for held in node.attribute if held.HasField("g") for name in outside(held.g, {}))]
 
 
 def _stacking(
@@ -154,7 +154,7 @@ def _stepping(loop: Operator, cuts: Mapping[str, Operator], constants: dict[str,
     body.CopyFrom(old)
     del body.node[:]
     body.node.extend(nodes)
-    return replace(loop, attributes={**loop.attributes, "body": body}, captured=tuple(sorted(outside(body))))
+    return replace(loop, attributes={**loop.attributes, "body": body}, captured=tuple(sorted(outside(body, {}))))
 
 
 def _picked(

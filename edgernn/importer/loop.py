@@ -141,7 +141,8 @@ def _turns(g: Build, count: Any) -> Turns:
     if g.has_time:
         return Turns(True, count, np.array(Now(count), object))
     if not surely(count, 1):
-        g.refuse(f"{SEVERAL_STEPS}: {count}", "feed one frame a call, or time on the axis that the loop reads along")
+        remedy = f"feed one frame a call, or time on the axis that the loop reads along; or {WINDOW}"
+        g.refuse(f"{SEVERAL_STEPS}: {count}", remedy)
     return Turns(False, 1, np.array(0))
 
 
@@ -173,8 +174,13 @@ def _frame(g: Build, x: Value | None, axis: int) -> Value:
     if x is None or not -len(x.shape) <= axis < len(x.shape):
         g.refuse(f"an input has no axis {axis}")
     along = axis % len(x.shape)
+    if x.const is not None and x.time is None and g.has_time and x.shape[along] != 1:
+        g.refuse("scans a constant, by the number of the step", f"a stream has no first step; or {WINDOW}")
     if x.time != along and (g.has_time or x.shape[along] != 1):
-        g.refuse(OTHER_AXIS if g.has_time else f"{SEVERAL_STEPS}: {x.shape[along]}", "feed time on the scanned axis")
+        g.refuse(
+            OTHER_AXIS if g.has_time else f"{SEVERAL_STEPS}: {x.shape[along]}",
+            f"feed time on the scanned axis; or {WINDOW}",
+        )
     x = g.moments.read(g, x) if x.time is not None else x
     return reshaped(g, x, [n for place, n in enumerate(x.shape) if place != along], None)
 

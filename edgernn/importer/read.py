@@ -22,7 +22,7 @@ from edgernn.importer.external import embed
 from edgernn.importer.functions import inlined
 from edgernn.importer.graph import Dim, Graph, Input, Operator, ordered
 from edgernn.importer.wire import MOST_AXES, TRUNCATED, check_parts
-from edgernn.importer.work import MOST_LAYERS, too_many_layers
+from edgernn.importer.work import MOST_LAYERS, Outside, Work, too_many_layers
 from edgernn.layers.base import Array
 
 LARGEST_FILE = 2**31  # bytes: protobuf's own limit
@@ -101,7 +101,8 @@ def _graph(data: bytes, folder: Path | None, edit: Edit | None) -> Graph:
     if not outputs or len(set(outputs)) != len(outputs):
         raise BadModelFile("the graph has no outputs, or two of the same name; export the model again")
     known = [*constants, *(value.name for value in inputs)]
-    operators = ordered([operator_of(node) for node in graph.node], known, outputs)
+    work = Work()
+    operators = ordered([operator_of(node, work.outside) for node in graph.node], known, outputs)
     _check_rounding(operators, outputs)
     origin = {
         "producer": f"{model.producer_name} {model.producer_version}".strip(),
@@ -111,7 +112,8 @@ def _graph(data: bytes, folder: Path | None, edit: Edit | None) -> Graph:
     # before version 4 every constant was listed as an input, and none was meant to be given
     optional = [value.name for value in graph.input if value.name in constants] if model.ir_version >= 4 else []
     defaults = {name: constants[name] for name in optional}
-    return Graph(inputs, outputs, operators, constants, opset, origin, Folder(opset, held), defaults, alphabet=alphabet)
+    folds = Folder(opset, held)
+    return Graph(inputs, outputs, operators, constants, opset, origin, folds, defaults, work, alphabet)
 
 
 def _check_count(graph: onnx.GraphProto) -> None:
@@ -233,8 +235,8 @@ PLAIN = frozenset(
 )
 
 
-def operator_of(node: onnx.NodeProto) -> Operator:
-    """A node in plain Python."""
+def operator_of(node: onnx.NodeProto, known_outside: Outside) -> Operator:
+    """A node in plain Python; see `outside`."""
     listed, inputs, outputs = list(node.attribute), tuple(node.input), tuple(node.output)
     _check_text([node.op_type, node.domain, node.name, *inputs, *outputs, *(a.name for a in listed)])
     known = node.domain in DEFAULT_DOMAINS or (node.domain == "com.microsoft" and node.op_type in ADOPTED)
@@ -245,7 +247,8 @@ def operator_of(node: onnx.NodeProto) -> Operator:
     attributes = {attribute.name: _attribute(attribute) for attribute in listed}
     if len(attributes) != len(listed):
         raise BadModelFile(f"node '{name}' has an attribute twice; export the model again")
-    captured = {name for value in attributes.values() if isinstance(value, onnx.GraphProto) for name in outside(value)}
+    bodies = [value for value in attributes.values() if isinstance(value, onnx.GraphProto)]
+    captured = {name for body in bodies for name in outside(body, known_outside)}
     return Operator(name, node.op_type, domain, inputs, outputs, attributes, tuple(sorted(captured)))
 
 
@@ -269,16 +272,19 @@ def _types(kind: str) -> Mapping[str, int]:
     return {name: number(str(held.type).rsplit(".", 1)[-1]) for name, held in known.items()}
 
 
-def outside(graph: onnx.GraphProto) -> set[str]:
-    """The values from outside that a subgraph reads."""
+def outside(graph: onnx.GraphProto, known: Outside) -> frozenset[str]:
+    """The values from outside that a subgraph reads; `known`: what has been found so far, by identity."""
+    if id(graph) in known:
+        return known[id(graph)][1]
     own = {value.name for value in (*graph.input, *graph.initializer)}
     own.update(name for node in graph.node for name in node.output)
     read = {name for node in graph.node for name in node.input if name} | {value.name for value in graph.output}
     for node in graph.node:
         for attribute in node.attribute:
             if attribute.HasField("g"):
-                read |= outside(attribute.g)
-    return read - own
+                read |= outside(attribute.g, known)
+    known[id(graph)] = graph, frozenset(read - own)  # the graph, so that it stays
+    return known[id(graph)][1]
 
 
 def _attribute(attribute: onnx.AttributeProto) -> Any:

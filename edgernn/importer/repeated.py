@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 Inputs = Sequence[Value | None]
 MOST_TURNS = 4096
 MOST_NODES = 20_000  # of the graph, with all turns
+FIRST = 32  # turns after which as many more show how many layers a turn makes
 
 
 def loop_repeated(g: Build, operator: Operator, body: onnx.GraphProto, inputs: Inputs) -> Sequence[Value | None]:
@@ -42,9 +43,9 @@ def loop_repeated(g: Build, operator: Operator, body: onnx.GraphProto, inputs: I
     named = _named(operator, body, 1, len(carried))
     stacks: dict[str, list[Value]] = {name: [] for name in named[1 + len(carried) :]}
     g.inside(f"{SEVERAL_STEPS}: {most}", AS_LAYER)
-    turn = 0
+    room, turn = _Room(g, most, _never_ends(g, body)), 0
     while going and turn < most:
-        _check_room(g, turn)
+        room.check(turn)
         inside = [g.constant(np.array(turn)), g.constant(np.array(True)), *carried]
         made = _turned(g, operator, body, inside, named)
         if made is None:
@@ -56,6 +57,7 @@ def loop_repeated(g: Build, operator: Operator, body: onnx.GraphProto, inputs: I
         turn += 1
     if turn != most:
         g.inside(f"{SEVERAL_STEPS}: {turn}", AS_LAYER)
+    _note_starts(g, initial, carried)
     return [*carried, *_stacked(g, operator, body, stacks, 1 + len(carried))]
 
 
@@ -71,14 +73,16 @@ def scan_repeated(g: Build, operator: Operator, body: onnx.GraphProto, inputs: I
     named = _named(operator, body, 0, len(carried))
     stacks: dict[str, list[Value]] = {name: [] for name in named[len(carried) :]}
     g.inside(f"{SEVERAL_STEPS}: {len(scanned[0])}", AS_LAYER)
+    room = _Room(g, len(scanned[0]), True)
     for turn, frames in enumerate(zip(*scanned, strict=True)):
-        _check_room(g, turn)
+        room.check(turn)
         made = _turned(g, operator, body, [*carried, *frames], named)
         if made is None:
             return [None] * len(operator.outputs)
         carried = [made[name] for name in named[: len(carried)]]
         for name, stack in stacks.items():
             stack.append(made[name])
+    _note_starts(g, inputs[:-count], carried)
     return [*carried, *_stacked(g, operator, body, stacks, len(carried))]
 
 
@@ -90,9 +94,34 @@ def _known(g: Build, x: Value, what: str) -> Array:
     return only
 
 
-def _check_room(g: Build, turn: int) -> None:
-    if turn >= MOST_TURNS or len(g.nodes) > MOST_NODES:
-        g.refuse(f"makes more than {MOST_TURNS} turns or {MOST_NODES} layers", f"use a smaller window; {AS_LAYER}")
+class _Room:
+    """Refuses a loop that makes too many turns or layers; before it makes them, where it runs `most` times for sure."""
+
+    def __init__(self, g: Build, most: int, sure: bool):
+        self.g, self.most, self.sure = g, most, sure
+        self.before = 0  # layers after FIRST turns
+        self._check(most - 1 if sure else 0, 0)
+
+    def check(self, turn: int) -> None:
+        """Whether another turn may begin after so many."""
+        made = len(self.g.nodes)
+        if turn == FIRST:
+            self.before = made
+        more = (made - self.before) * (self.most - turn) // FIRST if self.sure and turn == 2 * FIRST else 0
+        self._check(turn, made + more)
+
+    def _check(self, turn: int, layers: int) -> None:
+        if turn >= MOST_TURNS or layers > MOST_NODES:
+            what = f"makes more than {MOST_TURNS} turns or {MOST_NODES} layers"
+            self.g.refuse(what, f"use a smaller window; {AS_LAYER}")
+
+
+def _never_ends(g: Build, body: onnx.GraphProto) -> bool:
+    """Whether the condition to go on is the same in every turn of a Loop, which has begun."""
+    name = source_in(body, body.output[0].name)
+    made = {output for node in body.node for output in node.output}
+    held = None if name in made else g.values.get(name)
+    return name == body.input[1].name or (held is not None and held.const is not None and bool(held.const.all()))
 
 
 def _entered(g: Build, initial: Inputs, old: Sequence[str], new: Sequence[str], body: onnx.GraphProto) -> list[Value]:
@@ -106,6 +135,13 @@ def _entered(g: Build, initial: Inputs, old: Sequence[str], new: Sequence[str], 
             x = replace(g.add(Reshape(x.shape), x, dtype=x.dtype)[0], const=None)
         carried.append(x)
     return carried
+
+
+def _note_starts(g: Build, initial: Inputs, carried: Sequence[Value]) -> None:
+    """Note where the loop starts from what is computed, and what it leaves behind."""
+    for x, last in zip(initial, carried, strict=True):
+        if x is not None and x.const is None and last.const is None and x.name != last.name and x.shape == last.shape:
+            g.starts(x, last, False)
 
 
 def _named(operator: Operator, body: onnx.GraphProto, first: int, carried: int) -> list[str]:
@@ -134,6 +170,7 @@ def _frames(g: Build, operator: Operator, sequences: Inputs) -> list[list[Value]
         if x is None or not -len(x.shape) <= axis < len(x.shape):
             g.refuse(f"an input has no axis {axis}")
         rows = np.moveaxis(places(x), axis, 0)[:: -1 if way else 1]
+        _Room(g, len(rows), True)
         scanned.append([taken(g, x, row, None) for row in rows])
     if len({len(frames) for frames in scanned}) != 1:
         g.refuse("runs over sequences of different lengths", "check the file with onnx.checker")

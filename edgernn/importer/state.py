@@ -57,8 +57,12 @@ def pair(build: Build, graph: Graph, given: Mapping[str, str]) -> Pairing:
         _check_sequence(found, ends)
     else:
         _weigh_names(found, ends, given)
-        _settle_by_name(found, ends, graph)
-        _settle_by_shape(found, ends)
+        named = _by_name(ends, graph)
+        _settle(found, ends, lambda name, output: named(name, output) and ends.depends(output, name))
+        left = {} if given else {n: o for n, o in _named_only(found, ends, named).items() if o}
+        found.problems += [_asked(name, outputs) for name, outputs in left.items()]
+        if not left:
+            _settle_by_shape(found, ends)
         found.problems += _counters(ends, graph)
     return found
 
@@ -97,21 +101,23 @@ def _settle(found: Pairing, ends: Ends, matches: Match) -> None:
 def _options(found: Pairing, ends: Ends, *match: Match) -> dict[str, list[str]]:
     """For each input that is not paired yet the outputs that match it in every way."""
     inputs = [name for name in ends.inputs if name not in found.pairs]
-    outputs = [output for output in ends.outputs if output not in found.pairs.values()]
+    paired = set(found.pairs.values())
+    outputs = [output for output in ends.outputs if output not in paired]
     return {name: [o for o in outputs if all(m(name, o) for m in match)] for name in inputs}
 
 
 def _weigh_names(found: Pairing, ends: Ends, given: Mapping[str, str]) -> None:
     """What a cell leaves behind may be an answer, of which another output makes the state: asked where names say so."""
     for name, output in found.pairs.items():
-        named = [o for o in _rivals(ends, found.pairs, name) if follows(name, o)]
-        if name not in given and not follows(name, output) and named:
-            found.problems.append(_asked(name, [*named, output]))
+        if name not in given and not follows(name, output):
+            named = [o for o in _rivals(ends, found.pairs, name) if follows(name, o)]
+            found.problems += [_asked(name, [*named, output])] if named else []
 
 
 def _rivals(ends: Ends, pairs: Mapping[str, str], name: str) -> list[str]:
     """Other outputs that might replace a state: of its shape, computed from it, and not the same numbers."""
-    free = [o for o in ends.outputs if o not in pairs.values() and ends.fits(name, o) and ends.depends(o, name)]
+    paired = set(pairs.values())
+    free = [o for o in ends.outputs if o not in paired and ends.fits(name, o) and ends.depends(o, name)]
     return [o for o in free if not ends.leads_back(name, o)]
 
 
@@ -123,8 +129,8 @@ def _asked(name: str, outputs: Sequence[str]) -> Problem:
     return Problem(name, "input", what, remedy)
 
 
-def _settle_by_name(found: Pairing, ends: Ends, graph: Graph) -> None:
-    """Pairs whose names belong together. The first ports are a frame and its answer unless they are called a state."""
+def _by_name(ends: Ends, graph: Graph) -> Match:
+    """Whether names belong together. The first ports are a frame and its answer unless they are called a state."""
     frame = next(iter(ends.build.ports), ""), graph.outputs[0]
 
     def matches(name: str, output: str) -> bool:
@@ -132,9 +138,22 @@ def _settle_by_name(found: Pairing, ends: Ends, graph: Graph) -> None:
             return False
         if not FILLERS & {*_words(name)} and any(_key(o) == _key(name) for o in ends.inputs if o != name):
             return False  # x beside x_prev is the frame
-        return follows(name, output) and ends.depends(output, name)
+        return follows(name, output)
 
-    _settle(found, ends, matches)
+    return matches
+
+
+def _named_only(found: Pairing, ends: Ends, named: Match) -> dict[str, list[str]]:
+    """Inputs that only their names call states: {input: outputs of their shape, the one that is called so first}.
+
+    What keeps a frame for the next step is so, and states whose names are crossed are: neither is part of a frame.
+    """
+    options, proved = {}, {output for name, output in found.pairs.items() if ends.leads_back(name, output)}
+    for name in (name for name in ends.inputs if name not in found.pairs):
+        fitting = [output for output in ends.outputs if output not in proved and ends.fits(name, output)]
+        called = [output for output in fitting if named(name, output)]
+        options[name] = [*called, *(o for o in fitting if o not in called)] if called else []
+    return options
 
 
 def follows(name: str, output: str) -> bool:
@@ -196,10 +215,11 @@ def _doubtful(found: Pairing, ends: Ends, before: Mapping[str, str]) -> dict[str
     return {name: outputs for name, outputs in {**doubtful, **keepers}.items() if outputs}
 
 
-def kept(build: Build, graph: Graph, pairs: Mapping[str, str]) -> list[str]:
+def kept(build: Build, graph: Graph, pairs: Mapping[str, str], given: Collection[str]) -> list[str]:
     """What to know of a step graph whose states may be others: inputs that may keep an answer, and answers."""
     ends = Ends(build, graph)
-    doubted = [(n, o, _rivals(ends, pairs, n)) for n, o in pairs.items() if ends.leads_back(n, o) and not follows(n, o)]
+    found = [(n, o) for n, o in pairs.items() if n not in given and ends.leads_back(n, o) and not follows(n, o)]
+    doubted = [(name, output, _rivals(ends, pairs, name)) for name, output in found]
     other = "'{0}' is replaced by '{1}', which a cell leaves behind; if by '{2}': --state {0}={2}"
     notes = [other.format(name, output, rivals[0]) for name, output, rivals in doubted if rivals]
     frames = [name for name in build.ports if name not in pairs]

@@ -22,7 +22,7 @@ def walked(
     _, held, operators = g.work.bodies.setdefault(id(graph), (graph, {}, []))
     if not operators:
         held.update((tensor.name, array_of(tensor)) for tensor in graph.initializer)
-        operators.extend(operator_of(node) for node in graph.node)
+        operators.extend(operator_of(node, g.work.outside) for node in graph.node)
     made = {name for inner in operators for name in inner.outputs}
     own = {*given, *held, *made}
     hidden = {name: g.values.pop(name) for name in own & g.values.keys()}

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from edgernn.importer.dims import Symbol, Time
+from edgernn.importer.steps import OfStep
 from edgernn.layers.base import Array
 
 Attributes = Mapping[str, Any]
@@ -50,7 +51,7 @@ def evaluate(kind: str, inputs: Inputs, attributes: Attributes) -> list[Array] |
         made = TABLE[kind](given, attributes)
     except TypeError:  # a symbol that knows no such arithmetic
         found = next(n for x in given if x is not None for n in x.reshape(-1) if isinstance(n, Symbol))
-        raise ValueError(f"computes {kind} of {found}: a stream has no first step to count from") from None
+        raise OfStep(f"computes {kind} of {found}: a stream has no first step to count from") from None
     return [settled(made, np.bool_ if truth else np.int64)]
 
 

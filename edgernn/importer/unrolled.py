@@ -77,7 +77,7 @@ def finish(g: Build, outputs: Sequence[str]) -> None:
         g.nodes, _ = pruned_parts(outputs, _rewired(g), g.states)
         g.recurs = g.recurs or bool(g.moments.rolls)
         g.notes.append(f"unrolled over {g.moments.count} steps in the file: rolled up again")
-    if away and g.moments.unlike and repeats(g, max(2, g.moments.count - 1)):
+    if away and g.moments.unlike and repeats(g, max(2, g.moments.count // 2)):
         what = f"{UNROLLED} {g.moments.count} steps, and could not be rolled up: {g.moments.unlike}"
         g.problems.append(Problem("graph", "", what, KEEP))
     else:

@@ -3,88 +3,130 @@
 The axis that would be time is one of the frame then, which has all steps of the window; nothing is carried from one
 window to the next. Which axis that is follows from what the graph does along it: each is tried as the time of a stream
 too. Where every step then stands by itself, the axis is a batch. An axis that a recurrent layer runs along goes first,
-then names tell.
+then names tell. Where several are left that a window of this length may run over, the user is asked.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from enum import IntEnum
+from dataclasses import replace
+from functools import cache
 
 import numpy as np
 
 from edgernn.errors import Problem
-from edgernn.importer.again import built
-from edgernn.importer.assemble import assembled, goes_on
 from edgernn.importer.build import Build
-from edgernn.importer.dims import Symbol
-from edgernn.importer.ends import Ends
 from edgernn.importer.graph import Dim, Graph
-from edgernn.importer.signals import Wider
+from edgernn.importer.meeting import steps_meet
+from edgernn.importer.preset import dimension
+from edgernn.importer.reading import Evidence, Windowed, state_input, tried
 from edgernn.importer.state import follows, pair
 from edgernn.importer.time import Hypothesis, hypotheses, is_batch
 from edgernn.importer.timeless import timeless
 from edgernn.importer.wire import MOST_AXES
 from edgernn.layers.model import Model
-from edgernn.layers.recurrent import BACKWARDS, SEVERAL_STEPS
 
-TIMES = ("t", "time", "frames", "steps", "seq", "sequence", "length", "seq_len", "seq_length", "sequence_length")
 MOST_LENGTHS, LONGEST = 8, 4096  # lengths that are tried, and steps of any
 STREAMS = "the graph can stream, too: without a window, its state goes on from frame to frame and each is computed once"
-NO_STATES = "on windows nothing is carried"
-
-
-class Evidence(IntEnum):
-    """What speaks for an axis: nothing (a batch), that its steps meet, its name, that something recurs over it."""
-
-    NONE = 0
-    MEETING = 1
-    NAMED = 2
-    RECURRING = 3
-
-
-@dataclass(frozen=True)
-class Windowed:
-    """What came of one reading of the graph: a Model or its problems."""
-
-    hypothesis: Hypothesis
-    found: Model | list[Problem]
-    evidence: Evidence = Evidence.NONE
-    streams: bool = False  # whether the graph could do without a window
-    notes: tuple[str, ...] = ()
-
-    @property
-    def fixed(self) -> bool:
-        """Whether the file has a length."""
-        return not isinstance(self.hypothesis.length, Symbol)
 
 
 def windowed(graph: Graph, window: int, hop: int) -> Windowed:
     """The graph on windows of so many frames, a new one every `hop` frames, under the likeliest reading of time."""
-    tried: list[Windowed] = []
-    no_frames = timeless(graph)
-    for hypothesis in hypotheses(graph):
-        if no_frames & hypothesis.times.keys():
-            continue
-        if hypothesis.times and not (tried and isinstance(hypothesis.length, int) and _settled(tried[0])):
-            tried.append(_tried(graph, hypothesis, window, hop))
-            tried.sort(key=lambda reading: _unlikely(graph, reading))
-    likely = [reading for reading in tried if reading.evidence]
-    if not likely or likely[0].evidence < Evidence.RECURRING:
+    likely = [reading for reading in _readings(graph, window, hop) if reading.evidence]
+    if not likely or likely[0].evidence < Evidence.COUNTED:
         states = _states(graph)
         if states:
             return Windowed(Hypothesis({}, 1, ""), states)
+    if likely and not likely[0].settled:
+        likely = _possible(graph, likely, window)
     if not likely:
         what = "no axis of an input has steps that meet, over which a window could run"
         return Windowed(Hypothesis({}, 1, ""), [Problem("graph", "", what, "convert it without a window")])
     rank = _unlikely(graph, likely[0])
     equals = [reading for reading in likely if _unlikely(graph, reading) == rank]
-    fitting = [reading for reading in equals if not reading.fixed or reading.hypothesis.length == window]
+    fitting = [reading for reading in equals if reading.runs_on(window)]
+    first = fitting[0] if fitting else likely[0]
+    if rivals := _rivals(graph, first, likely, window):
+        return _asked(graph, [first, *rivals])
     if not fitting:
         return Windowed(likely[0].hypothesis, [_of_other_length(equals, window)])
-    other = None if isinstance(fitting[0].found, Model) else _held_within(graph, fitting[0].hypothesis, window, hop)
-    return fitting[0] if other is None else Windowed(fitting[0].hypothesis, [_of_other_length([other], window)])
+    other = None if first.works else _held_within(graph, first.hypothesis, window, hop)
+    return first if other is None else Windowed(first.hypothesis, [_of_other_length([other], window)])
+
+
+def _readings(graph: Graph, window: int, hop: int) -> list[Windowed]:
+    """What comes of each reading of time, the likeliest first."""
+    found: list[Windowed] = []
+    no_frames = timeless(graph)
+
+    @cache
+    def in_one_frame() -> list[Problem]:
+        """The cells that run over several steps though every free axis has one."""
+        return Build(graph, 1, {}, restarts=True, window=1).in_frame
+
+    for hypothesis in hypotheses(graph):
+        if no_frames & hypothesis.times.keys():
+            continue
+        if hypothesis.times and not (found and isinstance(hypothesis.length, int) and found[0].settled):
+            found.append(tried(graph, hypothesis, window, hop, in_one_frame))
+            found.sort(key=lambda reading: _unlikely(graph, reading))
+    return found
+
+
+def _possible(graph: Graph, likely: list[Windowed], window: int) -> list[Windowed]:
+    """The readings without those whose steps turn out to stand alone; a free axis before a length that does not fit."""
+    if sum(reading.evidence > Evidence.SUMMED for reading in likely) > 1:
+        likely = [reading for reading in likely if not (reading.runs_on(window) and _alone(reading))]
+    if not likely or likely[0].runs_on(window):
+        return likely
+    free = [r for r in likely if r.works and not r.fixed and r.evidence > Evidence.SUMMED and not _batch(graph, r)]
+    return free or likely
+
+
+def _rivals(graph: Graph, best: Windowed, likely: Sequence[Windowed], window: int) -> list[Windowed]:
+    """The readings that a window of this length may mean just as well as the best one.
+
+    A fixed axis that is as long may be meant, or a free one over which steps meet, whatever speaks for either.
+    """
+    if best.settled or not best.works:
+        return []
+    others = [r for r in likely if r.works and r.runs_on(window) and _differ(best, r) and not _batch(graph, r)]
+    doubtful = [r for r in others if r.evidence > Evidence.SUMMED and r.fixed != best.fixed and best.runs_on(window)]
+    return [r for r in others if r.evidence == best.evidence or r in doubtful]
+
+
+def _alone(reading: Windowed) -> bool:
+    """Whether the steps of a reading stand alone, where nothing has shown that something recurs over them."""
+    found, axes = reading.found, reading.hypothesis.times
+    if not isinstance(found, Model) or reading.evidence is not Evidence.MEETING:
+        return False
+    return not steps_meet(found, [name for name, axis in axes.items() if axis is not None])
+
+
+def _differ(one: Windowed, other: Windowed) -> bool:
+    """Whether two readings take different axes of an input for time."""
+    axes, others = one.hypothesis.times, other.hypothesis.times
+    return any(axes[name] != axis for name, axis in others.items() if None not in (axis, axes.get(name)))
+
+
+def _asked(graph: Graph, readings: Sequence[Windowed]) -> Windowed:
+    """Several readings are as likely, and the user is to say which is meant."""
+    what = f"nothing tells which axis is time: {'; or '.join(map(described, readings))}"
+    dims = {given.name: given.dims or () for given in graph.inputs}
+    axes = [item for r in readings if not r.fixed for item in r.hypothesis.times.items()]
+    free = dict.fromkeys(dimension(name, axis, dims[name][axis]) for name, axis in axes if axis is not None)
+    remedy = "export with time as the only free axis (dynamic_shapes, dynamic_axes)"
+    if free:
+        sets = " or ".join(f"--set {name}=1" for name in free)
+        remedy = f"say which is none: {sets}; or export with the name 'time' for the free axis that is"
+    return replace(readings[0], found=[Problem("graph", "", what, remedy)])
+
+
+def described(reading: Windowed) -> str:
+    """A reading that works in words: its window, its axis, and how large its frames are."""
+    ports = reading.found.inputs if isinstance(reading.found, Model) else ()
+    sizes = " and ".join(f"{port.size} of '{port.name}'" for port in ports)
+    return f"{reading.hypothesis.text}: frames of {sizes}"
 
 
 def _held_within(graph: Graph, hypothesis: Hypothesis, window: int, hop: int) -> Windowed | None:
@@ -94,15 +136,10 @@ def _held_within(graph: Graph, hypothesis: Hypothesis, window: int, hop: int) ->
     for length in sorted((n for n in lengths if 1 < n <= LONGEST), reverse=True)[:MOST_LENGTHS]:
         if graph.work.much:
             break
-        reading = _tried(graph, hypothesis, length, hop)
-        if isinstance(reading.found, Model):
+        reading = tried(graph, hypothesis, length, hop, list)
+        if reading.works:
             return replace(reading, hypothesis=replace(hypothesis, length=length))
     return None
-
-
-def _settled(reading: Windowed) -> bool:
-    """Whether no other reading needs to be tried."""
-    return isinstance(reading.found, Model) and reading.evidence > Evidence.MEETING
 
 
 def _of_other_length(readings: Sequence[Windowed], window: int) -> Problem:
@@ -112,66 +149,28 @@ def _of_other_length(readings: Sequence[Windowed], window: int) -> Problem:
     return Problem("graph", "", what, f"convert with window={lengths}, or export with a free length")
 
 
-def _unlikely(graph: Graph, reading: Windowed) -> tuple[bool, bool, int, bool, bool, bool]:
+def _unlikely(graph: Graph, reading: Windowed) -> tuple[bool, int, bool, bool, bool]:
     """What comes first of several readings: an axis that something recurs over, then those that work, by evidence.
 
     Features, a batch and fixed lengths come last.
     """
-    dims = {given.name: given.dims or () for given in graph.inputs}
-    axes = [(dims[name], axis) for name, axis in reading.hypothesis.times.items() if axis is not None]
-    batch = any(is_batch(held[axis]) for held, axis in axes)
-    features = all(len(held) > 2 and axis == len(held) - 1 for held, axis in axes)
+    axes = _axes(graph, reading)
+    features = reading.evidence <= Evidence.MEETING and all(n == len(held) - 1 > 1 for held, n in axes)
     first = any(len(held) > 2 and axis == 0 and isinstance(held[1], str) for held, axis in axes)
-    works = isinstance(reading.found, Model)
-    open_to_doubt = not works and reading.evidence < Evidence.RECURRING
-    return features and reading.fixed, open_to_doubt, -reading.evidence, features, batch or first, reading.fixed
+    open_to_doubt = not reading.works and reading.evidence < Evidence.COUNTED
+    batch = _batch(graph, reading) or first
+    return open_to_doubt, -reading.evidence, features, batch, reading.fixed
 
 
-def _is_time(dim: Dim) -> bool:
-    return isinstance(dim, str) and (dim.lower() in TIMES or dim.lower().startswith("time"))
+def _batch(graph: Graph, reading: Windowed) -> bool:
+    """Whether it takes for time what is called a batch."""
+    return any(is_batch(dims[axis]) for dims, axis in _axes(graph, reading))
 
 
-def _tried(graph: Graph, hypothesis: Hypothesis, window: int, hop: int) -> Windowed:
-    """One reading: one for a fixed length has a window of that length."""
-    steps = window if isinstance(hypothesis.length, Symbol) else hypothesis.length
-    build = Build(graph, steps, hypothesis.times, restarts=True, hop=hop, window=steps)
-    recurs = any(problem.what == f"{SEVERAL_STEPS}: {steps}" for problem in build.in_frame)
-    found = build.problems or _starts(build, graph, hypothesis) or assembled(build, graph, {})
-    evidence, streams = _along(graph, hypothesis)
-    evidence = Evidence.RECURRING if recurs and evidence else evidence
-    text = f"windows of {steps} frames, {hypothesis.text}"
-    return Windowed(replace(hypothesis, text=text), found, evidence, streams, tuple(build.notes))
-
-
-def _along(graph: Graph, hypothesis: Hypothesis) -> tuple[Evidence, bool]:
-    """What a stream along this axis would be like, and whether there is one."""
+def _axes(graph: Graph, reading: Windowed) -> list[tuple[tuple[Dim, ...], int]]:
+    """The dimensions of each input that has time in a reading, and which of them is time."""
     dims = {given.name: given.dims or () for given in graph.inputs}
-    names = [dims[name][axis] for name, axis in hypothesis.times.items() if axis is not None]
-    meeting = Evidence.NAMED if any(_is_time(n) for n in names) else Evidence.MEETING
-    try:
-        build = built(graph, hypothesis)
-    except Wider:
-        return meeting, False
-    if any(problem.what.startswith(BACKWARDS) for problem in build.problems):
-        return Evidence.RECURRING, False
-    if build.problems:
-        return meeting, False
-    if goes_on(build):
-        return Evidence.RECURRING, True
-    values = [value for name in graph.outputs if (value := build.values[name]) is not None]
-    alone = all(value.const is not None or (value.time is not None and not value.past) for value in values)
-    return Evidence.NONE if alone and not build.states else meeting, False
-
-
-def _starts(build: Build, graph: Graph, hypothesis: Hypothesis) -> list[Problem]:
-    """Inputs that a cell starts from: states, which a window does not have."""
-    if not build.starting:
-        return []
-    ends = Ends(build, graph)
-    whole = [name for name in ends.inputs if name not in hypothesis.times]
-    states = [name for name in whole if any(len(ends.within(name, start)[0]) for start in build.starting)]
-    remedy = "convert without a window, or start each window from zero: --set {}=0"
-    return [_state(name, remedy.format(name)) for name in states]
+    return [(dims[name], axis) for name, axis in reading.hypothesis.times.items() if axis is not None]
 
 
 def _states(graph: Graph) -> list[Problem]:
@@ -180,8 +179,4 @@ def _states(graph: Graph) -> list[Problem]:
         return []
     step = Build(graph, 1, {})
     pairs = {} if step.problems else pair(step, graph, {}).pairs
-    return [_state(name, "convert without a window") for name, output in pairs.items() if follows(name, output)]
-
-
-def _state(name: str, remedy: str) -> Problem:
-    return Problem(name, "input", f"is a state, but {NO_STATES}", remedy)
+    return [state_input(name, "convert without a window") for name, output in pairs.items() if follows(name, output)]

@@ -18,6 +18,7 @@ MOST_LAYERS = 45_000  # in one walk: the two loops of a bidirectional Keras GRU 
 LARGE = 15_000  # of WALKED: after so much only another reading that may help is begun
 UNKNOWN = "this operator is not supported"
 MOST_PROBLEMS = 1000  # after which a walk stops
+Outside = dict[int, tuple[object, frozenset[str]]]  # subgraph, by identity: itself, and what it reads from outside
 
 
 @dataclass
@@ -27,6 +28,7 @@ class Work:
     done: int = 0  # inputs and operators looked at, and layers made
     # subgraphs that have been read, by identity: the subgraph itself (so that it stays), its weights and its operators
     bodies: dict[int, tuple[object, dict[str, Any], list[Operator]]] = field(default_factory=dict)
+    outside: Outside = field(default_factory=dict)
 
     @property
     def much(self) -> bool:

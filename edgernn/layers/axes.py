@@ -11,6 +11,7 @@ import numpy as np
 from edgernn.layers.base import Array, Shape, volume
 from edgernn.layers.rules import Importing, Value
 
+SUMS = "sums over the time axis: a step would need every other step"
 RATES = "combines sequences of different rates"  # what tells the importer that it is time which runs there
 LARGEST_FRAME = 1 << 24  # numbers: a frame that grows past this is a mistake or an attack
 
@@ -39,13 +40,14 @@ def integers(g: Importing, x: Value | None, name: str) -> list[Any]:
     held = constant(g, x, name)
     if held.dtype != object and not np.issubdtype(held.dtype, np.integer):
         g.refuse(f"input {name} holds {held.dtype}, expected integers")
-    return list(held.reshape(-1)) if held.dtype == object else [int(n) for n in held.reshape(-1)]
+    found: list[Any] = held.reshape(-1).tolist()
+    return found
 
 
 def numbers(g: Importing, x: Value | None, name: str) -> list[int]:
     """The integers of a constant input; a symbol (the number of steps) is refused."""
     held = integers(g, x, name)
-    if not all(isinstance(n, int) for n in held):
+    if x is not None and x.const is not None and x.const.dtype == object and not all(isinstance(n, int) for n in held):
         g.refuse(f"input {name} depends on the number of steps")
     return held
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from edgernn.layers.axes import constant
+from edgernn.layers.axes import SUMS, constant
 from edgernn.layers.base import Array, Builder, Layer, Matrix, Ref, Shape, dense, volume
 from edgernn.layers.matrix import rows
 from edgernn.layers.past import with_past
@@ -121,6 +121,8 @@ def conv(
     bias = None if B is None else np.ascontiguousarray(constant(g, B, "B"), np.float32)
     if weight.ndim != len(X.shape) or (kernel_shape is not None and tuple(kernel_shape) != weight.shape[2:]):
         g.refuse(f"kernel_shape={kernel_shape}, weight {list(weight.shape)}, input {list(X.shape)} do not fit")
+    if X.time == 1 and group == 1:
+        g.refuse(SUMS, "transpose so that time is not axis 1")
     if group < 1 or weight.shape[0] % group or X.shape[1] != weight.shape[1] * group:
         g.refuse(f"group={group}, weight {list(weight.shape)}, input {list(X.shape)} do not fit")
     seen = window(g, X, weight.shape[2:], strides, pads, dilations, auto_pad)

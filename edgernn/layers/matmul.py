@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from edgernn.layers.axes import SUMS
 from edgernn.layers.base import Array, volume
 from edgernn.layers.combine import combined
 from edgernn.layers.dense import Affine
@@ -21,7 +22,7 @@ def affine(g: Importing, x: Value, weight: Array, bias: Array | None = None) -> 
     rank = len(x.shape)
     if x.time == rank - 1:
         g.refuse(
-            "sums over the time axis: a step would need every other step",
+            SUMS,
             f"transpose so that the features come last, or {WINDOW}",
         )
     if x.shape[-1] != weight.shape[1]:
@@ -61,7 +62,7 @@ def _constant_left(g: Importing, left: Array, x: Value) -> Value:
     if len(x.shape) == 1:
         y = affine(g, x, weight)
     elif x.time == len(x.shape) - 2:
-        g.refuse("sums over the time axis: a step would need every other step", WINDOW)
+        g.refuse(SUMS, WINDOW)
     else:
         y = flipped(g, affine(g, flipped(g, x), weight))
     if left.ndim > 1:

@@ -109,6 +109,8 @@ def average_pool(
         counts = _padding_too(X, over, total.shape)
     elif X.time is not None and X.time > 1 and over.pads[X.time - 2][0]:
         counts, total = counts / over.kernel[X.time - 2], combined(g, "div", total, _begun(g, X, X.time, over))
+    if not counts.all():
+        g.refuse("has places that see nothing but padding, of which there is no mean", "use smaller pads")
     factors = (1 / counts).astype(np.float32)
     if (factors == factors.flat[0]).all():
         factors = factors.reshape(-1)[:1]

@@ -24,6 +24,8 @@ from edgernn.layers.take import places, taken
 OTHER_AXIS = "runs along another axis than the stream's time"
 SEVERAL_STEPS = "runs over several steps inside one frame"
 BACKWARDS = "direction="  # which shows that the right axis is taken, but as the time of a stream
+SHORTER = "sequence_lens="  # so does that a sequence ends where a stream goes on
+AGAINST = (BACKWARDS, SHORTER)
 
 # Whether each of a node's directions runs backwards
 DIRECTIONS = {"forward": (False,), "reverse": (True,), "bidirectional": (False, True)}
@@ -128,7 +130,9 @@ def _check_time(g: Importing, call: RecurrentInputs) -> None:
     if volume(call.X.shape[:2]) > MOST_STEPS:
         g.refuse(f"runs over {volume(call.X.shape[:2])} steps in one frame: at most {MOST_STEPS}, of all sequences")
     if call.direction != "forward" and not call.in_frame(g):
-        g.refuse(f"{BACKWARDS}{call.direction} needs the end of the sequence before its start", WINDOW)
+        ports = any(value is not None and value.const is None for value in call.initial)
+        from_zero = ", with what it starts from set to zero (--set NAME=0)" if ports else ""
+        g.refuse(f"{BACKWARDS}{call.direction} needs the end of the sequence before its start", WINDOW + from_zero)
     if call.X.time not in (None, call.layout):
         g.inside(OTHER_AXIS, "feed time on the sequence axis")
     elif call.X.time is None and call.steps > 1:
@@ -155,10 +159,10 @@ def _lengths(g: Importing, call: RecurrentInputs) -> list[int] | None:
     if given.const is None:
         g.refuse("sequence_lens is computed at run time", "export without the lengths: a stream has no padding")
     held = integers(g, given, "sequence_lens")
+    if call.X.time == call.batch:
+        g.refuse(OTHER_AXIS, "feed time on the sequence axis")
     if call.X.time is not None:
-        g.refuse(
-            f"sequence_lens={held}, of {length} steps: a stream goes on", f"export without the lengths, or {WINDOW}"
-        )
+        g.refuse(f"{SHORTER}{held}, of {length} steps: a stream goes on", f"export without the lengths, or {WINDOW}")
     if len(held) != call.X.shape[call.batch] or not all(isinstance(n, int) and 1 <= n <= call.steps for n in held):
         g.refuse(f"sequence_lens={held}: {call.X.shape[call.batch]} numbers from 1 to {call.steps} expected")
     return held

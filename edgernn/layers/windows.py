@@ -15,6 +15,7 @@ from edgernn.layers.base import Array, Shape
 from edgernn.layers.rules import Importing, Value
 
 LARGEST = 1 << 25  # indices
+LONGEST = 1 << 62  # entries of an axis with its padding
 ROUND = (
     "auto_pad=SAME_... with a stride over time pads by the length of the sequence: the answers are those of sequences "
     "whose length is a multiple of hop"
@@ -34,10 +35,14 @@ class Window:
         """How many places there are along each axis. Raises ValueError where the kernel does not fit."""
         found = []
         for n, k, s, (low, high), d in zip(spatial, self.kernel, self.strides, self.pads, self.dilations, strict=True):
-            if min(k, s, d) < 1 or min(low, high) < 0 or n + low + high < d * (k - 1) + 1:
+            if min(k, s, d) < 1 or min(low, high) < 0 or not d * (k - 1) < n + low + high < LONGEST:
                 raise ValueError(f"a kernel of {self.kernel} does not fit {spatial}")
             found.append((n + low + high - d * (k - 1) - 1) // s + 1)
         return tuple(found)
+
+    def numbers(self, shape: Shape) -> int:
+        """How many numbers of an array of `shape` it sees, at all places together."""
+        return math.prod(shape[:2]) * math.prod(self.places(shape[2:])) * math.prod(self.kernel)
 
     def index(self, shape: Shape) -> Array:
         """Flat places in an array of `shape`, -1 in the padding: (N, *places, C, *kernel) int32."""
@@ -48,14 +53,18 @@ class Window:
 def _index(window: Window, shape: Shape) -> Array:
     rank = len(shape) - 2
     places = window.places(shape[2:])
-    if math.prod(shape[:2]) * math.prod(places) * math.prod(window.kernel) > LARGEST:
+    if window.numbers(shape) > LARGEST:
         raise ValueError(f"a kernel of {window.kernel} over {shape} is too large")
-    index = np.arange(math.prod(shape), dtype=np.int32).reshape(shape)
-    index = np.pad(index, [(0, 0), (0, 0), *window.pads], constant_values=-1)
-    for axis, (n, k, s, d) in enumerate(zip(places, window.kernel, window.strides, window.dilations, strict=True)):
-        index = np.take(index, np.arange(n)[:, None] * s + np.arange(k) * d, 2 + 2 * axis)
-    order = [0, *range(2, 2 + 2 * rank, 2), 1, *range(3, 3 + 2 * rank, 2)]
-    index = np.ascontiguousarray(index.transpose(order))
+    index = np.arange(math.prod(shape[:2]), dtype=np.int32).reshape(shape[0], *[1] * rank, shape[1], *[1] * rank)
+    inside = np.ones(index.shape, bool)
+    for axis, size in enumerate(shape[2:]):
+        seen = np.arange(places[axis])[:, None] * window.strides[axis] - window.pads[axis][0]
+        seen = seen + np.arange(window.kernel[axis]) * window.dilations[axis]
+        along = [1] * index.ndim
+        along[1 + axis], along[2 + rank + axis] = seen.shape
+        inside = inside & ((seen >= 0) & (seen < size)).reshape(along)
+        index = index * size + seen.clip(0, size - 1).astype(np.int32).reshape(along)
+    index = np.ascontiguousarray(np.where(inside, index, -1), np.int32)
     index.flags.writeable = False
     return index
 
@@ -89,7 +98,10 @@ def window(
         g.refuse(f"auto_pad={auto_pad}: not one of NOTSET, VALID, SAME_UPPER, SAME_LOWER")
     if x.time == 1:
         g.refuse("has time where the channels are expected", "transpose so that time is not axis 1")
-    return Window(tuple(kernel), steps, tuple(sides), gaps)
+    made = Window(tuple(kernel), steps, tuple(sides), gaps)
+    if (x.time or 0) < 2 and made.numbers(x.shape) > LARGEST:
+        g.refuse(f"sees {made.numbers(x.shape):,} numbers in a frame, at all places together", "use a smaller window")
+    return made
 
 
 def _same(n: Any, kernel: int, stride: int, dilation: int, auto_pad: str) -> tuple[int, int]:

@@ -300,23 +300,38 @@ def test_a_frame_beside_what_is_kept_of_it_is_no_state(now: str, before: str, af
     streamed(made, {before: after}, frames(3), "y", said=True)
 
 
-def crossed() -> onnx.ModelProto:
+def crossed(first: str = "h1", second: str = "h2") -> onnx.ModelProto:
     """h2_out = tanh(W x + U h1_in), h1_out = tanh(V h2_out + U h2_in): what one leaves behind has another's name."""
     nodes = [node("Gemm", "x W", "a", transB=1), node("Gemm", "h1_in U", "b", transB=1), node("Add", "a b", "c")]
     nodes += [node("Tanh", "c", "h2_out"), node("Gemm", "h2_out V", "d", transB=1)]
     nodes += [node("Gemm", "h2_in U", "e", transB=1), node("Add", "d e", "f"), node("Tanh", "f", "h1_out")]
     nodes += [node("Gemm", "h1_out A", "y", transB=1)]
     held = {"W": some(4, 3), "U": some(4, 4), "V": some(4, 4), "A": some(2, 4)}
-    return graph(nodes, {"x": (1, 3), "h1_in": (1, 4), "h2_in": (1, 4)}, ["y", "h1_out", "h2_out"], held)
+    for one in nodes:
+        for values in (one.input, one.output):
+            values[:] = [value.replace("h1", first).replace("h2", second) for value in values]
+    ports = {"x": (1, 3), f"{first}_in": (1, 4), f"{second}_in": (1, 4)}
+    return graph(nodes, ports, ["y", f"{first}_out", f"{second}_out"], held)
 
 
 def test_an_input_that_is_called_a_state_is_no_part_of_the_frame() -> None:
+    """Names that say that they are states decide; others are asked about."""
+    assert "'q_in': may be a state that 'q_out' or 'p_out' replaces" in problems(crossed("p", "q"))
     model = crossed()
-    assert "'h2_in': may be a state that 'h2_out' or 'h1_out' replaces" in problems(model)
+    streamed(model, {"h1_in": "h1_out", "h2_in": "h2_out"}, frames(3), "y")
+    streamed(model, {"h1_in": "h2_out", "h2_in": "h1_out"}, frames(3), "y", said=True)
     (noted,) = importer.analyse(model.SerializeToString(), {"h1_in": "h1_out"}).notes
     assert "'h2_in' is taken as a part of the frame; if it is a state that 'h2_out' replaces" in noted
-    for states in ({"h1_in": "h2_out", "h2_in": "h1_out"}, {"h1_in": "h1_out", "h2_in": "h2_out"}):
-        streamed(model, states, frames(3), "y", said=True)
+
+
+def test_a_memory_that_only_keeps_what_came_is_found_by_its_name() -> None:
+    """The overlap of a transform: no next value depends on the one before, and all have the size of the frame."""
+    nodes = [node("Concat", "analysis_mem x", "seen", axis=1), node("Gemm", "seen W", "s", transB=1)]
+    nodes += [node("Tanh", "s", "both"), node("Split", "both", "now new_synthesis_mem", axis=1)]
+    nodes += [node("Add", "now synthesis_mem", "frame_out"), node("Identity", "x", "new_analysis_mem")]
+    ports = dict.fromkeys(("x", "analysis_mem", "synthesis_mem"), (1, 4))
+    model = graph(nodes, ports, ["frame_out", "new_analysis_mem", "new_synthesis_mem"], {"W": some(8, 8)})
+    streamed(model, {name: f"new_{name}" for name in ("analysis_mem", "synthesis_mem")}, frames(4), "frame_out")
 
 
 def test_what_is_asked_of_a_kept_frame_is_the_right_pair() -> None:

@@ -83,6 +83,10 @@ class Ends:
             answer = right and answer is not False and np.array_equal(came[places], wanted)
         return answer
 
+    def left_by(self, output: str) -> bool:
+        """Whether a cell that starts from some input leaves `output` behind."""
+        return any(self.leads_back(name, output) for name in self.inputs)
+
     def _started(self, name: str) -> list[tuple[Array, Array]]:
         """`within` for every cell that starts from some of the input."""
         if self._starts is None:

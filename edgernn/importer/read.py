@@ -34,7 +34,6 @@ ADOPTED = {  # operators of com.microsoft that have rules
     "SkipLayerNormalization",
 }
 
-
 Edit = Callable[[onnx.ModelProto], object]
 
 

@@ -26,7 +26,22 @@ from edgernn.layers.rhythm import WINDOW
 # Words that tell a state's old value from its new one, and words that only states have in their names
 FILLERS = {"in", "out", "input", "output", "next", "prev", "previous", "new", "old", "initial", "init", "final", "last"}
 FILLERS |= {"n", "0"}
-STATELY = {"h", "c", "hx", "cx", "hidden", "cell", "state", "states", "cache", "memory", "buffer", "context"}
+STATELY = {
+    "h",
+    "c",
+    "hx",
+    "cx",
+    "hidden",
+    "cell",
+    "state",
+    "states",
+    "cache",
+    "mem",
+    "memory",
+    "buf",
+    "buffer",
+    "context",
+}
 Match = Callable[[str, str], bool]  # of an input and an output
 
 
@@ -59,6 +74,7 @@ def pair(build: Build, graph: Graph, given: Mapping[str, str]) -> Pairing:
         _weigh_names(found, ends, given)
         named = _by_name(ends, graph)
         _settle(found, ends, lambda name, output: named(name, output) and ends.depends(output, name))
+        _settle(found, ends, lambda name, output: named(name, output) and stately(name) and not ends.left_by(output))
         left = {} if given else {n: o for n, o in _named_only(found, ends, named).items() if o}
         found.problems += [_asked(name, outputs) for name, outputs in left.items()]
         if not left:
@@ -134,7 +150,7 @@ def _by_name(ends: Ends, graph: Graph) -> Match:
     frame = next(iter(ends.build.ports), ""), graph.outputs[0]
 
     def matches(name: str, output: str) -> bool:
-        if (name, output) == frame and not STATELY & {*_key(name).split("_")}:
+        if (name, output) == frame and not stately(name):
             return False
         if not FILLERS & {*_words(name)} and any(_key(o) == _key(name) for o in ends.inputs if o != name):
             return False  # x beside x_prev is the frame
@@ -160,6 +176,11 @@ def follows(name: str, output: str) -> bool:
     """Whether an output is called what the next value of an input would be."""
     before, after = _key(name), _key(output)
     return before != "" and after in (before, f"{before}n")
+
+
+def stately(name: str) -> bool:
+    """Whether an input is called a state: it is one even where its next value does not depend on it, as of a cache."""
+    return not STATELY.isdisjoint(_key(name).split("_"))
 
 
 def shown_too(name: str, output: str) -> bool:

@@ -315,13 +315,15 @@ def crossed(first: str = "h1", second: str = "h2") -> onnx.ModelProto:
 
 
 def test_an_input_that_is_called_a_state_is_no_part_of_the_frame() -> None:
-    """Names that say that they are states decide; others are asked about."""
+    """Where names and cells disagree, cells decide and it is said; where only names are left, they are asked about."""
     assert "'q_in': may be a state that 'q_out' or 'p_out' replaces" in problems(crossed("p", "q"))
     model = crossed()
-    streamed(model, {"h1_in": "h1_out", "h2_in": "h2_out"}, frames(3), "y")
-    streamed(model, {"h1_in": "h2_out", "h2_in": "h1_out"}, frames(3), "y", said=True)
-    (noted,) = importer.analyse(model.SerializeToString(), {"h1_in": "h1_out"}).notes
-    assert "'h2_in' is taken as a part of the frame; if it is a state that 'h2_out' replaces" in noted
+    streamed(model, {"h1_in": "h2_out", "h2_in": "h1_out"}, frames(3), "y")
+    notes = importer.analyse(model.SerializeToString()).notes
+    assert any("if by 'h1_out', as they are called: --state h1_in=h1_out" in note for note in notes)
+    streamed(model, {"h1_in": "h1_out", "h2_in": "h2_out"}, frames(3), "y", said=True)
+    report = importer.analyse(model.SerializeToString(), {"h1_in": "h1_out"})
+    assert dict(report.states) == {"h1_in": "h1_out", "h2_in": "h2_out"}
 
 
 def test_a_memory_that_only_keeps_what_came_is_found_by_its_name() -> None:

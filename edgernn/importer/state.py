@@ -243,6 +243,11 @@ def kept(build: Build, graph: Graph, pairs: Mapping[str, str], given: Collection
     doubted = [(name, output, _rivals(ends, pairs, name)) for name, output in found]
     other = "'{0}' is replaced by '{1}', which a cell leaves behind; if by '{2}': --state {0}={2}"
     notes = [other.format(name, output, rivals[0]) for name, output, rivals in doubted if rivals]
+    crossed = [
+        (n, o, [c for c in pairs.values() if c != o and follows(n, c)]) for n, o in pairs.items() if n not in given
+    ]
+    against = "'{0}' is replaced by '{1}', where its cell goes on; if by '{2}', as they are called: --state {0}={2}"
+    notes += [against.format(name, output, called[0]) for name, output, called in crossed if called]
     frames = [name for name in build.ports if name not in pairs]
     answers = [output for output in ends.outputs if output not in pairs.values()]
     may_be = [(name, o) for name in frames for o in answers if name in ends.inputs and ends.keeps(name, o)]

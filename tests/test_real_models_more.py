@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import onnx
 import onnxruntime
+import pytest
 from dequantised import dequantised
 from test_real_models import RATE, TOLERANCE, bands, by_frame, model_file, session, speech
 
@@ -38,6 +39,27 @@ def test_hush_carries_the_states_that_it_names(speech: Array) -> None:
         for output, y in (answers if isinstance(answers, dict) else {model.outputs[0].name: answers}).items():
             assert close(y, by_frame(made[output], count)), (name, output)
         held |= made
+
+
+@pytest.mark.parametrize("name", ["gtcrn", "fastenhancer", "deepfilter_frame"])
+def test_denoisers_of_a_frame_a_call_carry_their_caches(name: str, speech: Array) -> None:
+    """Two to twelve states, some of which only keep what came; transforms and overlaps inside the graph, or outside."""
+    path = model_file(name)
+    runtime, model = session(path), edgernn.convert(path)
+    frame, *states = runtime.get_inputs()
+    assert model.origin["states"].keys() == {given.name for given in states}
+    x = np.lib.stride_tricks.sliding_window_view(speech, 512)[:: 512 if name == "deepfilter_frame" else 256][:120]
+    if name == "gtcrn":
+        z = np.fft.rfft(x * np.hanning(512) ** 0.5)
+        x = np.stack([z.real, z.imag], axis=-1).astype(np.float32)
+    held = {given.name: np.zeros(given.shape, np.float32) for given in states}
+    names, expected = [made.name for made in runtime.get_outputs()], []
+    for row in x:
+        made = dict(zip(names, runtime.run(None, {frame.name: row.reshape(frame.shape), **held}), strict=True))
+        held = {before: made[after].reshape(held[before].shape) for before, after in model.origin["states"].items()}
+        expected.append(made[names[0]].reshape(-1))
+    found = model.stream().run(x.reshape(len(x), -1))
+    assert close(found, np.array(expected)) and np.abs(expected[-1]).max() > 0
 
 
 def test_the_front_end_of_a_wake_word_runs_on_windows(speech: Array) -> None:

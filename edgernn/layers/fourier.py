@@ -13,7 +13,7 @@ from edgernn.layers.rhythm import WINDOW
 from edgernn.layers.rules import Importing, Value, rule
 from edgernn.layers.take import places, taken
 
-LARGEST = 1 << 12  # numbers: what the matrix of a transform grows with the square of
+LARGEST = 1 << 23  # numbers in the matrix of a transform
 
 
 @rule("DFT")
@@ -83,13 +83,18 @@ def stft(
 
 def spectrum(g: Importing, n: int, onesided: bool, inverse: bool, parts: int) -> Array:
     """(bins, 2, n, parts): real and imaginary part of each bin, by those of each of n numbers."""
-    if not 0 < n <= LARGEST:
-        g.refuse(f"a transform of {n} numbers: 1 to {LARGEST} expected")
     bins = n // 2 + 1 if onesided else n
-    turns = np.outer(np.arange(bins), np.arange(n)) % n * (2 * np.pi / n)
-    real, imaginary = np.cos(turns), np.sin(turns) * (1 if inverse else -1)
-    full = np.stack([np.stack([real, imaginary], 1), np.stack([-imaginary, real], 1)], -1)
-    made: Array = full[..., :parts] / (n if inverse else 1)
+    if n < 1 or 2 * bins * n * parts > LARGEST:
+        g.refuse(f"a transform of {n} numbers: its matrix would hold more than {LARGEST}", "take a shorter one")
+    turns = np.arange(n) * (2 * np.pi / n)
+    at = np.outer(np.arange(bins), np.arange(n)) % n
+    factor = 1 / n if inverse else 1
+    real = (np.cos(turns) * factor).astype(np.float32)[at]
+    imaginary = (np.sin(turns) * (factor if inverse else -factor)).astype(np.float32)[at]
+    made = np.empty((bins, 2, n, parts), np.float32)
+    made[:, 0, :, 0], made[:, 1, :, 0] = real, imaginary
+    if parts == 2:
+        made[:, 0, :, 1], made[:, 1, :, 1] = -imaginary, real
     return made
 
 

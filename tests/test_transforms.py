@@ -1,0 +1,109 @@
+"""Transforms and scattered writes in sequence graphs: what each step sees, what is refused, and what it costs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx_cases import graph, node, weights
+
+from edgernn import importer
+from edgernn.errors import UnsupportedModel
+from edgernn.layers.base import Array
+from edgernn.stream import Stream
+
+HIDDEN = 5
+
+
+def runtime(model: onnx.ModelProto, x: Array) -> Array:
+    """ONNX Runtime's answers (n, n_out) to a whole sequence."""
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    (y,) = session.run(None, {"x": x})
+    return np.asarray(y).reshape(-1, y.shape[-1])
+
+
+def on_gru(nodes: list[onnx.NodeProto], dims: list[Any], constants: dict[str, Any], size: int) -> onnx.ModelProto:
+    """What the nodes make of x, called `s` (steps, 1, size), through a GRU."""
+    gru = [node("GRU", "s W R B", "Y", hidden_size=HIDDEN), node("Squeeze", "Y ways", "y")]
+    return graph([*nodes, *gru], {"x": dims}, ["y"], {**weights("GRU", size, HIDDEN), "ways": [1], **constants})
+
+
+@pytest.mark.parametrize("window", [True, False])
+def test_a_spectrum_of_a_signal_takes_a_hop_of_samples_a_step(window: bool) -> None:
+    nodes = [
+        node("STFT", f"x step {'shape' if window else '- length'}", "z"),  # (1, frames, 5, 2)
+        node("ReduceL2", "z", "a", axes=[3], keepdims=0),
+        node("Transpose", "a", "s", perm=[1, 0, 2]),
+    ]
+    shape = np.hanning(8).astype(np.float32)
+    held = {"step": np.array(4), "length": np.array(8), "shape": shape}
+    model = on_gru(nodes, [1, "T", 1], held, 5)
+    x = np.random.default_rng(1).normal(size=(1, 84, 1)).astype(np.float32)
+    read = importer.read(model.SerializeToString())
+    assert (read.hop, read.delay, read.inputs[0].size) == (4, 4, 1)
+    stream = Stream(read)
+    made = np.concatenate([stream.run(x[0, :13]), stream.run(x[0, 13:])])
+    assert not made[0].any()
+    np.testing.assert_allclose(made[1:], runtime(model, x), rtol=1e-4, atol=1e-5)
+
+
+def test_a_spectrum_of_each_step_is_computed_within_it() -> None:
+    nodes = [
+        node("Unsqueeze", "x last", "r"),  # (T, 1, 9, 1)
+        node("DFT", "r", "z", axis=2, onesided=1),
+        node("ReduceL2", "z", "s", axes=[3], keepdims=0),
+    ]
+    model = on_gru(nodes, ["T", 1, 9], {"last": [3]}, 5)
+    x = np.random.default_rng(1).normal(size=(30, 1, 9)).astype(np.float32)
+    made = Stream(importer.read(model.SerializeToString())).run(x[:, 0])
+    np.testing.assert_allclose(made, runtime(model, x), rtol=1e-4, atol=1e-5)
+
+
+def scattered(indices: Any, updates: str = "u") -> onnx.ModelProto:
+    """The last two of four numbers of each step, turned round, in the place of the first two."""
+    nodes = [
+        node("Transpose", "x", "t", perm=[2, 1, 0]),  # features first: (4, 1, T)
+        node("Gather", "t last", "u"),
+        node("ScatterND", f"t at {updates}", "w"),
+        node("Transpose", "w", "s", perm=[2, 1, 0]),
+    ]
+    return on_gru(nodes, ["T", 1, 4], {"last": [3, 2], "at": indices}, 4)
+
+
+@pytest.mark.parametrize("indices", [[[0], [1]], [[-4], [1]], [[2], [2]]])
+def test_what_is_written_at_places_of_each_step(indices: Any) -> None:
+    model = scattered(np.array(indices))
+    x = np.random.default_rng(1).normal(size=(30, 1, 4)).astype(np.float32)
+    stream = Stream(importer.read(model.SerializeToString()))
+    np.testing.assert_allclose(stream.run(x[:, 0]), runtime(model, x), rtol=1e-5, atol=1e-6)
+
+
+def elements(axis: int, at: Array) -> onnx.ModelProto:
+    held = {"at": at, "new": np.full(at.shape, 0.5, np.float32)}
+    return on_gru([node("ScatterElements", "x at new", "s", axis=axis)], ["T", 1, 4], held, 4)
+
+
+REFUSED = {
+    "an index beyond": (lambda: scattered(np.array([[0], [4]])), "an index is outside"),
+    "an index too low": (lambda: scattered(np.array([[0], [-5]])), "an index is outside"),
+    "single steps": (lambda: elements(0, np.zeros((1, 1, 4), np.int64)), "writes at single steps"),
+    "over time": (
+        lambda: on_gru([node("DFT", "x", "s", axis=0)], ["T", 1, 1], {}, 2),
+        "transforms the time axis",
+    ),
+    "an endless transform": (
+        lambda: on_gru([node("DFT", "x n", "s", axis=1)], ["T", 1, 2], {"n": np.array(1 << 40)}, 2),
+        "its matrix would hold more than",
+    ),
+    "no length": (lambda: on_gru([node("STFT", "x n", "s")], [1, "T", 1], {"n": np.array(4)}, 2), "neither a window"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_no_step_can_have_is_refused(name: str) -> None:
+    make, text = REFUSED[name]
+    with pytest.raises(UnsupportedModel, match=text):
+        importer.read(make().SerializeToString())

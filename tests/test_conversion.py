@@ -240,3 +240,12 @@ def test_noise_fits_the_ports() -> None:
     first, again = noise(ports, 9), noise(ports, 9)
     assert [array.shape for array in first.values()] == [(9, 3), (9, 1)]
     assert all((first[name] == again[name]).all() and first[name].dtype == np.float32 for name in first)
+
+
+def test_what_runs_on_windows_is_judged_by_so_many_windows() -> None:
+    """Nothing goes on from one to the next: more frames would tell nothing, and each costs a whole window."""
+    nodes = [node("GRU", "x W R B", "Y", hidden_size=8, direction="bidirectional"), node("ReduceSum", "Y", "y")]
+    held = {name: np.concatenate([part, -part]) for name, part in weights("GRU", 3, 8).items()}
+    source = graph(nodes, {"x": ["T", 1, 3]}, ["y"], held).SerializeToString()
+    model = edgernn.convert(source, window=6, hop=2, quantize="int8")
+    assert model.origin["drift"]["check"]["steps"] == 6 + 199 * 2

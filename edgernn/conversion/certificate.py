@@ -14,13 +14,12 @@ from typing import get_type_hints
 import numpy as np
 
 from edgernn.conversion.noise import noise
-from edgernn.conversion.parity import finite
+from edgernn.conversion.parity import STEPS, finite, long_enough
 from edgernn.errors import BadInput
 from edgernn.layers.base import Array, QuantisedMatrix
 from edgernn.layers.model import Model
 from edgernn.quantiser.drift import Drift, drift
 
-STEPS = 5000
 NONE = "the model has no drift certificate: quantised models get one when they are converted; else give --against"
 
 
@@ -55,11 +54,12 @@ def one_run(recordings: Sequence[Mapping[str, Array]], steps: int = STEPS) -> di
 
 def certified(model: Model, original: Model, recordings: Sequence[Mapping[str, Array]] | None) -> Model:
     """The model with the certificate in its origin: 5,000 steps of the recordings, or else of noise."""
-    frames = noise(model.inputs, STEPS) if recordings is None else one_run(recordings)
+    steps = long_enough(model)
+    frames = noise(model.inputs, steps) if recordings is None else one_run(recordings, steps)
     found = drifts(model, original, frames)
     outputs = {name: {key: finite(value) for key, value in asdict(one).items()} for name, one in found.items()}
     where = "noise" if recordings is None else "calibration"
-    check = {"steps": STEPS, "answers": fingerprint(model, STEPS)}
+    check = {"steps": steps, "answers": fingerprint(model, steps)}
     return replace(model, origin={**model.origin, "drift": {"frames": where, "outputs": outputs, "check": check}})
 
 

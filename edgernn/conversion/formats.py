@@ -8,10 +8,10 @@ from dataclasses import replace
 from numbers import Real
 from typing import Any
 
-from edgernn.conversion.certificate import STEPS, certified, is_quantised, one_run
+from edgernn.conversion.certificate import certified, is_quantised, one_run
 from edgernn.conversion.noise import noise
 from edgernn.conversion.observe import observed
-from edgernn.conversion.parity import recordings_of
+from edgernn.conversion.parity import long_enough, recordings_of
 from edgernn.conversion.search import Progress, Search, silent
 from edgernn.errors import BackendUnavailable, BadInput
 from edgernn.layers import base
@@ -41,7 +41,8 @@ def formatted(
         values = observed(model, recordings, {value for _, _, value in multiplied(model)})
     known, search = moments(model, values), None
     if quantize == "auto" and min_snr is not None:
-        frames = noise(model.inputs, STEPS) if recordings is None else one_run(recordings, STEPS)
+        steps = long_enough(model)
+        frames = noise(model.inputs, steps) if recordings is None else one_run(recordings, steps)
         search = Search(model, frames, min_snr, known, by_node(model, layers or {}), progress)
         formats = search.best()
         made = _with_choice(quantise(model, "none", {**formats, **search.fixed}, known), search, formats)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from edgernn.conversion.noise import noise
-from edgernn.conversion.oracle import Oracle
+from edgernn.conversion.oracle import WINDOWS, Oracle
 from edgernn.errors import BadInput
 from edgernn.layers.base import Array
 from edgernn.layers.model import Model
@@ -40,14 +40,14 @@ def beside(
     """(the model's answers, ONNX Runtime's), (T, n) each, by output port.
 
     frames: an array (T, n_in), a mapping from port to such an array, or a list of recordings, each of which starts from
-    the initial state; None is `steps` frames of noise. A graph for a fixed number of steps is compared over that many,
-    one that answers at the end of a sequence at the ends of sequences of many lengths.
+    the initial state; None is noise, for so many `steps` or WINDOWS windows. A graph for a fixed number of steps is
+    compared over that many, one that answers at the end of a sequence at the ends of sequences of many lengths.
 
     Raises BackendUnavailable where onnxruntime is missing or does not run the file, and BadInput for frames that do not
     fit.
     """
     oracle = Oracle(source, model)
-    enough = max(steps, min(oracle.chunk or 0, LARGEST // sum(port.size for port in model.inputs)))
+    enough = max(long_enough(model, steps), min(oracle.chunk or 0, LARGEST // sum(port.size for port in model.inputs)))
     recordings = [noise(model.inputs, enough)] if frames is None else recordings_of(model, frames)
     recordings = [oracle.held(recording) for recording in recordings]
     pairs: dict[str, list[tuple[Array, Array]]] = {port.name: [] for port in model.outputs}
@@ -58,6 +58,11 @@ def beside(
             pairs[name].append((mine[expected.places], expected.values))
     sides = {name: [np.concatenate(side) for side in zip(*both, strict=True)] for name, both in pairs.items()}
     return {name: (mine, theirs) for name, (mine, theirs) in sides.items()}
+
+
+def long_enough(model: Model, steps: int = STEPS) -> int:
+    """How many frames tell how good a model is: of one on windows, which carry nothing on, as many as make WINDOWS."""
+    return min(steps, model.window + (WINDOWS - 1) * model.hop) if "window" in model.origin else steps
 
 
 def with_parity(model: Model, figures: Mapping[str, Drift], frames: str = "calibration") -> Model:

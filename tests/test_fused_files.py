@@ -141,3 +141,29 @@ def test_branches_of_other_shapes_are_refused(tmp_path: Path) -> None:
     onnx.save(step(then, branch("b", node("Neg", "state_out", "b"))), tmp_path / "m.onnx")
     with pytest.raises(edgernn.UnsupportedModel, match="known only at run time"):
         edgernn.convert(tmp_path / "m.onnx")
+
+
+def test_what_counts_numbers_that_are_not_0_is_a_sum(tmp_path: Path) -> None:
+    """A state that is all zeros is taken for another start: y = where(count_nonzero(state) == 0, 1, state) + x."""
+    nodes = [
+        node("NonZero", "state", "places"),
+        node("Shape", "places", "sizes"),
+        node("Gather", "sizes last", "count"),
+        node("Equal", "count none", "fresh"),
+        node("Where", "fresh ones state", "start"),
+        node("Gemm", "x D d", "m", transB=1),
+        node("Add", "start m", "sum"),
+        node("Tanh", "sum", "state_out"),
+        node("Neg", "state_out", "y"),
+    ]
+    held = {"last": np.array(1), "none": np.array(0), "ones": np.ones((1, H), np.float32), "d": constants()["d"]}
+    held["D"] = np.random.default_rng(1).normal(size=(H, N)).astype(np.float32)
+    made = graph(nodes, {"x": [1, N], "state": [1, H]}, ["y", "state_out"], held)
+    onnx.save(made, tmp_path / "m.onnx")
+    runtime, state, expected = onnxruntime.InferenceSession(made.SerializeToString()), np.zeros((1, H), "f4"), []
+    x = np.random.default_rng(3).normal(size=(20, N)).astype(np.float32)
+    for row in x:
+        y, state = runtime.run(None, {"x": row[None], "state": state})
+        expected.append(y[0])
+    stream = edgernn.convert(tmp_path / "m.onnx").stream()
+    np.testing.assert_allclose(stream.run(x), expected, rtol=1e-5, atol=1e-6)

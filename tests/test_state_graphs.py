@@ -344,3 +344,14 @@ def test_what_is_asked_of_a_kept_frame_is_the_right_pair() -> None:
     assert "'x_prev': may be a state that 'x_next' or 'y' replaces" in problems(model)
     assert "--state x_prev=x_next" in problems(model) and "'x':" not in problems(model)
     streamed(model, {"x_prev": "x_next", "h": "hn"}, frames(3), "y", said=True)
+
+
+def test_a_frame_beside_a_setting_is_no_state() -> None:
+    """Of two inputs that are left, the one that is called a frame is it, though the answer has its size."""
+    nodes = [node("Concat", "input_frame states", "all", axis=1), node("Gemm", "all W", "s", transB=1)]
+    nodes += [node("Tanh", "s", "new_states"), node("Gemm", "new_states A", "m", transB=1)]
+    nodes += [node("Mul", "m limit", "enhanced_frame")]
+    ports = {"input_frame": (1, 3), "states": (1, 4), "limit": (1, 1)}
+    model = graph(nodes, ports, ["enhanced_frame", "new_states"], {"W": some(4, 7), "A": some(3, 4)})
+    report = importer.analyse(model.SerializeToString())
+    assert dict(report.states) == {"states": "new_states"}, report.problems

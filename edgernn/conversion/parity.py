@@ -18,6 +18,7 @@ from edgernn.layers.model import Model
 from edgernn.quantiser.drift import Drift, drift
 
 STEPS = 5000
+FEWEST, COST = 500, 10_000_000_000  # steps of a model of many multiply-accumulates, and how many of these in all
 LARGEST = 1 << 22  # numbers of noise, where a call of the graph takes more than STEPS frames
 
 
@@ -25,7 +26,7 @@ def parity(
     model: Model,
     source: str | Path,
     frames: Any = None,
-    steps: int = STEPS,
+    steps: int | None = None,
 ) -> dict[str, Drift]:
     """How far the model's answers are from ONNX Runtime's, by output port. Takes and raises what `beside` does."""
     return {name: drift(*both) for name, both in beside(model, source, frames, steps).items()}
@@ -35,18 +36,20 @@ def beside(
     model: Model,
     source: str | Path,
     frames: Any = None,
-    steps: int = STEPS,
+    steps: int | None = None,
 ) -> dict[str, tuple[Array, Array]]:
     """(the model's answers, ONNX Runtime's), (T, n) each, by output port.
 
     frames: an array (T, n_in), a mapping from port to such an array, or a list of recordings, each of which starts from
-    the initial state; None is noise, for so many `steps` or WINDOWS windows. A graph for a fixed number of steps is
-    compared over that many, one that answers at the end of a sequence at the ends of sequences of many lengths.
+    the initial state; None is noise, for so many steps, by default STEPS, fewer of a large model, or WINDOWS windows. A
+    graph for a fixed number of steps is compared over that many, one that answers at the end of a sequence at the ends
+    of sequences of many lengths.
 
     Raises BackendUnavailable where onnxruntime is missing or does not run the file, and BadInput for frames that do not
     fit.
     """
     oracle = Oracle(source, model)
+    steps = min(STEPS, max(FEWEST, COST // max(1, model.macs))) if steps is None else steps
     enough = max(long_enough(model, steps), min(oracle.chunk or 0, LARGEST // sum(port.size for port in model.inputs)))
     recordings = [noise(model.inputs, enough)] if frames is None else recordings_of(model, frames)
     recordings = [oracle.held(recording) for recording in recordings]

@@ -11,9 +11,9 @@ from edgernn.errors import Problem
 from edgernn.importer.build import Build
 from edgernn.importer.dims import Symbol
 from edgernn.importer.graph import Graph
+from edgernn.importer.naming import shown_too
 from edgernn.importer.preset import advice
 from edgernn.importer.simplify import pruned_parts, simplified
-from edgernn.importer.state import shown_too
 from edgernn.importer.token import looked_up
 from edgernn.layers.base import Array, volume
 from edgernn.layers.gru import GRU

@@ -15,7 +15,7 @@ import numpy as np
 from edgernn.importer.assemble import assembled
 from edgernn.importer.build import Build
 from edgernn.importer.graph import Graph
-from edgernn.importer.state import follows
+from edgernn.importer.naming import follows
 from edgernn.importer.trace import entering, origins
 from edgernn.layers.base import volume
 from edgernn.layers.gru import GRU

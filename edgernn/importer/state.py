@@ -9,10 +9,8 @@ input.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
 
 import numpy as np
 
@@ -20,28 +18,10 @@ from edgernn.errors import Problem
 from edgernn.importer.build import Build
 from edgernn.importer.ends import Ends
 from edgernn.importer.graph import Graph, Input
+from edgernn.importer.naming import FILLERS, follows, framely, key, stately, words_of
 from edgernn.importer.preset import advice
 from edgernn.layers.rhythm import WINDOW
 
-# Words that tell a state's old value from its new one, and words that only states have in their names
-FILLERS = {"in", "out", "input", "output", "next", "prev", "previous", "new", "old", "initial", "init", "final", "last"}
-FILLERS |= {"n", "0"}
-STATELY = {
-    "h",
-    "c",
-    "hx",
-    "cx",
-    "hidden",
-    "cell",
-    "state",
-    "states",
-    "cache",
-    "mem",
-    "memory",
-    "buf",
-    "buffer",
-    "context",
-}
 Match = Callable[[str, str], bool]  # of an input and an output
 
 
@@ -152,7 +132,7 @@ def _by_name(ends: Ends, graph: Graph) -> Match:
     def matches(name: str, output: str) -> bool:
         if (name, output) == frame and not stately(name):
             return False
-        if not FILLERS & {*_words(name)} and any(_key(o) == _key(name) for o in ends.inputs if o != name):
+        if not FILLERS & {*words_of(name)} and any(key(o) == key(name) for o in ends.inputs if o != name):
             return False  # x beside x_prev is the frame
         return follows(name, output)
 
@@ -172,44 +152,18 @@ def _named_only(found: Pairing, ends: Ends, named: Match) -> dict[str, list[str]
     return options
 
 
-def follows(name: str, output: str) -> bool:
-    """Whether an output is called what the next value of an input would be."""
-    before, after = _key(name), _key(output)
-    return before != "" and after in (before, f"{before}n")
-
-
-def stately(name: str) -> bool:
-    """Whether an input is called a state: it is one even where its next value does not depend on it, as of a cache."""
-    return not STATELY.isdisjoint(_key(name).split("_"))
-
-
-def shown_too(name: str, output: str) -> bool:
-    """Whether an output that replaces a state is called an answer, as y is that replaces y_prev."""
-    return _key(name) == _key(output) and not {*_words(output)} & (FILLERS | STATELY)
-
-
-@cache
-def _key(name: str) -> str:
-    """A name without its filling words: h0, h_out and next_h are all h."""
-    return "_".join(word for word in _words(name) if word not in FILLERS)
-
-
-def _words(name: str) -> list[str]:
-    return [word.lower() for word in re.findall(r"[A-Za-z][a-z]*|[0-9]+", name.split(":")[0])]
-
-
 def _settle_by_shape(found: Pairing, ends: Ends) -> None:
     """Pairs that only shape and dataflow suggest, where another input is left that must be the frame."""
 
-    def depends(name: str, output: str) -> bool:
-        return ends.depends(output, name)
+    def suggested(name: str, output: str) -> bool:
+        return ends.depends(output, name) and not framely(name)
 
-    options = _options(found, ends, ends.fits, depends)
+    options = _options(found, ends, ends.fits, suggested)
     open_inputs = [name for name, outputs in options.items() if outputs]
     others = [name for name in ends.build.ports if name not in open_inputs and name not in found.pairs]
     if others:
         before = dict(found.pairs)
-        _settle(found, ends, depends)
+        _settle(found, ends, suggested)
         options |= _doubtful(found, ends, before)
     elif len(open_inputs) == 1:
         return  # the only input that is left is the frame

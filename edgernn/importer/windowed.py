@@ -18,9 +18,10 @@ from edgernn.errors import Problem
 from edgernn.importer.build import Build
 from edgernn.importer.graph import Dim, Graph
 from edgernn.importer.meeting import steps_meet
+from edgernn.importer.naming import follows
 from edgernn.importer.preset import dimension
 from edgernn.importer.reading import Evidence, Windowed, state_input, tried
-from edgernn.importer.state import follows, pair
+from edgernn.importer.state import pair
 from edgernn.importer.time import Hypothesis, hypotheses, is_batch
 from edgernn.importer.timeless import timeless
 from edgernn.importer.wire import MOST_AXES

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from edgernn.layers.axes import SUMS
@@ -43,7 +45,7 @@ def flipped(g: Importing, x: Value) -> Value:
 @rule("MatMul")
 def matmul(g: Importing, A: Value, B: Value) -> Value:
     """ONNX MatMul with a constant on either side."""
-    if any(_held(x) and volume(x.shape[:-2]) > 1 for x in (A, B)) and min(len(A.shape), len(B.shape)) > 1:
+    if any(_held(x) and volume(x.shape[:-2]) > 1 for x in (A, B)):
         return _many(g, A, B)
     if A.const is not None and A.time is None:
         return _constant_left(g, A.const, B)
@@ -94,6 +96,8 @@ def _held(x: Value) -> bool:
 
 def _many(g: Importing, A: Value, B: Value) -> Value:
     """One of them a constant that has a matrix for each entry of its leading axes."""
+    if 1 in (len(A.shape), len(B.shape)):
+        return _of_vector(g, A, B)
     rank = max(len(A.shape), len(B.shape))
     shapes = [(*[1] * (rank - len(x.shape)), *x.shape) for x in (A, B)]
     names = "abcdefghij"[: rank - 2]
@@ -102,10 +106,24 @@ def _many(g: Importing, A: Value, B: Value) -> Value:
         time = _later(x, rank)
         kept = [axis for axis in range(rank) if axis >= rank - 2 or axis == time or shape[axis] > 1 or other[axis] == 1]
         cut = [shape[axis] for axis in kept]
-        made = g.constant(x.const.reshape(cut)) if _held(x) and x.const is not None else None
-        operands.append(made or reshaped(g, x, cut, None if time is None else kept.index(time)))
+        operands.append(_as(g, x, cut, None if time is None else kept.index(time)))
         terms.append("".join(names[axis] for axis in kept[:-2]) + last)
     return einsum(g, *operands, equation=f"{terms[0]},{terms[1]}->{names}mn")
+
+
+def _of_vector(g: Importing, A: Value, B: Value) -> Value:
+    """The same where one is a vector: a row on the left, a column on the right, and no axis of the result."""
+    row = len(A.shape) == 1
+    A = _as(g, A, [1, *A.shape], None if A.time is None else 1) if row else A
+    B = B if row else _as(g, B, [*B.shape, 1], B.time)
+    y = _many(g, A, B)
+    kept = [axis for axis in range(len(y.shape)) if axis != len(y.shape) - 1 - row]
+    return reshaped(g, y, [y.shape[axis] for axis in kept], None if y.time is None else kept.index(y.time))
+
+
+def _as(g: Importing, x: Value, shape: Sequence[int], time: int | None) -> Value:
+    """x, constant or not, in another shape."""
+    return g.constant(x.const.reshape(shape)) if x.const is not None and x.time is None else reshaped(g, x, shape, time)
 
 
 def _later(x: Value, rank: int) -> int | None:

@@ -1,6 +1,6 @@
 """What word spotters hear in training: clean words and sentences of three synthesisers, and noise, as frames.
 
-    python tools/kws_clips.py            makes what is missing; 15 minutes of one core without Kokoro's speech
+    python tools/kws_clips.py            makes what is missing; 5 minutes of one core without Kokoro's speech
 
 In: the front end. Out: `Clips` (log-mels of speech whose active level is 0 dB, with where each word lies) and pieces of
 noise; made once, kept in the user's cache. Needs what `kws_bank` and `hibari_voices` need.

@@ -1,6 +1,6 @@
-"""The utterances that word spotters learn from beside espeak-ng's: Kokoro's, made once and kept in the user's cache.
+"""The utterances of Kokoro that word spotters learn from, made once and kept in the user's cache.
 
-    python tools/kws_bank.py --worker 0 --workers 2      makes every other part; 25 minutes of one core in all
+    python tools/kws_bank.py --worker 0 --workers 2      makes every other part; 35 minutes of one core in all
 
 In: nothing. Out: lists of `Utterance`s. `train_kws.py` makes what is missing.
 """
@@ -16,7 +16,11 @@ from kokoro import HELD_OUT, Kokoro
 from kws_scenes import BOOKS, CARRIERS, DIGITS, NEAR_WORDS, dictionary, sentences
 from training import CACHE
 
-PARTS = {"train": (60, 10), "held-out": (8, 20)}  # how many files, of how many utterances; a held-out one is one voice
+PARTS = {  # how many files, of how many utterances; a held-out one is one voice
+    "held-out": (8, 20),
+    "train": (60, 10),
+    "words": (31, 20),
+}
 
 
 class Writer:
@@ -45,6 +49,10 @@ class Writer:
             return [str(rng.choice(DIGITS)) if word == "#" else word for word in carrier]
         return self.sentences[rng.integers(len(self.sentences))]
 
+    def apart(self, rng: np.random.Generator) -> list[str]:
+        """One to three words, each said by itself."""
+        return [self.word(rng) + "." for _ in range(rng.integers(1, 4))]
+
 
 def held_out_words(rng: np.random.Generator, writer: Writer, k: int) -> list[str]:
     """The k-th of the utterances by which a held-out voice is known: ten digits alone, then words close to digits."""
@@ -58,13 +66,13 @@ def held_out_words(rng: np.random.Generator, writer: Writer, k: int) -> list[str
 def made(kind: str, part: int, kokoro: Kokoro, writer: Writer) -> Iterator[Utterance]:
     """The utterances of one part, the same each time."""
     for k in range(PARTS[kind][1]):
-        rng = np.random.default_rng([kind == "train", part, k])
-        if kind == "train":
-            kokoro.random_voice(rng)
-            yield kokoro.speak(writer.words(rng))
-        else:
+        rng = np.random.default_rng([list(PARTS).index(kind), part, k])
+        if kind == "held-out":
             kokoro.held_out_voice(rng, part % len(HELD_OUT))
             yield kokoro.speak(held_out_words(rng, writer, k))
+        else:
+            kokoro.random_voice(rng)
+            yield kokoro.speak(writer.apart(rng) if kind == "words" else writer.words(rng))
 
 
 def part_path(kind: str, part: int) -> Path:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from kws_recurrence import LearningGru
 from torch import Tensor, nn
 
 from edgernn.layers.frontend import FrontEnd
@@ -27,7 +28,7 @@ class Gru(nn.Module):
     def __init__(self, hidden: int, outputs: int) -> None:
         """Lay out the layers."""
         super().__init__()
-        self.gru = nn.GRU(BANDS, hidden)
+        self.gru = LearningGru(BANDS, hidden)
         self.head = nn.Linear(hidden, outputs)
 
     def score(self, x: Tensor, state: State) -> tuple[Tensor, State]:
@@ -48,7 +49,7 @@ class Crnn(nn.Module):
         super().__init__()
         self.hop = hop
         self.conv = nn.Conv1d(BANDS, channels, kernel, stride=hop)
-        self.gru = nn.GRU(channels, hidden)
+        self.gru = LearningGru(channels, hidden)
         self.head = nn.Linear(hidden, outputs)
 
     def score(self, x: Tensor, state: State) -> tuple[Tensor, State]:
@@ -74,20 +75,27 @@ class Course:
     strength: float = 1.0  # of what `varied` does to voices
 
 
-def varied(x: Tensor, floor: float, unit: float, strength: float) -> Tensor:
-    """Scenes (T, B, BANDS), each with another voice, gain and tone, some bands missing, a third band-limited.
-
-    A `unit` of x is about 20 dB.
+def voices(count: int, strength: float) -> Tensor:
+    """What frames (B, 1, BANDS) of log-mels are multiplied by to be of other voices (B, BANDS, BANDS).
 
     Each band is read from another place, as a mean over up to two bands on either side (formants as wide as those of
-    another voice), and what rises above the mean rises more or less.
+    another voice), and what rises above 0 rises more or less.
     """
-    count, bands = x.shape[1], torch.arange(BANDS)
+    bands = torch.arange(BANDS)
     place = bands * (1 + 0.07 * strength * torch.randn(count, 1).clamp(-2, 2)) + 0.6 * strength * torch.randn(count, 1)
     place = place.clamp(0, BANDS - 1)[:, None]  # (B, 1, BANDS): where in x each band is read
     width = 1 + 1.2 * strength * torch.rand(count, 1, 1)
     mixing = (1 - (place - bands[:, None]).abs() / width).clamp(min=0)  # (B, BANDS, BANDS)
-    mixing = mixing / mixing.sum(dim=1, keepdim=True) * (1 + strength * (0.5 * torch.rand(count, 1, 1) - 0.2))
+    return mixing / mixing.sum(dim=1, keepdim=True) * (1 + strength * (0.5 * torch.rand(count, 1, 1) - 0.2))
+
+
+def varied(x: Tensor, floor: float, unit: float, strength: float) -> Tensor:
+    """Scenes (T, B, BANDS), each with another voice, gain and tone, some bands missing, a third band-limited.
+
+    A `unit` of x is about 20 dB.
+    """
+    count, bands = x.shape[1], torch.arange(BANDS)
+    mixing = voices(count, strength)
     tone = nn.functional.interpolate(0.8 * unit * torch.randn(count, 1, 6), BANDS, mode="linear", align_corners=True)
     offset = tone + unit * torch.randn(count, 1, 1)  # (B, 1, BANDS)
     first, number = torch.randint(0, BANDS, (count, 1, 1)), torch.randint(0, 7, (count, 1, 1))

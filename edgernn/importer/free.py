@@ -13,6 +13,7 @@ from edgernn.importer.subgraph import nodes_in
 from edgernn.importer.time import is_batch
 from edgernn.importer.work import WALKED
 from edgernn.layers.recurrent import SEVERAL_STEPS
+from edgernn.layers.rhythm import WINDOW
 
 RECURRENT = ("RNN", "GRU", "LSTM", "Loop", "Scan")  # operators that may run over several steps
 MANY = range(31, 43)  # what a free dimension counts to see what runs along it: one of these divides by 2 to 12
@@ -34,6 +35,9 @@ def along_a_free_dimension(graph: Graph, step: Build) -> list[Problem]:
             problems = [problem for problem in (*longer.problems, *longer.in_frame) if problem not in step.in_frame]
             if along := [problem for problem in problems if problem.what.startswith(SEVERAL_STEPS)]:
                 return along
+            if not longer.problems and step.states and not is_batch(name):
+                what = f"runs a cell on one step of a sequence, '{name}', which is free: for each length it starts anew"
+                return [Problem("graph", "", what, f"export the cell with its state as input and output, or {WINDOW}")]
             if not longer.problems or graph.work.much:
                 break
         else:

@@ -109,6 +109,6 @@ def _addition(node: Node, makers: Makers, shapes: Mapping[str, Shape]) -> tuple[
             maker = makers.get(other)
             if maker is not None and isinstance(maker.layer, Constant) and shapes[value] == shape:
                 full = np.broadcast_to(maker.layer.values, shape).reshape(-1, shape[-1])
-                if (full == full[:1]).all():
+                if full.size and (full == full[:1]).all():
                     return value, np.ascontiguousarray(full[0])
     return "", None

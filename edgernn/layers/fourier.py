@@ -84,7 +84,7 @@ def stft(
 def spectrum(g: Importing, n: int, onesided: bool, inverse: bool, parts: int) -> Array:
     """(bins, 2, n, parts): real and imaginary part of each bin, by those of each of n numbers."""
     bins = n // 2 + 1 if onesided else n
-    if n < 1 or 2 * bins * n * parts > LARGEST:
+    if n < 1 or 2 * bins * n * parts > LARGEST or not g.has_room((bins, 2, n, parts)):
         g.refuse(f"a transform of {n} numbers: its matrix would hold more than {LARGEST}", "take a shorter one")
     turns = np.arange(n) * (2 * np.pi / n)
     at = np.outer(np.arange(bins), np.arange(n)) % n

@@ -23,10 +23,8 @@ def affine(g: Importing, x: Value, weight: Array, bias: Array | None = None) -> 
     """x (..., cols) through weight (rows, cols); time must not be the axis that is summed over."""
     rank = len(x.shape)
     if x.time == rank - 1:
-        g.refuse(
-            SUMS,
-            f"transpose so that the features come last, or {WINDOW}",
-        )
+        what = SUMS if x.shape[-1] == 1 else "sums over the steps of a sequence and what each of them holds"
+        g.refuse(what, f"transpose so that the features come last, or {WINDOW}")
     if x.shape[-1] != weight.shape[1]:
         g.refuse(f"{list(x.shape)} does not fit a weight of {list(weight.T.shape)}")
     floats = np.asarray(weight, np.float32)
@@ -104,7 +102,8 @@ def _many(g: Importing, A: Value, B: Value) -> Value:
     terms, operands = [], []
     for x, shape, other, last in zip((A, B), shapes, shapes[::-1], ("mk", "kn"), strict=True):
         time = _later(x, rank)
-        kept = [axis for axis in range(rank) if axis >= rank - 2 or axis == time or shape[axis] > 1 or other[axis] == 1]
+        there = [n > 1 or axis == time or (other[axis] == 1 and not _held(x)) for axis, n in enumerate(shape)]
+        kept = [axis for axis in range(rank) if axis >= rank - 2 or there[axis]]
         cut = [shape[axis] for axis in kept]
         operands.append(_as(g, x, cut, None if time is None else kept.index(time)))
         terms.append("".join(names[axis] for axis in kept[:-2]) + last)

@@ -69,6 +69,9 @@ class Importing(Protocol):
     def widen(self, factor: int) -> NoReturn:
         """Begin the import again, with so many times more frames an evaluation."""
 
+    def has_room(self, shape: Shape) -> bool:
+        """Whether the graph may hold so many numbers more; they are counted."""
+
     @property
     def has_time(self) -> bool:
         """Whether some input of the graph has a time axis."""

@@ -40,14 +40,13 @@ def scatter_elements(
     held, along = constant(g, indices, "indices"), normal(g, axis, len(data.shape))
     if held.shape != updates.shape or held.ndim != len(data.shape):
         g.refuse(f"indices of shape {list(held.shape)} do not fit updates of shape {list(updates.shape)}")
-    time = data.time if updates.time is None else updates.time
-    if data.time not in (None, time) or time == along:
+    if data.time != updates.time or data.time == along:
         g.refuse("writes at single steps of a sequence", WINDOW)
     spots: list[Array] = [*np.indices(held.shape)]
     spots[along] = _counted(g, held.reshape(-1, 1), data.shape[along : along + 1]).reshape(held.shape)
     if any(spot.size and spot.max() >= n for spot, n in zip(spots, data.shape, strict=True)):
         g.refuse(f"indices of shape {list(held.shape)} do not fit data of shape {list(data.shape)}")
-    return _written(g, data, updates, tuple(spots), held.shape, time)
+    return _written(g, data, updates, tuple(spots), held.shape, data.time)
 
 
 def _check_reduction(g: Importing, reduction: str) -> None:

@@ -28,6 +28,8 @@ def drift(answers: Array, expected: Array) -> Drift:
     """
     if answers.shape != expected.shape or len(answers) == 0:
         raise ValueError(f"cannot compare answers {answers.shape} with {expected.shape}")
+    if answers.size == 0:  # frames that hold nothing
+        return Drift(len(answers), 0.0, 0.0, float("inf"), 0.0, 0.0)
     wanted = np.asarray(expected, np.float64).reshape(len(expected), -1)  # (T, n)
     error = np.asarray(answers, np.float64).reshape(wanted.shape) - wanted  # (T, n)
     power = float(np.square(error).mean())

@@ -281,7 +281,7 @@ class Build:
         """The integer of a port; see `layers.rules.Importing`."""
         root = token_of(self.nodes, self.ports, self.window, x.name, vocabulary)
         if root is None:
-            self.refuse("picks by a number that is computed at run time", "feed the token itself as an input")
+            self.refuse("picks by a number that is computed at run time", f"feed the token itself, or {WINDOW}")
         self.tokens[root] = min(vocabulary, self.tokens.get(root, vocabulary))
         return replace(x, name=root, shape=(self.window,), time=None)
 

@@ -157,7 +157,9 @@ def _lengths(g: Importing, call: RecurrentInputs) -> list[int] | None:
     if given is None or (given.const is not None and all(surely(n, length) for n in given.const.reshape(-1))):
         return None
     if given.const is None:
-        g.refuse("sequence_lens is computed at run time", "export without the lengths: a stream has no padding")
+        g.refuse(
+            "sequence_lens is computed at run time", f"export without the lengths, or {WINDOW}: a stream has no padding"
+        )
     held = integers(g, given, "sequence_lens")
     if call.X.time == call.batch:
         g.refuse(OTHER_AXIS, "feed time on the sequence axis")

@@ -20,7 +20,7 @@ def reverse_sequence(
     if input.time == time_axis:
         g.refuse("turns the sequence round, which needs its end before its start", WINDOW)
     if input.time is not None or sequence_lens.const is None or sequence_lens.time is not None:
-        g.refuse("how far it turns a sequence round is computed at run time", "export without the lengths")
+        g.refuse("how far it turns a sequence round is computed at run time", f"export without lengths, or {WINDOW}")
     index = np.moveaxis(places(input), batch_axis, 0).copy()  # (batch, steps, ...)
     lengths = integers(g, sequence_lens, "sequence_lens")
     if len(lengths) != len(index) or not all(0 <= n <= index.shape[1] for n in lengths):

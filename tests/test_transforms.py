@@ -139,3 +139,47 @@ def test_many_matrices_stand_beside_a_sequence() -> None:
     x = np.random.default_rng(1).normal(size=(20, 1, 12)).astype(np.float32)
     made = Stream(importer.read(model.SerializeToString())).run(x[:, 0])
     np.testing.assert_allclose(made, runtime(model, x), rtol=1e-5, atol=1e-6)
+
+
+T = 12
+
+
+def everywhere(writes: str) -> onnx.ModelProto:
+    """PyTorch's y[..., 1:3] = something at a fixed length: places or values are written out for every step."""
+    grid = np.stack(np.meshgrid(np.arange(T), [0], [1, 2], indexing="ij"), axis=-1)  # (T, 1, 2, 3)
+    held: dict[str, Any] = {"low": [2], "high": [4], "axis": [2], "zeros": np.zeros((T, 1, 2), np.float32)}
+    held |= {"grid": grid, "features": np.array([[1], [2]]), "same": np.zeros((2, T, 1), np.float32)}
+    cut = node("Slice", "x low high axis", "u")
+    turned = [node("Transpose", "x", "t", perm=[2, 0, 1]), node("ScatterND", "t features same", "w")]
+    nodes = {
+        "computed values": [cut, node("ScatterND", "x grid u", "s")],
+        "constant values": [node("ScatterND", "x grid zeros", "s")],
+        "constant values, features first": [*turned, node("Transpose", "w", "s", perm=[1, 2, 0])],
+    }[writes]
+    return on_gru(nodes, [T, 1, 4], held, 4)
+
+
+@pytest.mark.parametrize("writes", ["computed values", "constant values", "constant values, features first"])
+def test_what_is_written_at_every_step_of_a_fixed_length_is_written_at_each(writes: str) -> None:
+    model = everywhere(writes)
+    x = np.random.default_rng(1).normal(size=(T, 1, 4)).astype(np.float32)
+    read = importer.read(model.SerializeToString())
+    assert read.inputs[0].size == 4
+    np.testing.assert_allclose(Stream(read).run(x[:, 0]), runtime(model, x), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("change", ["another place", "another value", "a step left out"])
+def test_what_is_not_the_same_at_every_step_is_refused(change: str) -> None:
+    model = everywhere("constant values")
+    tensors = {tensor.name: tensor for tensor in model.graph.initializer}
+    name = "zeros" if change == "another value" else "grid"
+    array = onnx.numpy_helper.to_array(tensors[name]).copy()
+    if change == "another place":
+        array[5, 0, 1, 2] = 3
+    elif change == "another value":
+        array[5, 0, 1] = 1
+    else:
+        array[5, :, :, 0] = 4
+    tensors[name].CopyFrom(onnx.numpy_helper.from_array(array, name))
+    with pytest.raises(UnsupportedModel, match="writes at single steps"):
+        importer.read(model.SerializeToString())

@@ -53,7 +53,7 @@ def one_run(recordings: Sequence[Mapping[str, Array]], steps: int = STEPS) -> di
 
 
 def certified(model: Model, original: Model, recordings: Sequence[Mapping[str, Array]] | None) -> Model:
-    """The model with the certificate in its origin: 5,000 steps of the recordings, or else of noise."""
+    """The model with the certificate in its origin: `long_enough` steps of the recordings, or else of noise."""
     steps = long_enough(model)
     frames = noise(model.inputs, steps) if recordings is None else one_run(recordings, steps)
     found = drifts(model, original, frames)

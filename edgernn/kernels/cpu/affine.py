@@ -57,20 +57,18 @@ def _affine(name, dot4, dot1):
         blocks = (rows + LANES - 1) // LANES
         for position in range(count):
             w, p, q = panels, x + 4 * cols * position, y + 4 * rows * position
-            at = 0
+            at, end = 0, p + 4 * cols
             for _ in range(blocks >> 2):
-                s0, s1, s2, s3 = dot4(w, p, cols)
+                s0, s1, s2, s3, w = dot4(w, p, end)
                 store_f(q + at, s0 + load_f(bias + at))
                 store_f(q + at + BYTES, s1 + load_f(bias + at + BYTES))
                 store_f(q + at + 2 * BYTES, s2 + load_f(bias + at + 2 * BYTES))
                 store_f(q + at + 3 * BYTES, s3 + load_f(bias + at + 3 * BYTES))
                 at += 4 * BYTES
-                w += 4 * BYTES * cols
             for _ in range(blocks & 3):
-                (s0,) = dot1(w, p, cols)
+                s0, w = dot1(w, p, end)
                 store_f(q + at, s0 + load_f(bias + at))
                 at += BYTES
-                w += BYTES * cols
         return 0
 
     body.__name__ = name
@@ -91,9 +89,9 @@ def affine_i8(a, arena, weights, control):
     blocks, groups = (rows + LANES - 1) // LANES, (cols + 3) >> 2
     for position in range(count):
         w, p, q = panels, x + QUANTISED_HEADER + 4 * groups * position, y + 4 * rows * position
-        at = 0
+        at, end = 0, p + 4 * groups
         for _ in range(blocks >> 2):
-            s0, s1, s2, s3 = dot4_i8(w, p, groups)
+            s0, s1, s2, s3, w = dot4_i8(w, p, end)
             store_f(q + at, load_f(bias + at) + dequantised(s0, at, offset, scale, step))
             n = at + BYTES
             store_f(q + n, load_f(bias + n) + dequantised(s1, n, offset, scale, step))
@@ -102,12 +100,10 @@ def affine_i8(a, arena, weights, control):
             n += BYTES
             store_f(q + n, load_f(bias + n) + dequantised(s3, n, offset, scale, step))
             at += 4 * BYTES
-            w += 4 * BYTES * groups
         for _ in range(blocks & 3):
-            (s0,) = dot1_i8(w, p, groups)
+            s0, w = dot1_i8(w, p, end)
             store_f(q + at, load_f(bias + at) + dequantised(s0, at, offset, scale, step))
             at += BYTES
-            w += BYTES * groups
     return 0
 
 

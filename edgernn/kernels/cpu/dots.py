@@ -6,7 +6,9 @@ that nothing is reduced across a register and each weight is read once, in order
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 from llvmlite import ir
@@ -14,32 +16,12 @@ from numba import types
 from numba.extending import intrinsic
 
 from edgernn.kernels.cpu.isa import I8, I32, ISA, call, dot4
+from edgernn.kernels.cpu.loops import Values, perhaps, repeat
 from edgernn.kernels.cpu.vector import BYTES, FV, I64, IV, LANES, F, I, N, pointer, splat
 
+Step = Callable[[Any, Values, Values], Values]
 TILE = 4  # registers of rows in a whole panel
 ROW = ir.VectorType(ir.FloatType(), 16)  # sums over a row run in 16 lanes everywhere, so that they round the same
-
-
-def loop(b: Any, count: Any, start: list[Any], body: Callable[[Any, list[Any]], list[Any]]) -> list[Any]:
-    """for n in range(count): values = body(n, values). Emits the loop and returns the last values."""
-    before, test = b.block, b.append_basic_block("test")
-    inside, after = b.append_basic_block("body"), b.append_basic_block("after")
-    b.branch(test)
-    b.position_at_end(test)
-    n = b.phi(I64)
-    values = [b.phi(v.type) for v in start]
-    b.cbranch(b.icmp_signed("<", n, count), inside, after)
-    b.position_at_end(inside)
-    new = body(n, values)
-    n.add_incoming(I64(0), before)
-    n.add_incoming(b.add(n, I64(1)), b.block)
-    # the increment must come before the branch that leaves the block
-    for phi, first, last in zip(values, start, new, strict=True):
-        phi.add_incoming(first, before)
-        phi.add_incoming(last, b.block)
-    b.branch(test)
-    b.position_at_end(after)
-    return values
 
 
 def unroll(blocks: int) -> int:
@@ -48,34 +30,43 @@ def unroll(blocks: int) -> int:
     return max(1, min(free, 8, -(-12 // blocks)))
 
 
-def _panel(blocks: int, vector: Any, many: int, step: Callable[[Any, Any, Any, Any], Any], add: str) -> Any:
-    """Sums of one panel, `many` steps of k at once. step(builder, sum, x at k, address of the weights) -> sum."""
+def columns(
+    b: Any, places: Values, strides: list[int], end: Any, sums: Values, many: int, step: Step, add: str
+) -> tuple[Values, Values]:
+    """The sums of a step for each column, from zeros, and where the places are then.
 
-    def emit(b: Any, w: Any, x: Any, k: Any, x_bytes: int) -> list[Any]:
-        def steps(sums: list[Any], base: Any, unroll: int) -> list[Any]:
-            new = list(sums)
-            for u in range(unroll):
-                at = b.add(base, I64(u))
-                x_at = b.add(x, b.mul(at, I64(x_bytes)))
-                w_at = b.add(w, b.mul(at, I64(BYTES * blocks)))
-                shared = step(b, None, x_at, None)
-                for n in range(blocks):
-                    i = u * blocks + n
-                    new[i] = step(b, new[i], shared, b.add(w_at, I64(BYTES * n)))
-            return new
+    places: addresses that advance by `strides` a column, the last one, by 4, up to `end`. `many` columns are taken at
+    once, each into sums of its own, which are added up by pairs in the end; what is left, in halves of as many.
+    step(builder, sums, places of a column) -> sums.
+    """
+    size = len(sums)
 
-        zero = [ir.Constant(vector, None)] * (blocks * many)
-        rounds = b.sdiv(k, I64(many))
-        sums = loop(b, rounds, zero, lambda n, s: steps(s, b.mul(n, I64(many)), many))
-        done = b.mul(rounds, I64(many))
-        rest = loop(b, b.sub(k, done), sums[:blocks], lambda n, s: steps(s, b.add(done, n), 1))
-        sums[:blocks] = rest
-        for u in range(1, many):
-            for n in range(blocks):
-                sums[n] = getattr(b, add)(sums[n], sums[u * blocks + n])
-        return sums[:blocks]
+    def moved(at: Values, columns: int) -> Values:
+        return [b.add(place, I64(stride * columns)) for place, stride in zip(at, strides, strict=True)]
 
-    return emit
+    def steps(values: Values, count: int) -> Values:
+        at, made = values[many * size :], []
+        for n in range(count):
+            made += step(b, values[n * size : (n + 1) * size], moved(at, n))
+        return made + values[count * size : many * size] + moved(at, count)
+
+    last = b.sub(end, I64(4 * (many - 1)))
+    values = repeat(b, lambda v: b.icmp_signed("<", v[-1], last), sums * many + places, lambda v: steps(v, many))
+    for bit in reversed(range((many - 1).bit_length())):
+        some = 1 << bit
+        left = b.icmp_signed("<=", I64(4 * some), b.sub(end, values[-1]))
+        values = perhaps(b, left, values, functools.partial(steps, count=some))
+    return _added(b, values[: many * size], size, add), values[many * size :]
+
+
+def _added(b: Any, sums: Values, size: int, add: str) -> Values:
+    """Groups of `size` sums, added up by pairs."""
+    groups = [sums[i : i + size] for i in range(0, len(sums), size)]
+    while len(groups) > 1:
+        pairs = zip(groups[::2], groups[1::2], strict=False)
+        summed = [[getattr(b, add)(x, y) for x, y in zip(*pair, strict=True)] for pair in pairs]
+        groups = summed + groups[len(groups) // 2 * 2 :]
+    return groups[0]
 
 
 def step_f(b: Any, total: Any, x: Any, w: Any) -> Any:
@@ -101,19 +92,33 @@ def step_exact(b: Any, total: Any, x: Any, w: Any) -> Any:
     return step_f(b, None, x, None) if w is None else b.fadd(total, b.fmul(b.load(pointer(b, w, FV), align=BYTES), x))
 
 
+def one_column(step: Any, registers: int) -> Step:
+    """A step of `columns`: some registers of a panel times a number of each of several vectors."""
+
+    def emit(b: Any, sums: Values, places: Values) -> Values:
+        w, *xs = places
+        shared = [step(b, None, x, None) for x in xs]
+        rows = [b.add(w, I64(BYTES * r)) for r in range(registers)]
+        return [step(b, one, x, row) for one, (x, row) in zip(sums, product(shared, rows), strict=True)]
+
+    return emit
+
+
 def _dot(blocks: int, kind: Any, vector: Any, step: Any, add: str, many: int = 0) -> Any:
-    emit = _panel(blocks, vector, many or unroll(blocks), step, add)
+    step, strides, many = one_column(step, blocks), [BYTES * blocks, 4], many or unroll(blocks)
 
-    def dot(typingctx: Any, w: Any, x: Any, k: Any) -> Any:
+    def dot(typingctx: Any, w: Any, x: Any, end: Any) -> Any:
         def codegen(context: Any, b: Any, sig: Any, args: Any) -> Any:
-            return context.make_tuple(b, sig.return_type, emit(b, *args, 4))
+            zero = [ir.Constant(vector, None)] * blocks
+            sums, places = columns(b, list(args[:2]), strides, args[2], zero, many, step, add)
+            return context.make_tuple(b, sig.return_type, [*sums, places[0]])
 
-        return types.UniTuple(kind, blocks)(N, N, N), codegen
+        return types.Tuple([kind] * blocks + [N])(N, N, N), codegen
 
     return intrinsic(dot)
 
 
-# dot*_f(w, x, k): sums of float32 products; dot*_i8(w, x, k4): sums of int8 products, k4 = k / 4 rounded up
+# dot*(w, x, end of x): the sums, and where the next panel's weights begin; of int8 four products in each step
 dot1_f, dot4_f = (_dot(n, F, FV, step_f, "fadd") for n in (1, 4))
 # the same sums as dot*_f, rounded in one order everywhere
 dot1_exact, dot4_exact = (_dot(n, F, FV, step_exact, "fadd", many=1) for n in (1, 4))
@@ -129,15 +134,24 @@ def _row(start: float, term: Callable[[Any, Any, Any], Any], combine: Callable[[
             middle = splat(b, centre, 16)
             neutral = ir.Constant(ROW, [start] * 16)
 
-            def block(i: Any, total: list[Any]) -> list[Any]:
-                values = b.load(pointer(b, b.add(address, b.mul(i, I64(64))), ROW), align=4)
-                left = b.trunc(b.sub(count, b.mul(i, I64(16))), I32)
-                lanes = ir.VectorType(I32, 16)
-                inside = b.icmp_signed("<", ir.Constant(lanes, list(range(16))), splat(b, left, 16))
-                return [combine(b, total[0], b.select(inside, term(b, values, middle), neutral))]
+            def taken(total: Any, at: Any, left: Any = None) -> Any:
+                values = term(b, b.load(pointer(b, at, ROW), align=4), middle)
+                if left is not None:
+                    lanes = ir.VectorType(I32, 16)
+                    inside = b.icmp_signed("<", ir.Constant(lanes, list(range(16))), splat(b, b.trunc(left, I32), 16))
+                    values = b.select(inside, values, neutral)
+                return combine(b, total, values)
 
-            blocks = b.ashr(b.add(count, I64(15)), I64(4))
-            (total,) = loop(b, blocks, [neutral], block)
+            end = b.add(address, b.mul(count, I64(4)))
+            last = b.sub(end, I64(64))
+            total, at = repeat(
+                b,
+                lambda v: b.icmp_signed("<=", v[1], last),
+                [neutral, address],
+                lambda v: [taken(*v), b.add(v[1], I64(64))],
+            )
+            left = b.ashr(b.sub(end, at), I64(2))
+            (total,) = perhaps(b, b.icmp_signed("<", I64(0), left), [total], lambda v: [taken(v[0], at, left)])
             width = 16
             while width > 1:
                 width //= 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 from numba import types
 
 from edgernn.kernels.contract import COMBINES, MAPS
+from edgernn.kernels.cpu.copies import copied
 from edgernn.kernels.cpu.functions import function, kernel
 from edgernn.kernels.cpu.maths import (
     HALF,
@@ -268,7 +269,5 @@ def take(a, arena, weights, control):
 @kernel
 def copy(a, arena, weights, control):
     """COPY: y = x, exactly `size` numbers."""
-    y, x, size = arena + arg(a, 0), read(a, 1, arena, weights), arg(a, 2)
-    for n in range(size):
-        store_1f(y + 4 * n, load_1f(x + 4 * n))
+    copied(arena + arg(a, 0), read(a, 1, arena, weights), arg(a, 2))
     return 0

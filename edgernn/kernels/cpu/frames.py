@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from edgernn.kernels.contract import ADDRESS, ANSWER, FRAME, HIGH, LOW, PORT_WORDS, PORTS, SIZE, STRIDE, TOKENS
+from edgernn.kernels.cpu.copies import copied
 from edgernn.kernels.cpu.elementwise import arg, read
 from edgernn.kernels.cpu.functions import function, kernel
 from edgernn.kernels.cpu.maths import ONE, ZERO
@@ -33,18 +34,13 @@ def answer_of(control, port):
 @function(N, N, N, N)
 def shift(y, size, count):
     """Moves `count` frames forward by one; the address where the last one was."""
-    kept = size * (count - 1)
-    for n in range(kept):
-        store_1f(y + 4 * n, load_1f(y + 4 * (n + size)))
-    return y + 4 * kept
+    return copied(y, y + 4 * size, size * (count - 1))
 
 
 @kernel
 def load(a, arena, weights, control):
     """LOAD: a frame of numbers into the arena."""
-    y, x, size = arena + arg(a, 0), frame_of(control, arg(a, 1)), arg(a, 2)
-    for n in range(size):
-        store_1f(y + 4 * n, load_1f(x + 4 * n))
+    copied(arena + arg(a, 0), frame_of(control, arg(a, 1)), arg(a, 2))
     return 0
 
 
@@ -60,10 +56,8 @@ def load_tokens(a, arena, weights, control):
 @kernel
 def push(a, arena, weights, control):
     """PUSH: a frame of numbers behind those before it."""
-    size, x = arg(a, 2), frame_of(control, arg(a, 1))
-    y = shift(arena + arg(a, 0), size, arg(a, 3))
-    for n in range(size):
-        store_1f(y + 4 * n, load_1f(x + 4 * n))
+    size = arg(a, 2)
+    copied(shift(arena + arg(a, 0), size, arg(a, 3)), frame_of(control, arg(a, 1)), size)
     return 0
 
 
@@ -100,10 +94,18 @@ def opened(a, arena, weights, control):
 @kernel
 def store(a, arena, weights, control):
     """STORE: an answer into the caller's buffer."""
-    x, y, size = read(a, 0, arena, weights), answer_of(control, arg(a, 1)), arg(a, 2)
-    for n in range(size):
-        store_1f(y + 4 * n, load_1f(x + 4 * n))
+    copied(answer_of(control, arg(a, 1)), read(a, 0, arena, weights), arg(a, 2))
     return 0
+
+
+@function(N, N, N)
+def finite(x, count):
+    """1 where all of the numbers are finite."""
+    bad = NONE
+    for n in range(count):
+        if (load_1i(x + 4 * n) & INFINITE) == INFINITE:
+            bad |= i32(1)
+    return 1 if bad == NONE else 0
 
 
 @kernel
@@ -119,12 +121,9 @@ def check(port, control, frames, first):
                 if token < least or token > most:
                     return 1 + frame
         return 0
+    if stride == 4 * size and finite(address, size * frames) != 0:
+        return 0
     for frame in range(frames):
-        bad = NONE
-        x = address + frame * stride
-        for n in range(size):
-            if (load_1i(x + 4 * n) & INFINITE) == INFINITE:
-                bad |= i32(1)
-        if bad != NONE:
+        if finite(address + frame * stride, size) == 0:
             return 1 + frame
     return 0

@@ -8,38 +8,11 @@ from numba import types
 from numba.extending import intrinsic
 
 from edgernn.kernels.contract import SLOT_X
-from edgernn.kernels.cpu.dots import TILE, loop, step_exact, step_f, step_i8, unroll
+from edgernn.kernels.cpu.dots import TILE, columns, one_column, step_exact, step_f, step_i8, unroll
 from edgernn.kernels.cpu.functions import function
 from edgernn.kernels.cpu.vector import BYTES, FV, I64, IV, F, I, N, pointer
 
 STREAMS = 4  # side by side
-
-
-def _sums(registers: int, side: int, many: int, vector: Any, step: Any, add: str) -> Any:
-    """Sums of some registers of a panel that has `side` of them, for each of several vectors; see dots for the rest."""
-
-    def emit(b: Any, w: Any, k: Any, xs: list[Any]) -> list[Any]:
-        pairs = [(x, r) for x in range(len(xs)) for r in range(registers)]
-
-        def steps(sums: list[Any], base: Any, unrolled: int) -> list[Any]:
-            new = list(sums)
-            for u in range(unrolled):
-                at = b.add(base, I64(u))
-                shared = [step(b, None, b.add(x, b.mul(at, I64(4))), None) for x in xs]
-                w_at = b.add(w, b.mul(at, I64(BYTES * side)))
-                for i, (x, r) in enumerate(pairs, u * len(pairs)):
-                    new[i] = step(b, new[i], shared[x], b.add(w_at, I64(BYTES * r)))
-            return new
-
-        rounds = b.sdiv(k, I64(many))
-        sums = loop(b, rounds, [vector(None)] * (len(pairs) * many), lambda n, s: steps(s, b.mul(n, I64(many)), many))
-        done = b.mul(rounds, I64(many))
-        first = loop(b, b.sub(k, done), sums[: len(pairs)], lambda n, s: steps(s, b.add(done, n), 1))
-        for u in range(1, many):
-            first = [getattr(b, add)(one, sums[u * len(pairs) + i]) for i, one in enumerate(first)]
-        return first
-
-    return emit
 
 
 def vectors(b: Any, place: Any) -> list[Any]:
@@ -51,13 +24,16 @@ def vectors(b: Any, place: Any) -> list[Any]:
 def _dot(side: int, kind: Any, vector: Any, step: Any, add: str, many: int, together: int) -> Any:
     """dot(room, k, w, place): the sums of the first slot's vector, the second's, ...; `together`: so many at once."""
     registers = min(side, 2)
-    emit = _sums(registers, side, many, vector, step, add)
+    zero, emit, strides = [vector(None)] * (registers * together), one_column(step, registers), [BYTES * side]
 
     def dot(typingctx: Any, room: Any, k: Any, w: Any, place: Any) -> Any:
         def codegen(context: Any, b: Any, sig: Any, args: Any) -> Any:
             _, k, w, place = args
-            xs = vectors(b, place)
-            made = [total for n in range(0, STREAMS, together) for total in emit(b, w, k, xs[n : n + together])]
+            made, xs = [], vectors(b, place)
+            for n in range(0, STREAMS, together):
+                some = xs[n : n + together]
+                end = b.add(some[-1], b.mul(k, I64(4)))
+                made += columns(b, [w, *some], strides + [4] * together, end, zero, many, emit, add)[0]
             return context.make_tuple(b, sig.return_type, made)
 
         return types.UniTuple(kind, registers * STREAMS)(N, N, N, N), codegen

@@ -19,6 +19,7 @@ from edgernn.kernels.cpu.vector import (
     I64,
     IV,
     LANES,
+    F,
     I,
     N,
     as_int,
@@ -75,40 +76,49 @@ def _store_pairs(b: Any, p: Any, x: Any) -> Any:
     return _store_mixed(b, p, (b.trunc(high, HV), b.trunc(low, HV)), 2)
 
 
+def _store_bytes(b: Any, p: Any, x: Any) -> Any:
+    """int8."""
+    b.store(b.trunc(b.add(x, ir.Constant(IV, [int(OFFSET)] * LANES)), BV), pointer(b, p, BV), align=1)
+    return ir.Constant(I64, 0)
+
+
 store_fours = define("store_fours", N, (N, I), _store_fours)
 store_pairs = define("store_pairs", N, (N, I), _store_pairs)
 lanes_sum = define("lanes_sum", types.int32, (I,), lambda b, x: call(b, f"llvm.vector.reduce.add.v{LANES}i32", I32, x))
 
 
-@function(I, N, N, N, types.float32, types.float32)
-def integers(x, k, cols, inverse, full):
-    """x[k:] * inverse, rounded to the nearest integers, half to even, within -full..full; zeros from `cols` on."""
-    value = where(first(cols - k), load_f(x + 4 * k), splat_f(ZERO)) * inverse
-    return as_int(low(high(value, splat_f(-full)), splat_f(full)) + MAGIC) - MAGIC_BITS
+@function(I, F, types.float32, types.float32)
+def integers(x, inverse, full):
+    """x * inverse, rounded to the nearest integers, half to even, within -full..full."""
+    return as_int(low(high(x * inverse, splat_f(-full)), splat_f(full)) + MAGIC) - MAGIC_BITS
 
 
-@function(N, N, N, N, types.float32)
-def fill_int8(q, x, cols, inverse):
-    """A row in form int8; its bytes."""
-    for k in range(0, cols, LANES):
-        store_8(q + k, integers(x, k, cols, inverse, FULL_8) + OFFSET)
-    return (cols + 3) & -4
+@function(F, N, N)
+def rest(x, left):
+    """The numbers that are left at the end of a row, fewer than a register holds, then zeros."""
+    return where(first(left), load_f(x), splat_f(ZERO))
 
 
-@function(N, N, N, N, types.float32)
-def fill_int8x16(q, x, cols, inverse):
-    """A row in form int8x16; its bytes."""
-    for k in range(0, cols, LANES):
-        store_fours(q + 2 * k, integers(x, k, cols, inverse, FULL_16))
-    return 2 * ((cols + 3) & -4)
+def _fill(name, put, size, full):
+    """How a row is filled: put(place, integers) of `size` bytes a number."""
+
+    def fill(q, x, cols, inverse):
+        at = 0
+        while at <= cols - LANES:
+            put(q + size * at, integers(load_f(x + 4 * at), inverse, full))
+            at += LANES
+        if at < cols:
+            put(q + size * at, integers(rest(x + 4 * at, cols - at), inverse, full))
+        return 0
+
+    fill.__name__ = name
+    return function(N, N, N, N, types.float32)(fill)
 
 
-@function(N, N, N, N, types.float32)
-def fill_int16(q, x, cols, inverse):
-    """A row in form int16; its bytes."""
-    for k in range(0, cols, LANES):
-        store_pairs(q + 4 * k, integers(x, k, cols, inverse, FULL_16))
-    return 4 * ((cols + 1) & -2)
+store_bytes = define("store_bytes", N, (N, I), _store_bytes)
+fill_int8 = _fill("fill_int8", store_bytes, 1, FULL_8)
+fill_int8x16 = _fill("fill_int8x16", store_fours, 2, FULL_16)
+fill_int16 = _fill("fill_int16", store_pairs, 4, FULL_16)
 
 
 @function(N, N, N, N, types.float32)
@@ -120,7 +130,7 @@ def fill_int4(q, x, cols, inverse):
         for k in range(group, group + GROUP, LANES):
             values = splat_i(NONE)
             if k < cols:
-                values = integers(x, k, cols, inverse, FULL_8)
+                values = integers(rest(x + 4 * k, cols - k), inverse, FULL_8)
             total = total + values
             store_8(at + (k - group), values)
         store_1i(at + GROUP, lanes_sum(total) * MINUS_8)
@@ -146,11 +156,14 @@ def quantise(a, arena, weights, control):
     for row in range(count):
         p = x + 4 * row * cols
         if form == INT8:
-            q += fill_int8(q, p, cols, inverse)
+            fill_int8(q, p, cols, inverse)
+            q += (cols + 3) & -4
         elif form == INT8X16:
-            q += fill_int8x16(q, p, cols, inverse)
+            fill_int8x16(q, p, cols, inverse)
+            q += 2 * ((cols + 3) & -4)
         elif form == INT16:
-            q += fill_int16(q, p, cols, inverse)
+            fill_int16(q, p, cols, inverse)
+            q += 4 * ((cols + 1) & -2)
         else:
             q += fill_int4(q, p, cols, inverse)
     return 0

@@ -21,13 +21,12 @@ from numba.extending import intrinsic
 
 from edgernn.kernels.contract import GROUP
 from edgernn.kernels.cpu import isa
-from edgernn.kernels.cpu.dots import loop
 from edgernn.kernels.cpu.isa import I8, I16, I32, ISA
+from edgernn.kernels.cpu.loops import Values, loop
 from edgernn.kernels.cpu.vector import BYTES, FV, I64, IV, LANES, F, N, pointer, splat
 
 DV = ir.VectorType(ir.DoubleType(), LANES)
 BYTES_VECTOR, WORDS_VECTOR = ir.VectorType(I8, 4 * LANES), ir.VectorType(I16, 2 * LANES)
-Values = list[Any]
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,10 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from edgernn.kernels.cpu.dots import TILE, loop
+from edgernn.kernels.cpu.dots import TILE
 from edgernn.kernels.cpu.functions import function
 from edgernn.kernels.cpu.isa import I16, I32, call, dot2
+from edgernn.kernels.cpu.loops import loop
 from edgernn.kernels.cpu.pooled_dots import STREAMS, vectors
 from edgernn.kernels.cpu.vector import BYTES, I64, IV, LANES, I, N, pointer, splat
 

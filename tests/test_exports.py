@@ -39,6 +39,8 @@ RHYTHMS = {
     "wavenet_torchscript": (1, 7, 8),
     "separable_torchscript": (4, 4, 11),
     "unfolded_dynamo": (1, 2, 3),
+    "deltas_torchscript": (1, 0, 3),
+    "deltas_dynamo": (1, 0, 3),
     "keras_crnn": (2, 4, 8),
     "keras_valid_gru": (2, 2, 3),
     "keras_separable": (1, 1, 3),

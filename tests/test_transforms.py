@@ -89,8 +89,8 @@ def elements(axis: int, at: Array) -> onnx.ModelProto:
 REFUSED = {
     "an index beyond": (lambda: scattered(np.array([[0], [4]])), "an index is outside"),
     "an index too low": (lambda: scattered(np.array([[0], [-5]])), "an index is outside"),
-    "single steps": (lambda: elements(0, np.zeros((1, 1, 4), np.int64)), "writes at single steps"),
-    "one step along the features": (lambda: elements(2, np.zeros((1, 1, 2), np.int64)), "writes at single steps"),
+    "a single step": (lambda: elements(0, np.full((1, 1, 4), 7)), "writes at single steps"),
+    "the last step": (lambda: elements(0, np.full((1, 1, 4), -1)), "writes at single steps"),
     "over time": (
         lambda: on_gru([node("DFT", "x", "s", axis=0)], ["T", 1, 1], {}, 2),
         "transforms the time axis",

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from exports_torch_cells import GruStep, LstmStep, scripted
-from exports_torch_convolved import Convolved, Crnn, DualPath, Separable, Squeezed, Tcn, Unfolded, WaveNet
+from exports_torch_convolved import Convolved, Crnn, Deltas, DualPath, Separable, Squeezed, Tcn, Unfolded, WaveNet
 from torch import Tensor, nn
 
 Arrays = dict[str, np.ndarray]
@@ -184,6 +184,7 @@ def recipes(vocabulary: int) -> dict[str, Recipe]:
         "wavenet": Recipe(WaveNet, eight, TIME_SECOND, exporters=("torchscript",)),
         "separable": Recipe(Separable, eight, BATCH_TIME, exporters=("torchscript",)),
         "unfolded": Recipe(Unfolded, eight, TIME_SECOND, fixed=True, exporters=("dynamo",)),
+        "deltas": Recipe(Deltas, eight, TIME_SECOND),
         "scripted": Recipe(scripted, eight, TIME_SECOND, exporters=("torchscript",)),
         "squeezed": Recipe(Squeezed, eight, TIME_SECOND, exporters=("torchscript",)),
     }

@@ -146,6 +146,24 @@ class Unfolded(nn.Module):
         return self.out(self.gru(x.unfold(1, 3, 1).flatten(2))[0])
 
 
+class Deltas(nn.Module):
+    """Pre-emphasis, half of the channels a step late, and differences between steps, all by assignment, into a GRU."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gru = nn.GRU(16, 8, batch_first=True)
+        self.out = nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Frames (1, T, 8) to (1, T, 3)."""
+        x = torch.cat([x[:, :1], x[:, 1:] - 0.97 * x[:, :-1]], 1)
+        late = x.clone()
+        late[:, 1:, :4] = x[:, :-1, :4]
+        delta = torch.zeros_like(x)
+        delta[:, 1:] = x[:, 1:] - x[:, :-1]
+        return self.out(self.gru(torch.cat([late, delta], 2))[0])
+
+
 class Squeezed(nn.Module):
     """Squeeze and excitation: the mean of the whole sequence weights every step, so it can't be streamed."""
 

@@ -40,6 +40,7 @@ class Moments:
     away: set[str] = field(default_factory=set)  # values that are another step than this frame
     tainted: dict[str, Problem] = field(default_factory=dict)  # value computed from such a one -> why it can't be had
     late: set[str] = field(default_factory=set)  # values that are known at the end of the sequence only
+    heads: dict[str, Value] = field(default_factory=dict)  # value of the first step -> the sequence that ends with it
     taken: dict[Value, None] = field(default_factory=dict)  # sequences of fixed length that are taken apart
     count: int = 0  # of how many steps these are
     rolls: dict[str, str] = field(default_factory=dict)  # value of the second to last step -> the state that it is
@@ -113,7 +114,10 @@ def _sliced(g: Build, operator: Operator, data: Value, inputs: Inputs) -> Sequen
             problem = _asked(g, operator, data, step, f"takes steps {low}:{high}:{stride}", KEEP_LAST)
             cuts[cut] = (-1, END, axis, 1)
             columns = [g.constant(symbolic.settled(list(column))) for column in zip(*cuts, strict=True)]
-            return [_noted(g, RULES["Slice"](g, _now(g, data, step), *columns), data, step, problem)]
+            made = _noted(g, RULES["Slice"](g, _now(g, data, step), *columns), data, step, problem)
+            if len(cuts) == 1 and surely(step, 0):
+                g.moments.heads[made.name] = replace(data, length=1)
+            return [made]
     return None
 
 
@@ -172,7 +176,20 @@ def _split(g: Build, operator: Operator, data: Value, inputs: Inputs) -> Sequenc
     ]
 
 
+def _joined(g: Build, operator: Operator, data: Value, inputs: Inputs) -> Sequence[Value | None] | None:
+    """ONNX Concat of pieces along time of which one is the first step of a sequence."""
+    pieces = [g.moments.heads.get(x.name, x) for x in inputs if x is not None]
+    if all(piece is x for piece, x in zip(pieces, inputs, strict=False)):
+        return None
+    axis = int(operator.attributes.get("axis", 0)) % len(data.shape)
+    if len(pieces) != len(inputs) or any(piece.time not in (None, axis) for piece in pieces):
+        return None
+    made: Any = RULES["Concat"](g, *pieces, axis=axis)
+    return [made]
+
+
 PICKING: dict[str, Callable[[Any, Operator, Value, Inputs], Sequence[Value | None] | None]] = {
+    "Concat": _joined,
     "Gather": _gathered,
     "Slice": _sliced,
     "Split": _split,
@@ -198,8 +215,8 @@ def _asked(g: Build, operator: Operator, data: Value, step: Any, what: str, reme
 def _now(g: Build, data: Value, step: Any) -> Value:
     """The sequence of which the newest step is taken: in a loop, the step that it is in, which need not be the last."""
     if not isinstance(step, Now):
-        apart = isinstance(g.length, int) and steps_of(data) == 1
-        return replace(data, delay=0, length=g.length // g.hop) if apart else data
+        apart = (isinstance(g.length, int) and steps_of(data) == 1) or surely(step, 0)
+        return replace(data, delay=0, length=g.length // g.hop * steps_of(data)) if apart else data
     if not surely(step.length, data.length):
         g.refuse(
             f"runs over {step.length} steps of a sequence of {data.length}",

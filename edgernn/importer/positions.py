@@ -15,12 +15,15 @@ import numpy as np
 from edgernn.importer import symbolic
 from edgernn.importer.dims import Symbol
 from edgernn.importer.graph import Operator
-from edgernn.layers.axes import integers
-from edgernn.layers.pieces import stepped_windows
+from edgernn.layers.axes import check_size, integers, surely
+from edgernn.layers.base import Array
+from edgernn.layers.gather import stepped_windows
+from edgernn.layers.pieces import from_end, from_front
 from edgernn.layers.rhythm import WINDOW
 from edgernn.layers.rules import Importing, Value
+from edgernn.layers.scatter import Steps, scattered
 
-MOVES = ("Add", "Sub", "Cast", "Identity", "Unsqueeze", "Squeeze", "Reshape", "Transpose")
+MOVES = ("Add", "Sub", "Cast", "Identity", "Unsqueeze", "Squeeze", "Reshape", "Transpose", "Concat")
 MARK = 53  # steps that an operator is tried on, to see where it leaves them: as long as no other axis
 
 
@@ -59,7 +62,13 @@ def numbered(g: Importing, operator: Operator, inputs: Sequence[Value | None]) -
     data, index = (*inputs, None, None)[:2]
     if operator.kind == "Gather" and given == [index] and data is not None and data.const is None:
         return _gathered(g, data, given[0], int(operator.attributes.get("axis", 0)))
-    if operator.kind in MOVES and len(given) == 1 and operator.attributes.get("to", 7) in (6, 7):
+    if operator.kind == "ScatterND" and given == [index] and data is not None and isinstance(inputs[2], Value):
+        return _written(g, data, given[0], inputs[2], operator.attributes.get("reduction", "none"))
+    if operator.kind == "Slice" and given == [data]:
+        return _sliced(g, given[0], inputs)
+    if operator.kind == "Expand" and given == [data] and index is not None:
+        return _expanded(g, given[0], integers(g, index, "shape"))
+    if operator.kind in MOVES and operator.attributes.get("to", 7) in (6, 7):
         return _moved(g, operator, inputs, given[0])
     _refuse(g)
 
@@ -83,10 +92,11 @@ def _counted(g: Importing, inputs: Sequence[Value | None]) -> Value:
 def _moved(g: Importing, operator: Operator, inputs: Sequence[Value | None], x: Value) -> Value:
     """The node on positions, first tried on plain numbers to see which axis the steps are left on."""
     others = [None if v is None else v.const for v in inputs]
-    if any(v is not None and v.const is None for v in inputs):
+    if any(
+        v is not None and (v.const is None or (v.time is not None and not surely(v.length, x.length))) for v in inputs
+    ):
         _refuse(g)
-    marks = np.repeat(np.zeros(np.asarray(x.const).shape, object), MARK, x.time or 0)
-    marked = [marks if v is x else c for v, c in zip(inputs, others, strict=True)]
+    marked = [c if v is None or v.time is None else _marks(v) for v, c in zip(inputs, others, strict=True)]
     try:
         tried = symbolic.evaluate(operator.kind, marked, operator.attributes)
         made = symbolic.evaluate(operator.kind, others, operator.attributes)
@@ -96,6 +106,49 @@ def _moved(g: Importing, operator: Operator, inputs: Sequence[Value | None], x: 
     if len(along) != 1 or made is None or made[0].shape[along[0]] != 1:
         _refuse(g)
     return g.constant(made[0], along[0], x.length)
+
+
+def _marks(x: Value) -> Array:
+    return np.repeat(np.zeros(np.asarray(x.const).shape, object), MARK, x.time or 0)
+
+
+def _sliced(g: Importing, x: Value, inputs: Sequence[Value | None]) -> Value:
+    """ONNX Slice of positions over the steps."""
+    given = [integers(g, v, "of Slice") for v in inputs[1:] if v is not None]
+    if len(given) < 2 or any(len(bounds) != 1 for bounds in given):
+        _refuse(g)
+    low, high, axis, step = (bounds[0] for bounds in [*given, *[[0], [1]][len(given) - 2 :]])
+    start, after = from_front(x, low), from_end(x, high)
+    if (axis % len(x.shape), step) != (x.time, 1) or not isinstance(start, int):
+        _refuse(g)
+    first = np.asarray(x.const)
+    return g.constant(first + start * first.reshape(-1)[0].stride, x.time, x.length - start - after)
+
+
+def _expanded(g: Importing, x: Value, target: list[Any]) -> Value:
+    """ONNX Expand of positions over other axes than theirs."""
+    rank = max(len(target), len(x.shape))
+    time, target = (x.time or 0) + rank - len(x.shape), [1] * (rank - len(target)) + target
+    if not surely(target[time], x.length):
+        _refuse(g)
+    frame = tuple(int(n) for axis, n in enumerate(target) if axis != time)
+    full = np.broadcast_shapes(x.shape, (*frame[:time], 1, *frame[time:]))
+    check_size(g, full)
+    return g.constant(np.broadcast_to(np.asarray(x.const), full), time, x.length)
+
+
+def _written(g: Importing, data: Value, index: Value, updates: Value, reduction: str) -> Value:
+    """ONNX ScatterND at all steps from one on."""
+    places = np.asarray(index.const)
+    column = [axis for axis in range(places.shape[-1]) if isinstance(places[..., axis].flat[0], Position)]
+    steps = {(n.stride, n.offset) for n in places[..., column].reshape(-1)}
+    if column != [data.time] or len(steps) != 1 or index.time == places.ndim - 1:
+        _refuse(g)
+    ((stride, first),) = steps
+    if stride != 1:
+        _refuse(g)
+    places = np.where(np.arange(places.shape[-1]) == column[0], 0, places).astype(np.int64)
+    return scattered(g, data, places, updates, reduction, Steps(index.time or 0, first, index.length))
 
 
 def _gathered(g: Importing, data: Value, index: Value, axis: int) -> Value:

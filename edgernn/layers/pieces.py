@@ -1,4 +1,4 @@
-"""Pieces: Slice, Split, Gather, Pad, Concat. Within a frame they move numbers; along time they shift the sequence."""
+"""Pieces: Slice, Split, Pad. Within a frame they move numbers; along time they shift the sequence."""
 
 from __future__ import annotations
 
@@ -8,12 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from edgernn.layers.axes import broadcast_time, check_size, integers, normal, normal_axes, numbers, scalar, surely
+from edgernn.layers.axes import check_size, integers, normal, normal_axes, numbers, scalar, surely
 from edgernn.layers.base import Array
-from edgernn.layers.embedding import embedded
-from edgernn.layers.join import Join
 from edgernn.layers.past import Look, seen
-from edgernn.layers.reshape import reshaped
 from edgernn.layers.rhythm import CUT_OFF, PAD_FRONT, WINDOW, at_end, masked, steps_of
 from edgernn.layers.rules import Importing, Value, rule
 from edgernn.layers.take import places, taken
@@ -73,7 +70,7 @@ def _bounds(g: Importing, low: Any, high: Any, step: int, size: int) -> tuple[in
 
 def _sliced(g: Importing, x: Value, low: Any, high: Any, step: int) -> Value:
     """x[low:high:step] over time: the last step, or all but some at the ends, or every so many."""
-    start, after = _from_front(g, x, low), _from_end(g, x, high)
+    start, after = from_front(x, low), from_end(x, high)
     if step == 1 and surely(after, 0) and surely(start, x.length - 1):
         return last_step(g, x, keep=True)
     if step < 1 or not isinstance(start, int) or not isinstance(after, int):
@@ -91,7 +88,7 @@ def every(g: Importing, x: Value, step: int, start: int, after: int) -> Value:
     return taken(g, frames, kept, x.time)
 
 
-def _from_front(g: Importing, x: Value, low: Any) -> Any:
+def from_front(x: Value, low: Any) -> Any:
     """How many steps stand before `low`."""
     if isinstance(low, int) and low < 0:
         return max(0, x.length + low) if isinstance(x.length, int) else 0 if low <= -(2**31) else x.length + low
@@ -100,7 +97,7 @@ def _from_front(g: Importing, x: Value, low: Any) -> Any:
     return low
 
 
-def _from_end(g: Importing, x: Value, high: Any) -> Any:
+def from_end(x: Value, high: Any) -> Any:
     """How many steps stand from `high` on."""
     if isinstance(high, int) and high < 0:
         return -high
@@ -134,64 +131,6 @@ def split(
         g.refuse(f"split={sizes}: axis {along} has {size} entries")
     parts = np.split(places(input), np.cumsum(sizes)[:-1], along)
     return tuple(taken(g, input, part, input.time) for part in parts)
-
-
-@rule("Gather")
-def gather(g: Importing, data: Value, indices: Value, *, axis: int = 0) -> Value:
-    """ONNX Gather by constant indices; of the time axis: the last step, or windows. By tokens: see `embedding`."""
-    along = normal(g, axis, len(data.shape))
-    if indices.const is None:
-        return embedded(g, data, indices, along)
-    if along == data.time:
-        index = integers(g, indices, "indices")
-        if len(index) > 1:
-            return _windows(g, data, np.asarray(indices.const))
-        if not index or not (surely(index[0], -1) or surely(index[0], data.length - 1)):
-            g.refuse(
-                f"takes step {index} of the sequence", f"a stream can give the last step only (index -1); or {WINDOW}"
-            )
-        last = last_step(g, data, keep=False)
-        axes = (*last.shape[:along], *indices.const.shape, *last.shape[along:])
-        return reshaped(g, last, axes, None)
-    index_array = np.asarray(numbers(g, indices, "indices"), np.int64).reshape(indices.const.shape)
-    size = data.shape[along]
-    if index_array.size and not (-size <= index_array.min() and index_array.max() < size):
-        g.refuse(f"indices up to {index_array.max()}: axis {along} has {size} entries")
-    moved = data.time
-    if moved is not None and moved > along:
-        moved += index_array.ndim - 1
-    return taken(g, data, np.take(places(data), index_array, along), moved)
-
-
-def _windows(g: Importing, x: Value, index: Array) -> Value:
-    """Every so many steps of x, or windows of as many steps each.
-
-    Time goes along the longer axis of the index, or along one whose windows would share three of four steps at most.
-    """
-    first = index.reshape(-1)[0]
-    steps = [int(np.take(index, 1, a).flat[0] - first) if n > 1 else 1 for a, n in enumerate(index.shape)]
-    spans = [n * step for n, step in zip(index.shape, steps, strict=True)]
-    along = max(range(index.ndim), key=lambda a: (4 * steps[a] >= spans[a - 1], index.shape[a]))
-    regular = index.dtype != object and index.ndim <= 2 and first >= 0 and min(steps) > 0
-    if not regular or not np.array_equal(index - first, np.tensordot(steps, np.indices(index.shape), 1)):
-        g.refuse(
-            f"takes steps {', '.join(map(str, index.flat[:4]))}, ... of the sequence",
-            f"a stream can give the last step, every so many, or windows that move on evenly; or {WINDOW}",
-        )
-    return stepped_windows(g, x, np.take(index, [0], along), steps[along], along, index.shape[along])
-
-
-def stepped_windows(g: Importing, x: Value, offsets: Array, stride: int, along: int, length: Any) -> Value:
-    """x by an index over time: `offsets`, which has one entry on axis `along`, in the first of `length` steps."""
-    first, time = int(offsets.min()), x.time or 0
-    reach = int(offsets.max()) - first
-    after = (length - 1) * stride + first + reach + 1 - x.length
-    if first < 0 or not isinstance(after, int) or after > 0:
-        g.refuse("takes windows that reach beyond the sequence", f"pad the sequence before, or {WINDOW}")
-    frames = seen(g, x, Look(reach, stride, -first, after))
-    count = (steps_of(frames) - reach - 1) // stride + 1
-    held = np.concatenate([offsets - first + step * stride for step in range(count)], along)
-    return taken(g, frames, np.take(places(frames), held, time), time + along)
 
 
 PAD_MODES: dict[str, Callable[..., Array]] = {
@@ -240,57 +179,20 @@ def pad(
     return taken(g, data, PAD_MODES[mode](places(data)[cut], grow), data.time, fill)
 
 
-def padded(g: Importing, x: Value, before: int, after: int) -> Value:
+def padded(g: Importing, x: Value, before: int, after: Any) -> Value:
     """x with so many zeros before its first step and so many steps more at its end; with less where they are negative.
 
-    Zeros cost nothing: the sequence just is that much ahead.
+    Zeros cost nothing: the sequence just is that much ahead. What is at the end a stream must not get to see.
     """
-    if before < 0:
+    if x.const is None and after > 0 and x.length + x.delay < g.length // g.hop * steps_of(x):
+        g.refuse(
+            "writes the last steps of the sequence, which are not known before its end",
+            f"cut off as many steps in front, or {WINDOW}",
+        )
+    if x.const is None and before < 0:
         x, before = every(g, x, 1, -before, 0), 0
-    if before:
+    if x.const is None and before:
         x = masked(g, x, 0.0)
         step = g.hop // steps_of(x)
         x = replace(x, delay=x.delay - before, past=x.past + before * step, ahead=x.ahead - before * step)
     return replace(x, length=x.length + before + after)
-
-
-@rule("Concat")
-def concat(g: Importing, *inputs: Value, axis: int) -> Value:
-    """ONNX Concat along any axis; along time: a sequence between constants, those in front of zeros."""
-    along = normal(g, axis, len(inputs[0].shape))
-    if len({len(v.shape) for v in inputs}) != 1:
-        g.refuse("the inputs differ in their number of axes")
-    if any(v.time == along for v in inputs):
-        return _lengthened(g, inputs, along)
-    ready, time = broadcast_time(g, inputs)
-    rest = {(*v.shape[:along], *v.shape[along + 1 :]) for v in ready if v.const is None or v.time is None}
-    if len(rest) > 1:
-        g.refuse(f"the shapes {[list(v.shape) for v in inputs]} do not fit each other along axis {along}")
-    kept = [v for v in ready if v.shape[along]]
-    if len(kept) == 1:
-        return kept[0]
-    steps = max((v.shape[time] for v in kept), default=1) if time is not None else 1
-    kept = [_repeated(v, time, steps) for v in kept]
-    (y,) = g.add(Join(along), *kept, time=time, dtype=inputs[0].dtype)
-    return y
-
-
-def _repeated(x: Value, time: int | None, steps: int) -> Value:
-    """A constant that is the same in every step, once for each step that an evaluation holds."""
-    if time is None or x.const is None or x.shape[time] == steps:
-        return x
-    held = np.repeat(x.const, steps, time)
-    return replace(x, shape=held.shape, const=held)
-
-
-def _lengthened(g: Importing, inputs: Sequence[Value], along: int) -> Value:
-    """Constants around a sequence."""
-    timed = [place for place, v in enumerate(inputs) if v.time is not None and v.const is None]
-    others = [v for place, v in enumerate(inputs) if place not in timed]
-    if len(timed) != 1 or any(v.const is None or v.const.dtype == object for v in others):
-        g.refuse("joins pieces along time", f"feed one sequence, frame after frame, or {WINDOW}")
-    front, back = inputs[: timed[0]], inputs[timed[0] + 1 :]
-    if any(v.const is not None and v.const.any() for v in front):
-        g.refuse("puts numbers other than zeros before the first step", f"pad with zeros, or {WINDOW}")
-    counts = [sum(int(v.length if v.time is not None else v.shape[along]) for v in side) for side in (front, back)]
-    return padded(g, inputs[timed[0]], *counts)

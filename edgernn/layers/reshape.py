@@ -33,6 +33,8 @@ def reshaped(g: Importing, x: Value, shape: Sequence[int], time: int | None) -> 
     """x in another frame shape, with its time axis there; x itself where nothing changes."""
     if tuple(shape) == x.shape and time == x.time:
         return x
+    if x.const is not None and x.time is not None and time is not None:
+        return g.constant(x.const.reshape(shape), time, x.length)
     (y,) = g.add(Reshape(tuple(shape)), x, time=time, dtype=x.dtype)
     return y
 

@@ -89,15 +89,27 @@ def masked(g: Importing, x: Value, fill: float) -> Value:
     """x with `fill` in the place of what is before its first step."""
     if x.delay <= 0 or x.time is None:
         return x
-    (y,) = g.add(Select(), _spread(g, x), x.untimed(), g.constant(np.full(1, fill, np.float32)))
+    (y,) = g.add(Select(), _spread(g, x, 0), x.untimed(), g.constant(np.full(1, fill, np.float32)))
     return replace(y.like(x), time=x.time, dtype=x.dtype)
 
 
-def _spread(g: Importing, x: Value) -> Value:
-    """Which of the steps of x there are, in a shape that broadcasts to that of x."""
+def continued(g: Importing, first: Value, then: Value, start: int) -> Value:
+    """The steps of `first` up to `start`, and from there on those of `then`."""
+    first, then = aligned(g, (first, then))
+    x = then if then.const is None else first
+    if x.time is None or x.const is not None or x.time not in (first.time, then.time):
+        g.refuse("joins constants over time", f"begin the sequence with its first frame, or {WINDOW}")
+    check_rates(g, (first, then))
+    (y,) = g.add(Select(), _spread(g, x, start), then.untimed(), first.untimed())
+    past, ahead = max(first.past, then.past), max(first.ahead, then.ahead)
+    return replace(y.like(x), time=x.time, dtype=x.dtype, past=past, ahead=ahead)
+
+
+def _spread(g: Importing, x: Value, start: int) -> Value:
+    """Which of the steps of x are not before the one at `start`, in a shape that broadcasts to that of x."""
     count = steps_of(x)
     shape = tuple(count if axis == x.time else 1 for axis in range(len(x.shape)))
-    (y,) = g.add(Take(np.arange(count, dtype=np.int32), shape), begun(g, x.delay, count))
+    (y,) = g.add(Take(np.arange(count, dtype=np.int32), shape), begun(g, x.delay + start, count))
     return y
 
 

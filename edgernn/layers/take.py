@@ -59,6 +59,30 @@ def taken(g: Importing, x: Value, index: Array, time: int | None, fill: float = 
     return y
 
 
+def counted(g: Importing, held: Array, sizes: Sequence[Any]) -> Array:
+    """Indices (..., axes) from the front of axes of these sizes; along one of unknown size they count from there."""
+    limits = np.array([n if isinstance(n, int) else np.iinfo(np.int64).max for n in sizes], np.int64)
+    if ((held < -limits) | (held >= limits)).any():
+        g.refuse(f"an index is outside axes of {list(sizes)}")
+    return np.where(held < 0, held + limits, held)
+
+
+def of_a_step(held: Array, axis: int, steps: Any) -> Array:
+    """What a constant for all of a fixed number of steps holds for each, where that is the same."""
+    if not isinstance(steps, int) or axis >= held.ndim or held.shape[axis] != steps:
+        return held
+    one = held.take([0], axis)
+    return one if (held == one).all() else held
+
+
+def repeated(x: Value, time: int | None, steps: int) -> Value:
+    """A constant that is the same in every step, once for each step that an evaluation holds."""
+    if time is None or x.const is None or x.shape[time] == steps:
+        return x
+    held = np.repeat(x.const, steps, time)
+    return replace(x, shape=held.shape, const=held)
+
+
 @rule("Transpose")
 def transpose(g: Importing, data: Value, *, perm: Sequence[int] | None = None) -> Value:
     """ONNX Transpose; without perm all axes are reversed."""

@@ -1,0 +1,125 @@
+"""Gather, GatherElements and GatherND: by constant places, which nothing but windows of steps may be along time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from edgernn.layers.axes import check_size, constant, integers, normal, numbers, surely
+from edgernn.layers.base import Array
+from edgernn.layers.embedding import embedded
+from edgernn.layers.past import Look, seen
+from edgernn.layers.pieces import last_step
+from edgernn.layers.reshape import reshaped
+from edgernn.layers.rhythm import WINDOW, steps_of
+from edgernn.layers.rules import Importing, Value, rule
+from edgernn.layers.take import counted, of_a_step, places, taken
+
+SINGLE = "picks single steps of a sequence"
+
+
+@rule("Gather")
+def gather(g: Importing, data: Value, indices: Value, *, axis: int = 0) -> Value:
+    """ONNX Gather by constant indices; of the time axis: the last step, or windows. By tokens: see `embedding`."""
+    along = normal(g, axis, len(data.shape))
+    if indices.const is None:
+        return embedded(g, data, indices, along)
+    if along == data.time:
+        index = integers(g, indices, "indices")
+        if len(index) > 1:
+            return _windows(g, data, np.asarray(indices.const))
+        if not index or not (surely(index[0], -1) or surely(index[0], data.length - 1)):
+            g.refuse(
+                f"takes step {index} of the sequence", f"a stream can give the last step only (index -1); or {WINDOW}"
+            )
+        last = last_step(g, data, keep=False)
+        axes = (*last.shape[:along], *indices.const.shape, *last.shape[along:])
+        return reshaped(g, last, axes, None)
+    index_array = np.asarray(numbers(g, indices, "indices"), np.int64).reshape(indices.const.shape)
+    size = data.shape[along]
+    if index_array.size and not (-size <= index_array.min() and index_array.max() < size):
+        g.refuse(f"indices up to {index_array.max()}: axis {along} has {size} entries")
+    moved = data.time
+    if moved is not None and moved > along:
+        moved += index_array.ndim - 1
+    return taken(g, data, np.take(places(data), index_array, along), moved)
+
+
+def _windows(g: Importing, x: Value, index: Array) -> Value:
+    """Every so many steps of x, or windows of as many steps each.
+
+    Time goes along the longer axis of the index, or along one whose windows would share three of four steps at most.
+    """
+    first = index.reshape(-1)[0]
+    steps = [int(np.take(index, 1, a).flat[0] - first) if n > 1 else 1 for a, n in enumerate(index.shape)]
+    spans = [n * step for n, step in zip(index.shape, steps, strict=True)]
+    along = max(range(index.ndim), key=lambda a: (4 * steps[a] >= spans[a - 1], index.shape[a]))
+    regular = index.dtype != object and index.ndim <= 2 and first >= 0 and min(steps) > 0
+    if not regular or not np.array_equal(index - first, np.tensordot(steps, np.indices(index.shape), 1)):
+        g.refuse(
+            f"takes steps {', '.join(map(str, index.flat[:4]))}, ... of the sequence",
+            f"a stream can give the last step, every so many, or windows that move on evenly; or {WINDOW}",
+        )
+    return stepped_windows(g, x, np.take(index, [0], along), steps[along], along, index.shape[along])
+
+
+def stepped_windows(g: Importing, x: Value, offsets: Array, stride: int, along: int, length: Any) -> Value:
+    """x by an index over time: `offsets`, which has one entry on axis `along`, in the first of `length` steps."""
+    first, time = int(offsets.min()), x.time or 0
+    reach = int(offsets.max()) - first
+    after = (length - 1) * stride + first + reach + 1 - x.length
+    if first < 0 or not isinstance(after, int) or after > 0:
+        g.refuse("takes windows that reach beyond the sequence", f"pad the sequence before, or {WINDOW}")
+    frames = seen(g, x, Look(reach, stride, -first, after))
+    count = (steps_of(frames) - reach - 1) // stride + 1
+    held = np.concatenate([offsets - first + step * stride for step in range(count)], along)
+    return taken(g, frames, np.take(places(frames), held, time), time + along)
+
+
+@rule("GatherElements")
+def gather_elements(g: Importing, data: Value, indices: Value, *, axis: int = 0) -> Value:
+    """ONNX GatherElements by constant indices."""
+    along = normal(g, axis, len(data.shape))
+    if data.time == along:
+        g.refuse(SINGLE, WINDOW)
+    held = _of_each_step(g, data, indices)
+    sizes = [n for n, m in zip(held.shape, data.shape, strict=False) if n > m]
+    if held.ndim != len(data.shape) or sizes not in ([], [held.shape[along]]):
+        g.refuse(f"indices of shape {list(held.shape)} do not fit data of shape {list(data.shape)}")
+    check_size(g, (*held.shape, held.ndim))
+    spots = np.indices(held.shape)
+    spots[along] = counted(g, held[..., None], data.shape[along : along + 1])[..., 0]
+    return taken(g, data, places(data)[tuple(spots)], data.time)
+
+
+@rule("GatherND")
+def gather_nd(g: Importing, data: Value, indices: Value, *, batch_dims: int = 0) -> Value:
+    """ONNX GatherND by constant indices."""
+    time = data.time
+    held = constant(g, indices, "indices") if time is None or time >= batch_dims else _of_each_step(g, data, indices)
+    depth, ahead = held.shape[-1] if held.ndim else 0, held.ndim - 1
+    sizes = data.shape[batch_dims : batch_dims + depth]
+    fits = 0 <= batch_dims <= ahead and held.shape[:batch_dims] == data.shape[:batch_dims]
+    if not fits or not len(sizes) == depth > 0:
+        g.refuse(f"indices of shape {list(held.shape)} do not fit data of shape {list(data.shape)}")
+    if time is not None and batch_dims <= time < batch_dims + depth:
+        g.refuse(SINGLE, WINDOW)
+    if time is not None and time >= batch_dims + depth:
+        time += ahead - batch_dims - depth
+    batch = np.indices(held.shape[:-1], sparse=True)[:batch_dims]
+    spots = (*batch, *np.moveaxis(counted(g, held, sizes), -1, 0))
+    return taken(g, data, places(data)[spots], time)
+
+
+def _of_each_step(g: Importing, data: Value, indices: Value) -> Array:
+    """Constant indices, which have an axis where the data has time, for the steps of one evaluation."""
+    time, held = data.time, indices.const
+    if time is None or held is None or held.ndim <= time:
+        return constant(g, indices, "indices")
+    steps = indices.length if indices.time == time else held.shape[time]
+    if indices.time is None:
+        held = of_a_step(held, time, data.length)
+    if indices.time not in (None, time) or not surely(steps, data.length) or held.shape[time] != 1:
+        g.refuse(SINGLE, WINDOW)
+    return np.repeat(held, steps_of(data), time)

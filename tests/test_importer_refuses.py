@@ -124,9 +124,17 @@ REFUSED: dict[str, tuple[Callable[[], onnx.ModelProto], tuple[str, ...]]] = {
         ),
         ("sums over the time axis",),
     ),
-    "transposed conv over time": (
-        lambda: beside_a_cell([node("ConvTranspose", "x w", "y")], (1, 4, "T"), {"w": some(4, 2, 3)}),
-        ("makes a step out of several over time",),
+    "transposed conv over channels that are time": (
+        lambda: beside_a_cell([node("ConvTranspose", "x w", "y")], (1, "T", 4), {"w": some(1, 2, 3)}),
+        ("time where the channels are expected", "transpose"),
+    ),
+    "time stretched by a line": (
+        lambda: beside_a_cell([node("Resize", "x - w", "y", mode="linear")], (1, 4, "T"), {"w": [1.0, 1.0, 2.0]}),
+        ("stretches time 2 times, mode=linear", "window=N"),
+    ),
+    "time stretched by a fraction": (
+        lambda: beside_a_cell([node("Resize", "x - w", "y")], (1, 4, "T"), {"w": [1.0, 1.0, 1.5]}),
+        ("stretches time 1.5 times", "window=N"),
     ),
     "einsum over time": (
         lambda: beside_a_cell([node("Einsum", "x w", "y", equation="nct,ti->nci")], (1, 4, "T"), {"w": some(1, 3)}),

@@ -137,8 +137,8 @@ def converted(layers: list[Layer], cell: bool, seed: int) -> tuple[bytes, Model]
     try:
         return source, read(source)
     except UnsupportedModel as refused:
-        # stacking must divide the length; what remembers nothing is no stream
-        known = ("does not divide", "nothing is carried")
+        # stacking must divide the length; what remembers nothing is no stream; what was cut off cannot come back
+        known = ("does not divide", "nothing is carried", "adds steps to the end of a sequence that ends before")
         assert any(text in str(refused) for text in known), refused
         assume(False)
         raise
@@ -172,8 +172,7 @@ def test_what_does_not_come_out_even_is_refused_and_no_step_graph() -> None:
 )
 def test_a_stream_is_the_whole_sequence_shifted(layers: list[Layer], cell: bool, chunks: list[int], seed: int) -> None:
     source, model = converted(layers, cell, seed)
-    ends = 12 * len(layers)  # evaluations that may see beyond the end, where the whole sequence has padding
-    blocks = -(-(model.receptive_field + model.delay) // model.hop) + ends + 20 + sum(chunks)
+    blocks = -(-(model.receptive_field + model.delay) // model.hop) + 12 * len(layers) + 20 + sum(chunks)
     x = np.random.default_rng(seed).standard_normal((model.hop * blocks, CHANNELS)).astype(np.float32)
     whole = whole_sequence(source, x)
     steps = model.outputs[0].size // whole.shape[1]
@@ -184,7 +183,7 @@ def test_a_stream_is_the_whole_sequence_shifted(layers: list[Layer], cell: bool,
         at += size
     streamed = np.concatenate(parts).reshape(-1, whole.shape[1])
     late = model.delay // model.hop * steps
-    count = min(len(whole), len(streamed) - late) - ends * steps
+    count = min(len(whole), len(streamed) - late)
     assert len(streamed) == blocks * steps and count >= 1
     assert not streamed[:late].any()
     assert np.abs(streamed[late : late + count] - whole[:count]).max() < 1e-5

@@ -112,7 +112,7 @@ def test_what_is_written_from_a_step_on_streams(name: str, length: int | str) ->
 
 def test_the_end_of_a_sequence_is_not_written_before_it_is_known() -> None:
     """All steps but the last one: the last is the data's, and no stream knows which one that is."""
-    with pytest.raises(UnsupportedModel, match=r"writes the last steps of the sequence.*window=N"):
+    with pytest.raises(UnsupportedModel, match=r"adds steps to the end.*window=N"):
         importer.read(written("T", "x", 1, -1).SerializeToString())
 
 

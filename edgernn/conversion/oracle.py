@@ -238,10 +238,11 @@ def _time_axis(model: Model, port: Port, shape: Shape, rows: int) -> int | None:
     for axis, n in enumerate(shape):
         one = volume(shape) // n if n else 0
         if one and port.size % one == 0:
-            likely = len(frame) == len(shape) and frame[axis] == port.size // one
-            far[axis] = abs(n - rows * (port.size // one)), not likely
-    best = min(far, key=lambda axis: far[axis], default=None)
-    return best if best is not None and far[best][0] < model.receptive_field + model.delay else None
+            count = port.size // one  # steps an answer
+            apart = abs(n - rows * count)
+            if apart * model.hop < (model.receptive_field + model.delay) * max(count, model.hop):
+                far[axis] = apart, not (len(frame) == len(shape) and frame[axis] == count)
+    return min(far, key=lambda axis: far[axis], default=None)
 
 
 def _file(source: str | Path, model: Model) -> str | bytes:

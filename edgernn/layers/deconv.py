@@ -1,4 +1,7 @@
-"""The ONNX operator ConvTranspose: a convolution over its input with zeros set between the numbers."""
+"""The ONNX operator ConvTranspose: a convolution over its input with zeros set between the numbers.
+
+Over time it is one that makes the steps which the next step does not reach any more as channels, set apart then.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from edgernn.layers.axes import check_size, constant
+from edgernn.layers.axes import check_size, constant, full_shape
 from edgernn.layers.base import Array
 from edgernn.layers.conv import Conv
-from edgernn.layers.rhythm import WINDOW
+from edgernn.layers.past import with_past
+from edgernn.layers.pieces import every
+from edgernn.layers.rhythm import multiplied
 from edgernn.layers.rules import Importing, Value, rule
 from edgernn.layers.take import places, taken
+from edgernn.layers.windows import Window
 
 
 @rule("ConvTranspose")
@@ -30,7 +36,7 @@ def conv_transpose(
     pads: Sequence[int] | None = None,
     strides: Sequence[int] | None = None,
 ) -> Value:
-    """ONNX ConvTranspose over any number of spatial axes; along time its kernel must be a single place."""
+    """ONNX ConvTranspose over any number of spatial axes, one of which may be time: each step makes several then."""
     weight = np.asarray(constant(g, W, "W"), np.float32)  # (C, M / group, *kernel)
     bias = None if B is None else np.ascontiguousarray(constant(g, B, "B"), np.float32)
     rank, kernel = weight.ndim - 2, weight.shape[2:]
@@ -42,26 +48,74 @@ def conv_transpose(
     if not len(steps) == len(gaps) == len(more) == rank or min(*steps, *gaps) < 1 or min(more) < 0:
         g.refuse(f"strides={list(steps)}, dilations={list(gaps)}, output_padding={list(more)} for {rank} spatial axes")
     reach = [d * (k - 1) for d, k in zip(gaps, kernel, strict=True)]
-    full = [s * (n - 1) + r + 1 + m for s, n, r, m in zip(steps, X.shape[2:], reach, more, strict=True)]
-    wanted = [n * s for n, s in zip(X.shape[2:], steps, strict=True)] if auto_pad.startswith("SAME") else output_shape
+    sizes = full_shape(g, X)[2:]
+    full = [s * (n - 1) + r + 1 + m for s, n, r, m in zip(steps, sizes, reach, more, strict=True)]
+    wanted = [n * s for n, s in zip(sizes, steps, strict=True)] if auto_pad.startswith("SAME") else output_shape
     if auto_pad.startswith("SAME") and any(n < m for n, m in zip(full, wanted or (), strict=True)):
         g.refuse(
             f"auto_pad={auto_pad}: its strides are longer than its kernel, and runtimes differ", "export with pads"
         )
     sides = _cut(g, full, wanted, (pads or ()) if auto_pad == "NOTSET" else (), auto_pad == "SAME_UPPER")
-    if X.time:  # as the batch axis it is a sequence of frames
-        along = X.time - 2
-        if along < 0 or (kernel[along], steps[along], more[along], *sides[along]) != (1, 1, 0, 0, 0):
-            g.refuse(
-                "makes a step out of several over time, or several out of one", f"keep it within a frame, or {WINDOW}"
-            )
+    if X.time == 1:
+        g.refuse("has time where the channels are expected", "transpose so that time is not axis 1")
+    sizes_left = [n - low - high for n, (low, high) in zip(full, sides, strict=True)]
     around = [(r - low, r - high + m) for r, m, (low, high) in zip(reach, more, sides, strict=True)]
-    grown = [n + sum(max(0, side) for side in ends) for n, ends in zip(full, around, strict=True)]
+    if not X.time:  # as the batch axis it is a sequence of frames
+        return _within(g, X, weight, bias, group, steps, gaps, around)
+    along = X.time - 2
+    low, stride = sides[along][0], steps[along]
+    weight = _over_time(weight, along, stride, gaps[along])
+    around[along] = (weight.shape[X.time] - 1,) * 2
+    shared = None if bias is None else np.tile(bias.reshape(group, 1, -1), (1, stride, 1)).reshape(-1)
+    once = (*steps[:along], 1, *steps[along + 1 :]), (*gaps[:along], 1, *gaps[along + 1 :])
+    y = _in_turn(g, _within(g, X, weight, shared, group, *once, around), group, stride)
+    return every(g, y, 1, low, y.length - low - sizes_left[along])
+
+
+def _within(
+    g: Importing,
+    X: Value,
+    weight: Array,
+    bias: Array | None,
+    group: int,
+    steps: Sequence[int],
+    gaps: Sequence[int],
+    around: Sequence[tuple[int, int]],
+) -> Value:
+    """The convolution over X with steps - 1 zeros between its numbers and so many around them."""
+    along, rank = (X.time or 0) - 2, len(steps)
+    pads = [sides if axis == along else (0, 0) for axis, sides in enumerate(around)]
+    beside = [(0, 0) if axis == along else sides for axis, sides in enumerate(around)]
+    grown = [s * (n - 1) + 1 + sum(max(0, n) for n in e) for s, n, e in zip(steps, X.shape[2:], beside, strict=True)]
     check_size(g, (*X.shape[:2], *grown))
-    x = taken(g, X, _spread(places(X), steps, around), X.time)
-    layer = Conv(_turned(weight, group), bias, kernel, (1,) * rank, ((0, 0),) * rank, gaps, group)
+    x = taken(g, X, _spread(places(X), steps, beside), X.time)
+    x, seen = with_past(g, x, Window(weight.shape[2:], (1,) * rank, tuple(pads), tuple(gaps)))
+    layer = Conv(_turned(weight, group), bias, seen.kernel, seen.strides, seen.pads, seen.dilations, group)
     (y,) = g.add(layer, x, time=X.time)
     return y
+
+
+def _over_time(weight: Array, along: int, stride: int, gap: int) -> Array:
+    """(C, M / group, *kernel) as the weight of a convolution that makes `stride` steps of each, as channels.
+
+    Place k of the kernel reaches step t * stride + k * gap of the result.
+    """
+    steps = np.moveaxis(weight, 2 + along, 0)
+    reach = gap * (len(steps) - 1) // stride
+    made = np.zeros((1 + reach, stride, *steps.shape[1:]), np.float32)
+    made.reshape(-1, *steps.shape[1:])[: gap * (len(steps) - 1) + 1 : gap] = steps
+    channels = np.moveaxis(made, 1, 2)  # (1 + reach, C, stride, M / group, *others)
+    return np.moveaxis(channels.reshape(1 + reach, len(weight), -1, *steps.shape[3:]), 0, 2 + along)
+
+
+def _in_turn(g: Importing, x: Value, group: int, factor: int) -> Value:
+    """The channels (group, factor, M / group) of each step as `factor` steps."""
+    time = x.time or 0
+    n, channels, *spatial = x.shape
+    split = places(x).reshape(n, group, factor, -1, *spatial)
+    turned = np.moveaxis(split, 2, time + 2)  # (n, group, M / group, ..., steps, factor, ...)
+    spatial[time - 2] *= factor
+    return multiplied(g, x, turned.reshape(n, channels // factor, *spatial), time, factor)
 
 
 def _cut(

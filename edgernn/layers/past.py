@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from edgernn.layers.axes import check_size
-from edgernn.layers.rhythm import FOREVER, cut, joined, masked, steps_of
+from edgernn.layers.rhythm import FOREVER, check_end, cut, frames, joined, masked, steps_of
 from edgernn.layers.rules import Importing, Value
 from edgernn.layers.windows import Window
 
@@ -57,6 +57,8 @@ def with_past(g: Importing, x: Value, window: Window, fill: float = 0.0) -> tupl
 def seen(g: Importing, x: Value, look: Look, fill: float = 0.0) -> Value:
     """The steps that a kernel sees in one evaluation, in the rhythm of what it makes; see `with_past`."""
     stride, count = look.stride, steps_of(x)
+    if look.after > 0:
+        check_end(g, x)
     if count % stride:
         g.widen(stride // math.gcd(stride, count))
     if look.before > 0:
@@ -65,11 +67,10 @@ def seen(g: Importing, x: Value, look: Look, fill: float = 0.0) -> Value:
     if late > FOREVER:
         g.refuse(f"comes {late:,} steps late, more than {FOREVER:,.0f}", "leave out or look ahead fewer steps")
     past = late * stride + look.before - x.delay
-    frames = _with_ring(g, x, past, fill) if past > 0 else x.untimed()
-    frames = cut(g, frames, x.time or 0, max(0, -past), count - stride + look.reach + 1)
-    step = g.hop // count
-    past, ahead = x.past + look.before * step, x.ahead + (look.reach - look.before) * step
-    return replace(frames, time=x.time, delay=late, length=look.made(x.length), past=past, ahead=ahead)
+    held = _with_ring(g, x, past, fill) if past > 0 else x.untimed()
+    held = cut(g, held, x.time or 0, max(0, -past), count - stride + look.reach + 1)
+    sides = x.past + frames(g, x, look.before), x.ahead + frames(g, x, look.reach - look.before)
+    return replace(held, time=x.time, delay=late, length=look.made(x.length), past=sides[0], ahead=sides[1])
 
 
 def _with_ring(g: Importing, x: Value, past: int, fill: float) -> Value:
@@ -80,6 +81,6 @@ def _with_ring(g: Importing, x: Value, past: int, fill: float) -> Value:
     initial = np.full(shape, fill, np.float32)
     initial[(slice(None),) * time + (slice(past - min(past, max(0, -x.delay)), past),)] = 0
     ring = g.carry(initial)
-    frames = joined(g, ring, x, time)
-    g.close(ring, cut(g, frames, time, steps_of(x), past))
-    return frames
+    held = joined(g, ring, x, time)
+    g.close(ring, cut(g, held, time, steps_of(x), past))
+    return held

@@ -11,7 +11,7 @@ import numpy as np
 from edgernn.layers.axes import check_size, integers, normal, normal_axes, numbers, scalar, surely
 from edgernn.layers.base import Array
 from edgernn.layers.past import Look, seen
-from edgernn.layers.rhythm import CUT_OFF, PAD_FRONT, WINDOW, at_end, masked, steps_of
+from edgernn.layers.rhythm import CUT_OFF, PAD_FRONT, WINDOW, at_end, check_end, frames, masked, steps_of
 from edgernn.layers.rules import Importing, Value, rule
 from edgernn.layers.take import places, taken
 
@@ -184,15 +184,12 @@ def padded(g: Importing, x: Value, before: int, after: Any) -> Value:
 
     Zeros cost nothing: the sequence just is that much ahead. What is at the end a stream must not get to see.
     """
-    if x.const is None and after > 0 and x.length + x.delay < g.length // g.hop * steps_of(x):
-        g.refuse(
-            "writes the last steps of the sequence, which are not known before its end",
-            f"cut off as many steps in front, or {WINDOW}",
-        )
+    if x.const is None and after > 0:
+        check_end(g, x)
     if x.const is None and before < 0:
         x, before = every(g, x, 1, -before, 0), 0
     if x.const is None and before:
         x = masked(g, x, 0.0)
-        step = g.hop // steps_of(x)
-        x = replace(x, delay=x.delay - before, past=x.past + before * step, ahead=x.ahead - before * step)
+        past, ahead = x.past + frames(g, x, before), x.ahead + frames(g, x, -before)
+        x = replace(x, delay=x.delay - before, past=past, ahead=ahead)
     return replace(x, length=x.length + before + after)

@@ -17,7 +17,7 @@ from edgernn.layers.base import Array
 from edgernn.layers.join import Join
 from edgernn.layers.pointwise import Combine, Map, Select
 from edgernn.layers.rules import Importing, Value
-from edgernn.layers.take import AS_WINDOW, Take, places
+from edgernn.layers.take import AS_WINDOW, Take, places, taken
 
 WINDOW = AS_WINDOW
 CUT_OFF = "the sequence ends with padding that a stream never sees"
@@ -42,6 +42,24 @@ def delayed(g: Importing, x: Value, steps: int) -> Value:
     frames = joined(g, ring, x, x.time)
     g.close(ring, cut(g, frames, x.time, steps_of(x), steps))
     return replace(cut(g, frames, x.time, 0, steps_of(x)).like(x), time=x.time, dtype=x.dtype, delay=x.delay + steps)
+
+
+def check_end(g: Importing, x: Value) -> None:
+    """Refuse to add steps to a sequence that ends while frames still come: they would be seen before its end."""
+    if x.length + x.delay < g.length // g.hop * steps_of(x):
+        g.refuse("adds steps to the end of a sequence that ends before its last frame", PAD_FRONT)
+
+
+def frames(g: Importing, x: Value, steps: int) -> int:
+    """How many frames so many steps of x take, at most."""
+    return -(-steps * g.hop // steps_of(x))
+
+
+def multiplied(g: Importing, x: Value, index: Array, time: int, factor: int) -> Value:
+    """The numbers of x at an index that makes `factor` steps of each of its steps."""
+    y = taken(g, x, index, time)
+    late = frames(g, x, factor - 1) // factor
+    return replace(y.like(x), delay=x.delay * factor, length=x.length * factor, past=x.past + late)
 
 
 def joined(g: Importing, before: Value, x: Value, time: int) -> Value:

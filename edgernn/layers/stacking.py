@@ -10,8 +10,9 @@ from typing import Any
 from edgernn.layers.axes import full_shape, integers, normal, surely
 from edgernn.layers.base import volume
 from edgernn.layers.reshape import reshaped
-from edgernn.layers.rhythm import WINDOW, delayed, steps_of
+from edgernn.layers.rhythm import WINDOW, delayed, multiplied, steps_of
 from edgernn.layers.rules import Importing, Value, rule
+from edgernn.layers.take import places
 
 
 def reshape_all(g: Importing, x: Value, target: Sequence[Any]) -> Value:
@@ -77,9 +78,8 @@ def _apart(g: Importing, x: Value, new: list[Any], axis: int, factor: int) -> Va
     """Each step of x as `factor` steps."""
     x = delayed(g, x, -x.delay) if x.delay < 0 else x
     count = steps_of(x) * factor
-    y = reshaped(g, x, [count if i == axis else n for i, n in enumerate(new)], axis)
-    past = x.past + (g.hop // steps_of(x)) * (factor - 1) // factor
-    return replace(y.like(x), delay=x.delay * factor, length=new[axis], past=past)
+    index = places(x).reshape([count if i == axis else n for i, n in enumerate(new)])
+    return multiplied(g, x, index, axis, factor)
 
 
 def _time_axis(old: list[Any], time: int, new: list[Any]) -> int | None:

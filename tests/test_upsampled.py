@@ -1,0 +1,133 @@
+"""Sequences that become faster: transposed convolutions over time, overlapping or not, and repeated steps."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from onnx_cases import Dims, graph, node, weights
+
+from edgernn import importer
+from edgernn.layers.base import Array
+from edgernn.stream import Stream
+
+T = 48
+Case = tuple[list[onnx.NodeProto], Dims, dict[str, Any], int, int, int]  # ..., hop, delay, steps an answer
+
+
+def some(*shape: int) -> Array:
+    return np.random.default_rng(shape[-1]).normal(size=shape).astype(np.float32) / 2
+
+
+def up(x: str, w: str, made: str, **attributes: Any) -> onnx.NodeProto:
+    return node("ConvTranspose", f"{x} {w}", made, **attributes)
+
+
+BACK = [node("Conv", "x d", "c", strides=[4], pads=[4, 0]), node("Relu", "c", "h")]  # four samples become one step
+DOWN = {"d": some(6, 2, 8)}
+CELL = [
+    node("Transpose", "h", "t", perm=[2, 0, 1]),
+    node("GRU", "t W R B", "Y", hidden_size=6),
+    node("Squeeze", "Y ways", "s"),
+    node("Transpose", "s", "g", perm=[1, 2, 0]),
+]
+FRAMES = [node("Identity", "x", "h"), *CELL]
+GRU = {**weights("GRU", 6, 6), "ways": [1]}
+CASES: dict[str, Case] = {
+    "kernel as long as the stride": (
+        [*FRAMES, up("g", "w", "y", strides=[3])], (1, 6, "T"), {**GRU, "w": some(6, 4, 3)}, 1, 0, 3
+    ),
+    "overlapping": ([up("x", "w", "y", strides=[2])], (1, 2, "T"), {"w": some(2, 4, 5)}, 1, 0, 2),
+    "stride longer than the kernel": (
+        [*FRAMES, up("g", "w", "y", strides=[4])], (1, 6, "T"), {**GRU, "w": some(6, 4, 3)}, 1, 0, 4
+    ),
+    "without a stride": ([up("x", "w", "y")], (1, 2, "T"), {"w": some(2, 4, 3)}, 1, 0, 1),
+    "dilated, in groups, cut in front": (
+        [node("ConvTranspose", "x w b", "y", strides=[2], dilations=[3], group=2, pads=[3, 1], output_padding=[1])],
+        (1, 4, "T"),
+        {"w": some(4, 3, 3), "b": some(6)},
+        1,
+        2,
+        2,
+    ),
+    "over bands as well": (
+        [up("x", "w", "y", strides=[2, 2], pads=[0, 1, 1, 0])], (1, 2, "T", 5), {"w": some(2, 3, 3, 3)}, 1, 0, 2
+    ),
+    "an encoder and its decoder": (
+        [*BACK, up("h", "u", "y", strides=[4], pads=[2, 2])], (1, 2, "T"), {**DOWN, "u": some(6, 1, 8)}, 4, 4, 4
+    ),
+    "a cell between them": (
+        [*BACK, *CELL, up("g", "u", "y", strides=[4])], (1, 2, "T"), {**DOWN, **GRU, "u": some(6, 1, 8)}, 4, 0, 4
+    ),
+    "two that overlap and a centred convolution": (
+        [
+            up("x", "u", "a", strides=[4], pads=[2, 2]),
+            up("a", "v", "b", strides=[2], pads=[1, 1]),
+            node("Conv", "b k", "y", pads=[3, 3]),
+        ],
+        (1, 4, "T"),
+        {"u": some(4, 3, 8), "v": some(3, 2, 4), "k": some(1, 2, 7)},
+        1,
+        1,
+        8,
+    ),
+    "a fixed length": ([*BACK, up("h", "u", "y", strides=[4])], (1, 2, T), {**DOWN, "u": some(6, 1, 8)}, 4, 0, 4),
+    "repeated steps": (
+        [
+            *BACK,
+            node("Resize", "h - scales", "r", coordinate_transformation_mode="asymmetric", nearest_mode="floor"),
+            node("Conv", "r k", "y", pads=[1, 1]),
+        ],
+        (1, 2, "T"),
+        {**DOWN, "scales": np.array([1, 1, 4], np.float32), "k": some(2, 6, 3)},
+        4,
+        4,
+        4,
+    ),
+    "as many steps as before": (
+        [
+            *BACK,
+            *CELL,
+            node("Shape", "x", "sizes"),
+            node("Slice", "sizes two three", "frames"),
+            node("Concat", "head frames", "wanted", axis=0),
+            node("Resize", "g - - wanted", "r"),
+            node("Concat", "r x", "y", axis=1),
+        ],
+        (1, 2, "T"),
+        {**DOWN, **GRU, "two": [2], "three": [3], "head": [1, 6]},
+        4,
+        0,
+        4,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_each_step_gives_several(name: str) -> None:
+    nodes, dims, held, hop, delay, count = CASES[name]
+    model = graph(nodes, {"x": dims}, ["y"], held)
+    x = np.random.default_rng(1).normal(size=[T if n == "T" else n for n in dims]).astype(np.float32)
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    expected = np.moveaxis(session.run(None, {"x": x})[0], 2, 0)
+    read = importer.read(model.SerializeToString())
+    assert (read.hop, read.delay, read.outputs[0].size) == (hop, delay, count * expected[0].size)
+    frames = np.moveaxis(x, 2, 0).reshape(T, -1)
+    stream, once = Stream(read), Stream(read)
+    made = np.concatenate([stream.run(part) for part in np.split(frames, [1, 6, 31])])
+    assert np.array_equal(made, [y for frame in frames if (y := once.step(frame)) is not None])
+    late = delay // hop
+    assert not made[:late].any()
+    rows = made[late:].reshape(-1, *expected.shape[1:])
+    shared = min(len(rows), len(expected))  # zeros behind the last step are left out there
+    assert shared > len(rows) - count
+    np.testing.assert_allclose(rows[:shared], expected[:shared], rtol=1e-4, atol=1e-5)
+
+
+def test_a_transposed_convolution_multiplies_no_zeros() -> None:
+    """Each weight meets each step once."""
+    model = graph([up("x", "w", "y", strides=[8])], {"x": (1, 16, "T")}, ["y"], {"w": some(16, 4, 16)})
+    assert importer.read(model.SerializeToString()).macs == 16 * 4 * 16

@@ -24,6 +24,7 @@ DTYPES = {
     "tensor(int64)": np.int64,
     "tensor(int32)": np.int32,
     "tensor(bool)": np.bool_,
+    **{f"tensor({kind})": np.dtype(kind).type for kind in ("int8", "int16", "uint8", "uint16")},
 }
 LARGEST_EXAMPLE = 256  # steps of an exporter's example that are looked for
 WINDOWS = 200  # of a long recording that are run
@@ -60,6 +61,8 @@ class Feed:
 
     def array(self, frames: Array) -> Array:
         """frames (T, size) or (T,) as the graph wants them: T along its time axis, or the only frame there is."""
+        if np.dtype(self.dtype).kind in "iu" and np.dtype(self.dtype).itemsize <= 2:
+            frames = np.clip(frames, np.iinfo(self.dtype).min, np.iinfo(self.dtype).max)
         if self.time is None:
             return np.asarray(frames[-1].reshape(self.shape), self.dtype)
         rest = (*self.shape[: self.time], *self.shape[self.time + 1 :])

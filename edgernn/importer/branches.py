@@ -44,7 +44,7 @@ def _either(g: Build, operator: Operator, condition: Value) -> list[Value | None
     g.branches += 1
     if g.branches > MOST:
         g.refuse(f"is one of more than {MOST} whose condition is known only at run time")
-    whole = any(np.dtype(given.dtype).kind in "biu" for given in g.graph.inputs)
+    whole = any(np.dtype(given.dtype).kind in "biu" and given.name not in g.tokens for given in g.graph.inputs)
     settable = whole and unset(g.graph, g.nodes, list(g.ports), [condition])
     if settable or condition.time is not None or volume(condition.shape) != 1:
         g.refuse("its condition is known only at run time")

@@ -22,7 +22,7 @@ from edgernn.importer.moments import Moments, picked
 from edgernn.importer.once import Once
 from edgernn.importer.preset import misfit, unset
 from edgernn.importer.signals import Refused, Wider
-from edgernn.importer.token import token_of
+from edgernn.importer.token import token_of, untold
 from edgernn.importer.trace import Start
 from edgernn.importer.unrolled import finish, rolled
 from edgernn.importer.work import MOST_PROBLEMS, UNKNOWN
@@ -281,7 +281,7 @@ class Build:
         """The integer of a port; see `layers.rules.Importing`."""
         root = token_of(self.nodes, self.ports, self.window, x.name, vocabulary)
         if root is None:
-            self.refuse("picks by a number that is computed at run time", f"feed the token itself, or {WINDOW}")
+            self.refuse(*untold(self.nodes, self.ports, x.name))
         self.tokens[root] = min(vocabulary, self.tokens.get(root, vocabulary))
         return replace(x, name=root, shape=(self.window,), time=None)
 

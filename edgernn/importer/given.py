@@ -43,6 +43,10 @@ def entered(g: Build, given: Input, time: int | None, sizes: Shape, zero: bool) 
     g.ports[given.name] = size
     if time is not None and np.dtype(given.dtype) == np.bool_:
         frame = _truth(g, frame)
+    elif np.dtype(given.dtype).kind in "iu" and np.dtype(given.dtype).itemsize <= 2:
+        span = np.iinfo(given.dtype)
+        frame = _mapped(g, _mapped(g, frame, Map("clip", float(span.min), float(span.max))), Map("trunc"))
+        g.note(f"the input '{given.name}' takes whole numbers from {span.min} to {span.max}; others are made such")
     else:
         g.roots[frame] = given.name
     if time is None or not g.has_time:
@@ -52,11 +56,14 @@ def entered(g: Build, given: Input, time: int | None, sizes: Shape, zero: bool) 
 
 def _truth(g: Build, frame: str) -> str:
     """A frame of truth values as 0 and 1, whatever numbers stand for them."""
-    for _ in range(2):
-        turned = g.unique(frame)
-        g.nodes.append(Node(turned, Map("not"), (frame,), (turned,)))
-        frame = turned
-    return frame
+    return _mapped(g, _mapped(g, frame, Map("not")), Map("not"))
+
+
+def _mapped(g: Build, frame: str, function: Map) -> str:
+    """What a function makes of a frame."""
+    made = g.unique(frame)
+    g.nodes.append(Node(made, function, (frame,), (made,)))
+    return made
 
 
 def _places(shape: Shape, time: int | None, frames: int) -> Array:

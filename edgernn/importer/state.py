@@ -211,8 +211,10 @@ def kept(build: Build, graph: Graph, pairs: Mapping[str, str], given: Collection
 
 def _counters(ends: Ends, graph: Graph) -> list[Problem]:
     """Whole numbers and truth values that a step graph hands on: a stream's states are float32."""
-    problems = []
+    problems: list[Problem] = []
     sources = {output: ends.sources(output) for output in graph.outputs}
+    if len(ends.bits) == 1:  # what every output is made of is the frame
+        return problems
     for given in (given for given in graph.inputs if np.dtype(given.dtype).kind in "biu" and given.name in ends.bits):
         bit = ends.bits[given.name]
         replaces = [o for o, read in sources.items() if read & bit and (read == bit or follows(given.name, o))]

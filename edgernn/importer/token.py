@@ -17,6 +17,7 @@ from edgernn.layers.embedding import Embedding
 from edgernn.layers.model import Node
 from edgernn.layers.pointwise import Combine, Map, Select
 from edgernn.layers.reshape import Reshape
+from edgernn.layers.take import AS_WINDOW
 
 LARGEST = 1 << 22  # numbers in all values that are computed from every token
 
@@ -33,6 +34,15 @@ def token_of(nodes: Sequence[Node], ports: Mapping[str, int], window: int, value
         return None
     right = (picked >= -vocabulary) & (picked < vocabulary) & ((picked - tokens) % vocabulary == 0)
     return ports_read[0] if np.broadcast_to(right, tokens.shape).all() else None
+
+
+def untold(nodes: Sequence[Node], ports: Mapping[str, int], value: str) -> tuple[str, str]:
+    """Why `value` is no token of a port, and what to do."""
+    _, names = _needed({name: node for node in nodes for name in node.outputs}, ports, value)
+    if len(names) == 1 and ports[names[0]] > 1:
+        what = f"picks by one of the {ports[names[0]]} numbers of '{names[0]}' in a frame: a stream takes one token"
+        return what, "export with an input for each token"
+    return "picks by a number that is computed at run time", f"feed the token itself, or {AS_WINDOW}"
 
 
 def looked_up(nodes: Sequence[Node], port: str, window: int, vocabulary: int, roots: Mapping[str, str]) -> list[Node]:

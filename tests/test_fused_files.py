@@ -101,13 +101,32 @@ def test_every_operator_that_is_not_onnx_s_is_tried() -> None:
 
 def test_what_is_fused_otherwise_is_refused_by_name(tmp_path: Path) -> None:
     for nodes, text in (
-        ([fused("FusedMatMul", "h D", "y", transBatchA=1)], "transBatchA=1"),
         ([*TURNED, fused("FusedConv", "c K d", "y", pads=[2, 0], activation="Sine")], "activation=Sine"),
         ([fused("Inverse", "h", "y")], "com.microsoft"),
     ):
         onnx.save(model(nodes), tmp_path / "m.onnx")
         with pytest.raises(edgernn.UnsupportedModel, match=text):
             edgernn.convert(tmp_path / "m.onnx")
+
+
+@pytest.mark.parametrize("turned", [0, 1])
+def test_attention_whose_heads_stand_beside_each_other_runs_on_windows(turned: int, tmp_path: Path) -> None:
+    """Two heads of four numbers, in the middle axis: FusedMatMul moves the steps behind them."""
+    nodes = [
+        node("Reshape", "h heads", "q"),  # (T, 2, 4)
+        fused("FusedMatMul", "q q", "scores", transBatchA=1, transBatchB=1, transB=1, alpha=0.5),  # (2, T, T)
+        node("Softmax", "scores", "w", axis=-1),
+        node("Transpose", "w", "v", perm=[0, 2, 1] if turned else [0, 1, 2]),
+        fused("FusedMatMul", "v q", "y", transBatchB=1, transA=turned),  # (2, T, 4)
+    ]
+    made = graph([*GRU, *nodes], {"x": [T, 1, N]}, ["y"], {**constants(), "heads": [T, 2, 4]})
+    made.opset_import.append(helper.make_opsetid("com.microsoft", 1))
+    onnx.save(made, tmp_path / "m.onnx")
+    x = np.random.default_rng(3).normal(size=(T, N)).astype(np.float32)
+    runtime = onnxruntime.InferenceSession(made.SerializeToString(), providers=["CPUExecutionProvider"])
+    (expected,) = runtime.run(None, {"x": x[:, None]})
+    answers = edgernn.convert(tmp_path / "m.onnx", window=T).stream().run(x)
+    np.testing.assert_allclose(answers, expected.reshape(1, -1), rtol=1e-5, atol=1e-5)
 
 
 def branch(name: str, *nodes: onnx.NodeProto, shape: tuple[int, ...] = (1, H)) -> onnx.GraphProto:

@@ -17,6 +17,7 @@ from edgernn.layers.matmul import flipped, gemm, matmul
 from edgernn.layers.norm import normalised
 from edgernn.layers.pointwise import LARGEST
 from edgernn.layers.rules import Importing, Value, rule
+from edgernn.layers.take import transpose
 
 ACTIVATIONS = {  # by ONNX's names: ours, and the defaults of their parameters
     "Relu": ("relu", ()),
@@ -101,9 +102,8 @@ def fused_matmul(
     transBatchA: int = 0,
     transBatchB: int = 0,
 ) -> Value:
-    """FusedMatMul: alpha * A' @ B', the last two axes of either turned or not."""
-    if transBatchA or transBatchB:
-        g.refuse(f"transBatchA={transBatchA}, transBatchB={transBatchB} is not supported", "optimise the file less")
+    """FusedMatMul: alpha * A' @ B', the first axis of either moved before its last or not, then its last two turned."""
+    A, B = (_batched(g, x) if moved else x for x, moved in ((A, transBatchA), (B, transBatchB)))
     if B.const is not None and B.time is None:
         held = np.asarray(B.const, np.float32) * np.float32(alpha)
         B, alpha = g.constant(held.swapaxes(-1, -2) if transB and held.ndim > 1 else held), 1.0
@@ -111,6 +111,12 @@ def fused_matmul(
         B = flipped(g, B)
     y = matmul(g, flipped(g, A) if transA and len(A.shape) > 1 else A, B)
     return y if alpha == 1.0 else mapped(g, y, "affine", alpha)
+
+
+def _batched(g: Importing, x: Value) -> Value:
+    """x with its first axis before its last."""
+    last = len(x.shape) - 1
+    return transpose(g, x, perm=[*range(1, last), 0, last]) if last > 1 else x
 
 
 @rule("QuickGelu")

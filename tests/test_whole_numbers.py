@@ -102,3 +102,27 @@ def test_the_only_input_is_no_state_whatever_it_holds() -> None:
     model.graph.input[0].type.tensor_type.elem_type = TensorProto.INT16
     with pytest.raises(UnsupportedModel, match=r"combines the last step of the sequence with every step.*window=N"):
         importer.read(model.SerializeToString())
+
+
+def test_a_counter_is_a_state_beside_cells_whose_states_are_proved() -> None:
+    """Names do not tell which states b and d are; n counts the calls, in eight bits."""
+    rng = np.random.default_rng(1)
+    held = {"one": np.float32(1), "axis": np.array([1])}
+    held |= {
+        name: rng.uniform(-1, 1, (4, n)).astype(np.float32) for name, n in (("W", 3), ("R", 4), ("V", 4), ("S", 4))
+    }
+    nodes = [
+        *(node("Gemm", f"{x} {w}", y, transB=1) for x, w, y in (("a", "W", "p"), ("b", "R", "q"))),
+        *(node("Add", "p q", "s"), node("Tanh", "s", "c")),
+        *(node("Gemm", f"{x} {w}", y, transB=1) for x, w, y in (("c", "V", "t"), ("d", "S", "u"))),
+        *(node("Add", "t u", "v"), node("Tanh", "v", "f")),
+        *(node("Cast", "n", "m", to=1), node("Add", "m one", "k"), node("Cast", "k", "e", to=TensorProto.INT8)),
+        *(node("Mul", "f m", "w"), node("ReduceSum", "w axis", "y")),
+    ]
+    model = graph(nodes, {"a": [1, 3], "b": [1, 4], "d": [1, 4], "n": [1, 1]}, ["y", "c", "f", "e"], held)
+    model.graph.input[3].type.tensor_type.elem_type = model.graph.output[3].type.tensor_type.elem_type = (
+        TensorProto.INT8
+    )
+    with pytest.raises(UnsupportedModel, match="'n': is a state of int8, which 'e' replaces") as refused:
+        importer.read(model.SerializeToString())
+    assert len(refused.value.problems) == 1

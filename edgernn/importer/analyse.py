@@ -189,10 +189,10 @@ def _tried(graph: Graph, hypothesis: Hypothesis, given: Mapping[str, str]) -> tu
         return _tried(as_constants(graph, loose), hypothesis, given)
     shown = proved(build, graph, found.pairs, found.options) if found.options else None
     if shown is not None:
-        found = Pairing(shown, zeroed=found.zeroed)
-    if found.problems:
+        found = Pairing(shown, zeroed=found.zeroed, problems=found.problems)
+    if unsettled := found.unsettled():
         distance = Distance.WRONG_AXIS if astray else Distance.STATES
-        return distance, _failed(hypothesis, [*astray, *found.problems])
+        return distance, _failed(hypothesis, [*astray, *unsettled])
     if not build.has_time:
         found.pairs = corrected(build, graph, found.pairs, given)
     restarts = bool(found.pairs and build.states) and not build.has_time

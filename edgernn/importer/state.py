@@ -34,6 +34,10 @@ class Pairing:
     zeroed: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
+    def unsettled(self) -> list[Problem]:
+        """What stands in the way, and what the user is to say of what is left open."""
+        return [*(_asked(name, outputs) for name, outputs in self.options.items()), *self.problems]
+
 
 def pair(build: Build, graph: Graph, given: Mapping[str, str]) -> Pairing:
     """Find the states of a graph that was built without problems; `given` are those that the user named."""
@@ -168,7 +172,6 @@ def _settle_by_shape(found: Pairing, ends: Ends) -> None:
     elif len(open_inputs) == 1:
         return  # the only input that is left is the frame
     found.options = {name: options[name] for name in open_inputs if name not in found.pairs}
-    found.problems += [_asked(name, options[name]) for name in found.options]
 
 
 def _doubtful(found: Pairing, ends: Ends, before: Mapping[str, str]) -> dict[str, list[str]]:

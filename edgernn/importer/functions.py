@@ -40,7 +40,7 @@ def _count(nodes: Iterable[onnx.NodeProto], sizes: dict[Key, int]) -> int:
     """How many nodes these become; one that calls a function counts as many as that holds."""
     total = 0
     for node in nodes:
-        total += sizes.get(_key(node, node.op_type), 1)
+        total += sizes.get(_key(node, node.op_type), 1) if sizes else 1
         for attribute in node.attribute:
             graphs = [attribute.g, *attribute.graphs] if attribute.HasField("g") else list(attribute.graphs)
             total += sum(_count(graph.node, sizes) for graph in graphs)

@@ -275,13 +275,13 @@ def outside(graph: onnx.GraphProto, known: Outside) -> frozenset[str]:
     """The values from outside that a subgraph reads; `known`: what has been found so far, by identity."""
     if id(graph) in known:
         return known[id(graph)][1]
-    own = {value.name for value in (*graph.input, *graph.initializer)}
-    own.update(name for node in graph.node for name in node.output)
-    read = {name for node in graph.node for name in node.input if name} | {value.name for value in graph.output}
+    own = {value.name for part in (graph.input, graph.initializer) for value in part} | {""}
+    read = {value.name for value in graph.output}
     for node in graph.node:
-        for attribute in node.attribute:
-            if attribute.HasField("g"):
-                read |= outside(attribute.g, known)
+        own.update(node.output)
+        read.update(node.input)
+        for inner in (attribute.g for attribute in node.attribute if attribute.HasField("g")):
+            read |= outside(inner, known)
     known[id(graph)] = graph, frozenset(read - own)  # the graph, so that it stays
     return known[id(graph)][1]
 

@@ -40,10 +40,11 @@ def walked(
 
 def nodes_in(graphs: Iterable[onnx.GraphProto]) -> Iterator[onnx.NodeProto]:
     """The nodes of subgraphs, and of those within them."""
-    for graph in graphs:
-        for node in graph.node:
+    waiting = list(graphs)
+    while waiting:
+        for node in waiting.pop().node:
             yield node
-            yield from nodes_in(attribute.g for attribute in node.attribute if attribute.HasField("g"))
+            waiting.extend(attribute.g for attribute in node.attribute if attribute.HasField("g"))
 
 
 def source_in(graph: onnx.GraphProto, name: str) -> str:

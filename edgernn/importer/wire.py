@@ -44,13 +44,14 @@ def check_parts(data: bytes) -> None:
             kind = tag & 7
             if kind == HELD:
                 size, at = (data[at], at + 1) if at < end and data[at] < 128 else _varint(data, at, end)
-                if tag >> 3 in nested:
-                    waiting.append((at, at + size, nested[tag >> 3], depth))
+                inner = nested.get(tag >> 3)
+                if inner is not None:
+                    waiting.append((at, at + size, inner, depth))
                 elif size > SHORT:
                     _check_list(name, tag >> 3, size)
                 at += size
             elif kind == VARINT:
-                _, at = _varint(data, at, end)
+                at = at + 1 if at < end and data[at] < 128 else _varint(data, at, end)[1]
             else:
                 at += SIZES.get(kind, len(data))
             if at > end:

@@ -11,6 +11,7 @@ import pytest
 from onnx_cases import Dims, graph, node, weights
 
 from edgernn import importer
+from edgernn.errors import UnsupportedModel
 from edgernn.layers.base import Array
 from edgernn.stream import Stream
 
@@ -125,6 +126,28 @@ def test_each_step_gives_several(name: str) -> None:
     shared = min(len(rows), len(expected))  # zeros behind the last step are left out there
     assert shared > len(rows) - count
     np.testing.assert_allclose(rows[:shared], expected[:shared], rtol=1e-4, atol=1e-5)
+
+
+def test_a_step_graph_that_adds_what_overlaps_itself_is_one() -> None:
+    """Frames of eight samples with their overlap as a state, no sequence of single samples."""
+    cuts = {"zero": [0], "eight": [8], "sixteen": [16], "last": [2]}
+    nodes = [
+        *(node("Conv", "x d", "c"), up("c", "w", "a", strides=[8])),
+        *(node("Slice", "a zero eight last", "now"), node("Slice", "a eight sixteen last", "ola_out")),
+        node("Add", "now ola", "y"),
+    ]
+    held = {**cuts, "d": some(6, 1, 8), "w": some(6, 1, 16)}
+    source = graph(nodes, {"x": [1, 1, 8], "ola": [1, 1, 8]}, ["y", "ola_out"], held).SerializeToString()
+    with pytest.raises(UnsupportedModel, match="'ola': may be a state that"):
+        importer.read(source)
+    read = importer.read(source, state={"ola": "ola_out"})
+    x = np.random.default_rng(1).normal(size=(5, 8)).astype(np.float32)
+    session = onnxruntime.InferenceSession(source, providers=["CPUExecutionProvider"])
+    state, expected = np.zeros((1, 1, 8), np.float32), []
+    for frame in x:
+        y, state = session.run(None, {"x": frame.reshape(1, 1, 8), "ola": state})
+        expected.append(y[0, 0])
+    np.testing.assert_allclose(Stream(read).run(x), expected, rtol=1e-5, atol=1e-6)
 
 
 def test_a_transposed_convolution_multiplies_no_zeros() -> None:

@@ -65,6 +65,13 @@ def emphasis(length: int | str, stride: int = 1) -> onnx.ModelProto:
     return on_gru([*before, *after, node("Concat", "first rest", "s", axis=0)], length, K=kernel)
 
 
+def later(length: int | str) -> onnx.ModelProto:
+    """Differences of three steps, after the first three themselves."""
+    nodes = [*cut("x", "first", 0, 3), *cut("x", "later", 3, END), *cut("x", "earlier", 0, -3)]
+    nodes += [node("Sub", "later earlier", "d"), node("Concat", "first d", "s", axis=0)]
+    return on_gru(nodes, length)
+
+
 def begun(length: int | str) -> onnx.ModelProto:
     """Two steps of their own before a sequence."""
     start = np.random.default_rng(4).normal(size=(2, 1, SIZE)).astype(np.float32)
@@ -89,6 +96,7 @@ STREAMED: dict[str, tuple[Callable[[int | str], onnx.ModelProto], int, int]] = {
     "differences of two steps": (lambda n: written(n, "x", 2), 1, 0),
     "pre-emphasis": (emphasis, 1, 0),
     "pre-emphasis at half the rate": (lambda n: emphasis(n, 2), 2, 0),
+    "the first three steps before the others": (later, 1, 0),
     "steps before the sequence": (begun, 1, 0),
     "the first steps set": (reset, 1, 0),
     "a part of the first step set": (features, 1, 0),
@@ -114,6 +122,11 @@ def test_the_end_of_a_sequence_is_not_written_before_it_is_known() -> None:
     """All steps but the last one: the last is the data's, and no stream knows which one that is."""
     with pytest.raises(UnsupportedModel, match=r"adds steps to the end.*window=N"):
         importer.read(written("T", "x", 1, -1).SerializeToString())
+
+
+def test_the_first_steps_of_any_sequence_are_no_sequence_of_their_own() -> None:
+    with pytest.raises(UnsupportedModel, match=r"takes steps 0:3:1 of the sequence.*window=N"):
+        importer.read(on_gru(cut("x", "s", 0, 3), "T").SerializeToString())
 
 
 def elements(at: Array, axis: int, reduction: str) -> onnx.ModelProto:

@@ -61,10 +61,10 @@ def how_far(build: Build, graph: Graph, hypothesis: Hypothesis) -> Distance:
         return Distance.WRONG_AXIS
     if not hypothesis.times and about_sizes(build.problems) and free_dimensions(graph):
         return Distance.ASTRAY
-    if any(problem.what.startswith(RATES) for problem in build.problems):
+    fixed = isinstance(hypothesis.length, int)
+    if not fixed and any(problem.what.startswith(RATES) for problem in build.problems):
         return Distance.STRIDES
     if any(problem.what.startswith(UNROLLED) for problem in build.problems):
         return Distance.UNROLLED
     shown = build.moments.unrolled or any(problem.what.startswith(BACKWARDS) for problem in build.problems)
-    doubtful = build.has_time and isinstance(hypothesis.length, int) and not shown
-    return Distance.OPERATORS_AT_FIXED_LENGTH if doubtful else Distance.OPERATORS
+    return Distance.OPERATORS_AT_FIXED_LENGTH if build.has_time and fixed and not shown else Distance.OPERATORS

@@ -21,6 +21,7 @@ from edgernn.importer.graph import Operator
 from edgernn.importer.steps import Now
 from edgernn.layers.axes import surely
 from edgernn.layers.recurrent import OTHER_AXIS
+from edgernn.layers.reshape import Reshape
 from edgernn.layers.rhythm import CUT_OFF, PAD_FRONT, WINDOW, at_end, delayed, settled, steps_of
 from edgernn.layers.rules import RULES, Value
 
@@ -40,7 +41,7 @@ class Moments:
     away: set[str] = field(default_factory=set)  # values that are another step than this frame
     tainted: dict[str, Problem] = field(default_factory=dict)  # value computed from such a one -> why it can't be had
     late: set[str] = field(default_factory=set)  # values that are known at the end of the sequence only
-    heads: dict[str, Value] = field(default_factory=dict)  # value of the first step -> the sequence that ends with it
+    heads: dict[str, Value] = field(default_factory=dict)  # value of the first steps -> the sequence that ends there
     taken: dict[Value, None] = field(default_factory=dict)  # sequences of fixed length that are taken apart
     count: int = 0  # of how many steps these are
     rolls: dict[str, str] = field(default_factory=dict)  # value of the second to last step -> the state that it is
@@ -118,7 +119,19 @@ def _sliced(g: Build, operator: Operator, data: Value, inputs: Inputs) -> Sequen
             if len(cuts) == 1 and surely(step, 0):
                 g.moments.heads[made.name] = replace(data, length=1)
             return [made]
+        elif cuts == [(0, high, axis, 1)] and isinstance(high, int) and high > 1 and not isinstance(data.length, int):
+            return [_first(g, data, high)]
     return None
+
+
+def _first(g: Build, data: Value, count: int) -> Value:
+    """The first few steps of a sequence of any length, which may go before others and nowhere else."""
+    if g.moments.inside:
+        g.refuse(f"takes steps 0:{count}:1 of the sequence in every step of a loop", f"read every step, or {WINDOW}")
+    (made,) = g.add(Reshape(data.shape), data, time=data.time, dtype=data.dtype)
+    g.taint(made, f"takes steps 0:{count}:1 of the sequence", KEEP_LAST)
+    g.moments.heads[made.name] = replace(data, length=count)
+    return replace(made, length=count)
 
 
 def _cuts(operator: Operator, inputs: Inputs, rank: int) -> list[tuple[Any, Any, int, Any]] | None:
@@ -177,7 +190,7 @@ def _split(g: Build, operator: Operator, data: Value, inputs: Inputs) -> Sequenc
 
 
 def _joined(g: Build, operator: Operator, data: Value, inputs: Inputs) -> Sequence[Value | None] | None:
-    """ONNX Concat of pieces along time of which one is the first step of a sequence."""
+    """ONNX Concat of pieces along time of which one is the first steps of a sequence."""
     pieces = [g.moments.heads.get(x.name, x) for x in inputs if x is not None]
     if all(piece is x for piece, x in zip(pieces, inputs, strict=False)):
         return None

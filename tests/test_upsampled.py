@@ -154,3 +154,58 @@ def test_a_transposed_convolution_multiplies_no_zeros() -> None:
     """Each weight meets each step once."""
     model = graph([up("x", "w", "y", strides=[8])], {"x": (1, 16, "T")}, ["y"], {"w": some(16, 4, 16)})
     assert importer.read(model.SerializeToString()).macs == 16 * 4 * 16
+
+
+WEIGHT = np.hanning(9)[:8].astype(np.float32) + np.float32(0.25)
+
+
+def divided(length: int | str) -> onnx.ModelProto:
+    """Windows that are added up and divided by the sum of their weights, as an inverse Fourier transform does."""
+    steps = T // 4 + 1
+    held: dict[str, Any] = {"d": some(6, 1, 8), "u": some(6, 1, 8), "eye": np.eye(8, dtype=np.float32)[:, None]}
+    held |= {"two": [2], "three": [3], "four": [4], "minus": [-4], "eight": [1, 8], "weight": WEIGHT[None, :, None]}
+    weights_of_each = [
+        node("Shape", "h", "shape"),
+        node("Slice", "shape two three", "steps"),
+        node("Concat", "eight steps", "to", axis=0),
+        node("Expand", "weight to", "all"),
+    ]
+    if isinstance(length, int):
+        held["all"], weights_of_each = np.repeat(held["weight"], steps, 2), []
+    nodes = [
+        *(node("Conv", "x d", "c", strides=[4], pads=[4, 4]), node("Relu", "c", "h"), *weights_of_each),
+        *(up("all", "eye", "total", strides=[4]), up("h", "u", "a", strides=[4])),
+        *(node("Div", "a total", "b"), node("Slice", "b four minus two", "y")),
+    ]
+    return graph(nodes, {"x": [1, 1, length]}, ["y"], held)
+
+
+@pytest.mark.parametrize("length", ["T", T])
+def test_what_overlaps_is_divided_by_the_sum_of_its_weights(length: int | str) -> None:
+    """That is another one in the first steps, and in the last, which are cut off."""
+    source = divided(length).SerializeToString()
+    x = np.random.default_rng(1).normal(size=(1, 1, T)).astype(np.float32)
+    session = onnxruntime.InferenceSession(source, providers=["CPUExecutionProvider"])
+    expected = session.run(None, {"x": x})[0].reshape(-1)
+    read = importer.read(source)
+    assert (read.hop, read.delay) == (4, 4)
+    made = Stream(read).run(x.reshape(-1, 1)).reshape(-1)
+    np.testing.assert_allclose(made[4:], expected[: len(made) - 4], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("mask", "fits"), [("the first steps", True), ("the last step", False), ("position", False)])
+def test_a_constant_for_each_step_may_differ_in_the_first_few(mask: str, fits: bool) -> None:
+    values = np.ones(T, np.float32)
+    values[{"the first steps": slice(0, 5), "the last step": slice(-1, None)}.get(mask, slice(None))] = np.arange(
+        {"the first steps": 5, "the last step": 1}.get(mask, T)
+    )
+    nodes = [node("Mul", "x mask", "h"), *CELL[:-1]]
+    model = graph(nodes, {"x": [1, 6, T]}, ["s"], {**GRU, "mask": values})
+    source = model.SerializeToString()
+    if not fits:
+        with pytest.raises(UnsupportedModel, match="reads a constant that differs from step to step"):
+            importer.read(source)
+        return
+    x = np.random.default_rng(1).normal(size=(1, 6, T)).astype(np.float32)
+    expected = onnxruntime.InferenceSession(source, providers=["CPUExecutionProvider"]).run(None, {"x": x})[0][:, 0]
+    np.testing.assert_allclose(Stream(importer.read(source)).run(x[0].T), expected, rtol=1e-5, atol=1e-6)

@@ -40,18 +40,21 @@ OLDEST = {"DequantizeLinear": 19, "QuantizeLinear": 19}
 # onnx.reference computes this as it is since then; before, it runs over all axes from its own on
 SINCE = {"Softmax": 13}
 
+# onnx.reference computes this with these values of its attributes
+PLAIN = {"ConvTranspose": {"auto_pad": "NOTSET", "group": 1, "output_padding": None, "output_shape": None}}
+
 # What exporters compute from constants. Each costs as much as it reads and writes, products apart.
 FOLDABLE = frozenset(
     {
-        "Abs", "Add", "And", "ArgMax", "ArgMin", "Cast", "CastLike", "Ceil", "Clip", "Concat", "ConstantOfShape", "Cos",
-        "CumSum", "DequantizeLinear", "Div", "Dropout", "Einsum", "Equal", "Erf", "Exp", "Expand", "EyeLike", "Flatten",
-        "Floor", "Gather", "GatherElements", "GatherND", "Gemm", "Greater", "GreaterOrEqual", "Identity",
-        "LayerNormalization", "Less", "LessOrEqual", "Log", "MatMul", "Max", "Mean", "Min", "Mod", "Mul", "Neg",
-        "NonZero", "Not", "OneHot", "Or", "Pad", "Pow", "QuantizeLinear", "Range", "Reciprocal", "ReduceL1", "ReduceL2",
-        "ReduceLogSum", "ReduceLogSumExp", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum",
-        "ReduceSumSquare", "Relu", "Reshape", "Round", "ScatterElements", "ScatterND", "Shape", "Sigmoid", "Sign",
-        "Sin", "Size", "Slice", "Softmax", "Softplus", "Split", "Sqrt", "Squeeze", "Sub", "Sum", "Tanh", "Tile",
-        "Transpose", "Trilu", "Unsqueeze", "Where", "Xor",
+        "Abs", "Add", "And", "ArgMax", "ArgMin", "Cast", "CastLike", "Ceil", "Clip", "Concat", "ConstantOfShape",
+        "ConvTranspose", "Cos", "CumSum", "DequantizeLinear", "Div", "Dropout", "Einsum", "Equal", "Erf", "Exp",
+        "Expand", "EyeLike", "Flatten", "Floor", "Gather", "GatherElements", "GatherND", "Gemm", "Greater",
+        "GreaterOrEqual", "Identity", "LayerNormalization", "Less", "LessOrEqual", "Log", "MatMul", "Max", "Mean",
+        "Min", "Mod", "Mul", "Neg", "NonZero", "Not", "OneHot", "Or", "Pad", "Pow", "QuantizeLinear", "Range",
+        "Reciprocal", "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceMax", "ReduceMean", "ReduceMin",
+        "ReduceProd", "ReduceSum", "ReduceSumSquare", "Relu", "Reshape", "Round", "ScatterElements", "ScatterND",
+        "Shape", "Sigmoid", "Sign", "Sin", "Size", "Slice", "Softmax", "Softplus", "Split", "Sqrt", "Squeeze", "Sub",
+        "Sum", "Tanh", "Tile", "Transpose", "Trilu", "Unsqueeze", "Where", "Xor",
     }
 )  # fmt: skip
 
@@ -75,6 +78,8 @@ class Folder:
         if operator.kind == "Identity" and inputs[0] is not None:
             return [inputs[0]]
         if operator.kind not in FOLDABLE or self.opset < SINCE.get(operator.kind, 0):
+            return None
+        if any(operator.attributes.get(name, value) != value for name, value in PLAIN.get(operator.kind, {}).items()):
             return None
         inputs = symbolic.widened(operator.kind, inputs)
         _check_inputs(operator, inputs)
@@ -123,6 +128,9 @@ class Folder:
         each = 1  # numbers, or their like, that one number of the output costs
         if operator.kind in ("MatMul", "Gemm") and held[0].ndim:
             each += held[0].shape[0 if operator.attributes.get("transA") else -1] // MULTIPLICATIONS
+        if operator.kind == "ConvTranspose" and held[1].ndim > 1:
+            outputs = held[1].shape[1] * math.prod(operator.attributes.get("strides", (1,)))  # for each input
+            each += (held[1][:1].size + held[1].size // MULTIPLICATIONS) // max(1, outputs)
         small = {name: x for name, x in zip(operator.inputs, inputs, strict=True) if x is not None and x.size <= SMALL}
         probe = onnx.ModelProto()
         probe.CopyFrom(model)

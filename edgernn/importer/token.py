@@ -41,7 +41,7 @@ def untold(nodes: Sequence[Node], ports: Mapping[str, int], value: str) -> tuple
     _, names = _needed({name: node for node in nodes for name in node.outputs}, ports, value)
     if len(names) == 1 and ports[names[0]] > 1:
         what = f"picks by one of the {ports[names[0]]} numbers of '{names[0]}' in a frame: a stream takes one token"
-        return what, "export with an input for each token"
+        return what, f"export with an input for each token, or, where these follow each other in time, {AS_WINDOW}"
     return "picks by a number that is computed at run time", f"feed the token itself, or {AS_WINDOW}"
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from edgernn.layers.axes import broadcast
+from edgernn.layers.broadcast import broadcast
 from edgernn.layers.pointwise import Combine, Map, Select
 from edgernn.layers.rules import Importing, Value, rule
 

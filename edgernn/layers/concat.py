@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from edgernn.layers.axes import broadcast_time, normal
+from edgernn.layers.axes import normal
+from edgernn.layers.broadcast import broadcast_time
 from edgernn.layers.join import Join
 from edgernn.layers.pieces import padded
 from edgernn.layers.rhythm import WINDOW, continued

@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from edgernn.layers.axes import broadcast, normal, numbers
+from edgernn.layers.axes import normal, numbers
+from edgernn.layers.broadcast import broadcast
 from edgernn.layers.combine import combined
 from edgernn.layers.matmul import affine
 from edgernn.layers.pointwise import Select

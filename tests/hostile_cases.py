@@ -14,7 +14,10 @@ from hostile_attacks import ATTACKS
 from hostile_graphs import (
     attention,
     cells_in_a_window,
+    collided,
     counters,
+    faster,
+    gathered,
     joined_steps,
     kernel,
     many_ifs,
@@ -164,6 +167,23 @@ BOMBS: dict[str, Callable[[], onnx.ModelProto | bytes]] = {
     "time, MaxPool of a million": lambda: kernel("MaxPool", "", kernel_shape=[10**6], pads=[10**6 - 1, 0]),
     "time, AveragePool": lambda: kernel("AveragePool", "", kernel_shape=[10**9], pads=[10**9 - 1, 0]),
     "time, AveragePool of a million": lambda: kernel("AveragePool", "", kernel_shape=[10**6], pads=[10**6 - 1, 0]),
+    "time, ConvTranspose": lambda: kernel("ConvTranspose", " kernel", strides=[10**9]),
+    "time, ConvTranspose by a million": lambda: kernel("ConvTranspose", " kernel", strides=[10**6]),
+    "time, ConvTranspose dilated": lambda: kernel("ConvTranspose", " kernel", dilations=[10**9]),
+    "time, ConvTranspose cut in front": lambda: kernel("ConvTranspose", " kernel", strides=[2], pads=[10**9, 0]),
+    "time, ConvTranspose padded": lambda: kernel("ConvTranspose", " kernel", strides=[2], output_padding=[10**9]),
+    "time, 30 times ConvTranspose": lambda: faster(30),
+    "time, Resize": lambda: over_time(node("Resize", "x - n", "v"), n=np.float32([1, 1, 1e9])),
+    "time, Resize by 2e38": lambda: over_time(node("Resize", "x - n", "v"), n=np.float32([1, 1, 2e38])),
+    "frame, Resize by a line": lambda: over_time(
+        node("Resize", "x - n", "v", mode="linear"), n=np.float32([1, 1e9, 1])
+    ),
+    "frame, GatherND": lambda: gathered("GatherND", 300_000, 1),
+    "frame, GatherElements": lambda: gathered("GatherElements", 1),
+    "frame, ScatterND that collides": lambda: collided(1_000_000),
+    "time, 2,000 steps before the first": lambda: over_time(
+        node("Concat", "n x", "v", axis=2), n=np.arange(6000, dtype=np.float32).reshape(1, 3, 2000)
+    ),
     "time, Pad": lambda: over_time(node("Pad", "x n", "v"), n=long(0, 0, 10**9, 0, 0, 0)),
     "time, Pad, then combined": lambda: over_time(
         node("Pad", "x n", "p"),

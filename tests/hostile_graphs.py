@@ -115,6 +115,35 @@ def shifted(count: int, by: int) -> onnx.ModelProto:
     return over_time(*nodes, last=names[-1])
 
 
+def faster(count: int) -> onnx.ModelProto:
+    """Transposed convolutions over time, each of which makes two steps of one."""
+    names = ["x", *(f"s{n}" for n in range(count))]
+    return over_time(
+        *(node("ConvTranspose", f"{a} kernel", b, strides=[2]) for a, b in pairwise(names)), last=names[-1]
+    )
+
+
+def gathered(kind: str, count: int, times: int = 200) -> onnx.ModelProto:
+    """Rows of a frame of some thousand numbers, picked again and again."""
+    frame = [node("Tile", "x times", "w"), node("Transpose", "w", "t", perm=[1, 0, 2]), node(kind, "t at", "g")]
+    held = {"times": long(1, times, 1), "at": np.zeros((count, 1), np.int64)}
+    if kind == "GatherElements":
+        held["at"] = np.zeros((600, 200, 60), np.int64)
+    return over_time(*frame, node("ReduceMax", "g axis", "v"), **held, axis=long(0))
+
+
+def collided(count: int) -> onnx.ModelProto:
+    """So many numbers that are added to the first one of a frame of a thousand."""
+    held = {"times": long(1, 300, 1), "at": np.zeros((count, 1), np.int64), "more": np.zeros((count, 1, 1), np.float32)}
+    nodes = [
+        node("Tile", "x times", "w"),
+        node("ReduceSum", "w last", "r"),
+        node("Transpose", "r", "t", perm=[1, 0, 2]),
+    ]
+    write = node("ScatterND", "t at more", "v", reduction="add")
+    return graph([*nodes, write, node("Tanh", "v", "y")], {"x": (1, 3, 2)}, ["y"], {**held, "last": long(2)}, opset=18)
+
+
 def turning(count: int) -> onnx.ModelProto:
     """A Loop of so many turns in a window, and a GRU backwards over what it leaves behind."""
     ends = [value_info("i", TensorProto.INT64), value_info("go", TensorProto.BOOL), value_info("h")]

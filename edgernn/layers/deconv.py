@@ -45,7 +45,8 @@ def conv_transpose(
     if group < 1 or weight.shape[0] % group or X.shape[1] != weight.shape[0]:
         g.refuse(f"group={group}, weight {list(weight.shape)}, input {list(X.shape)} do not fit")
     steps, gaps, more = (tuple(n or [d] * rank) for n, d in ((strides, 1), (dilations, 1), (output_padding, 0)))
-    if not len(steps) == len(gaps) == len(more) == rank or min(*steps, *gaps) < 1 or min(more) < 0:
+    fits = len(steps) == len(gaps) == len(more) == rank and min(*steps, *gaps) > 0 and min(more) >= 0
+    if not fits or any(m >= max(s, d) for m, s, d in zip(more, steps, gaps, strict=True)):
         g.refuse(f"strides={list(steps)}, dilations={list(gaps)}, output_padding={list(more)} for {rank} spatial axes")
     reach = [d * (k - 1) for d, k in zip(gaps, kernel, strict=True)]
     sizes = full_shape(g, X)[2:]
@@ -64,6 +65,7 @@ def conv_transpose(
         return _within(g, X, weight, bias, group, steps, gaps, around)
     along = X.time - 2
     low, stride = sides[along][0], steps[along]
+    check_size(g, (1 + reach[along] // stride, stride, *weight.shape[: 2 + along], *weight.shape[3 + along :]))
     weight = _over_time(weight, along, stride, gaps[along])
     around[along] = (weight.shape[X.time] - 1,) * 2
     shared = None if bias is None else np.tile(bias.reshape(group, 1, -1), (1, stride, 1)).reshape(-1)
@@ -140,12 +142,13 @@ def _cut(
 
 def _spread(index: Array, steps: Sequence[int], around: Sequence[tuple[int, int]]) -> Array:
     """Places (N, C, *spatial) with steps - 1 times -1 between them, and so many around them; fewer where negative."""
-    spatial = [s * (n - 1) + 1 for s, n in zip(steps, index.shape[2:], strict=True)]
-    spread = np.full((*index.shape[:2], *spatial), -1, np.int32)
-    spread[(slice(None), slice(None), *(slice(None, None, s) for s in steps))] = index
-    padded = np.pad(spread, [(0, 0), (0, 0), *((max(a, 0), max(b, 0)) for a, b in around)], constant_values=-1)
-    kept = (slice(max(-a, 0), n - max(-b, 0)) for (a, b), n in zip(around, padded.shape[2:], strict=True))
-    return padded[(slice(None), slice(None), *kept)]
+    spans = [s * (n - 1) + 1 for s, n in zip(steps, index.shape[2:], strict=True)]
+    whole = [n + max(a, 0) + max(b, 0) for n, (a, b) in zip(spans, around, strict=True)]
+    spread = np.full((*index.shape[:2], *whole), -1, np.int32)
+    there = (slice(max(a, 0), max(a, 0) + n, s) for s, n, (a, _) in zip(steps, spans, around, strict=True))
+    spread[(slice(None), slice(None), *there)] = index
+    kept = (slice(max(-a, 0), n - max(-b, 0)) for (a, b), n in zip(around, whole, strict=True))
+    return spread[(slice(None), slice(None), *kept)]
 
 
 def _turned(weight: Array, group: int) -> Array:

@@ -107,6 +107,7 @@ def gather_nd(g: Importing, data: Value, indices: Value, *, batch_dims: int = 0)
         g.refuse(SINGLE, WINDOW)
     if time is not None and time >= batch_dims + depth:
         time += ahead - batch_dims - depth
+    check_size(g, (*held.shape[:-1], *data.shape[batch_dims + depth :]))
     batch = np.indices(held.shape[:-1], sparse=True)[:batch_dims]
     spots = (*batch, *np.moveaxis(counted(g, held, sizes), -1, 0))
     return taken(g, data, places(data)[spots], time)

@@ -121,6 +121,7 @@ def _repeated(
     g: Importing, x: Value, factor: float, mode: str, at: Callable[..., Array], nearest: Callable[[Array], Array]
 ) -> Value:
     """Each step of x `factor` times."""
+    check_size(g, (*x.shape, int(factor)))
     times, n = int(factor), 4
     found = nearest(at(np.arange(n * times), factor, n, n * times)).clip(0, n - 1)
     if mode != "nearest" or times != factor or not np.array_equal(found, np.arange(n * times) // times):

@@ -22,6 +22,7 @@ from edgernn.layers.take import AS_WINDOW, Take, places, taken
 WINDOW = AS_WINDOW
 CUT_OFF = "the sequence ends with padding that a stream never sees"
 PAD_FRONT = f"pad in front only, or {WINDOW}"
+MOST_STEPS = 1 << 16  # that one evaluation makes
 FOREVER = float(1 << 23)  # evaluations up to which the clock counts: float32 counts so far without a gap
 
 
@@ -57,6 +58,8 @@ def frames(g: Importing, x: Value, steps: int) -> int:
 
 def multiplied(g: Importing, x: Value, index: Array, time: int, factor: int) -> Value:
     """The numbers of x at an index that makes `factor` steps of each of its steps."""
+    if steps_of(x) * factor > MOST_STEPS:
+        g.refuse(f"makes {steps_of(x) * factor:,} steps of {g.hop} frames, more than {MOST_STEPS:,}", "upsample less")
     y = taken(g, x, index, time)
     late = frames(g, x, factor - 1) // factor
     return replace(y.like(x), delay=x.delay * factor, length=x.length * factor, past=x.past + late)

@@ -163,18 +163,19 @@ def _written(g: Importing, data: Value, spots: Array, updates: Value, reduction:
         y = taken(g, joined, index, time)
     else:
         operation, fill = REDUCTIONS[reduction]
-        together = taken(g, joined, _together(size, over), None, fill)
+        together = taken(g, joined, _together(g, size, over), None, fill)
         (y,) = g.add(Reduce(operation, (1,)), together, dtype=data.dtype)
         y = reshaped(g, y, data.shape, time)
     past, ahead = max(data.past, updates.past), max(data.ahead, updates.ahead)
     return replace(y.like(x), past=past, ahead=ahead)
 
 
-def _together(size: int, over: Array) -> Array:
+def _together(g: Importing, size: int, over: Array) -> Array:
     """For each of `size` numbers its place and those of the updates that go `over` it, (size, 1 + most); -1: none."""
     order = np.argsort(over, axis=None, kind="stable")
     target = over.reshape(-1)[order]
     turn = np.arange(target.size) - np.searchsorted(target, target)
+    check_size(g, (size, 2 + int(turn.max(initial=-1))))
     index = np.full((size, 2 + turn.max(initial=-1)), -1, np.int32)
     index[:, 0] = np.arange(size)
     index[target, 1 + turn] = size + order

@@ -128,8 +128,12 @@ REFUSED: dict[str, tuple[Callable[[], onnx.ModelProto], tuple[str, ...]]] = {
         lambda: beside_a_cell([node("ConvTranspose", "x w", "y")], (1, "T", 4), {"w": some(1, 2, 3)}),
         ("time where the channels are expected", "transpose"),
     ),
-    "time stretched by a line": (
-        lambda: beside_a_cell([node("Resize", "x - w", "y", mode="linear")], (1, 4, "T"), {"w": [1.0, 1.0, 2.0]}),
+    "time stretched to its corners": (
+        lambda: beside_a_cell(
+            [node("Resize", "x - w", "y", mode="linear", coordinate_transformation_mode="align_corners")],
+            (1, 4, "T"),
+            {"w": [1.0, 1.0, 2.0]},
+        ),
         ("stretches time 2 times, mode=linear", "window=N"),
     ),
     "time stretched by a fraction": (

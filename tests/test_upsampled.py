@@ -88,6 +88,17 @@ CASES: dict[str, Case] = {
         4,
         4,
     ),
+    "straight lines from step to step": (
+        [
+            *(node("Conv", "x d", "c", strides=[4], pads=[4, 0]), node("Resize", "c - scales", "r", mode="linear")),
+            node("Conv", "r k", "y", pads=[2, 0]),
+        ],
+        (1, 2, "T"),
+        {**DOWN, "scales": np.array([1, 1, 4], np.float32), "k": some(2, 6, 3)},
+        4,
+        4,
+        4,
+    ),
     "as many steps as before": (
         [
             *BACK,

@@ -1,4 +1,4 @@
-"""Resize and Upsample: axes stretched or shrunk; along time each step may be repeated so many times."""
+"""Resize and Upsample: axes stretched or shrunk; along time steps may be repeated, or joined by straight lines."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import numpy as np
 from edgernn.layers.axes import check_size, constant, full_shape, integers, normal_axes
 from edgernn.layers.base import Array
 from edgernn.layers.combine import combined
-from edgernn.layers.rhythm import WINDOW, delayed, multiplied
+from edgernn.layers.pieces import every, padded
+from edgernn.layers.rhythm import WINDOW, continued, delayed, multiplied, steps_of
 from edgernn.layers.rules import Importing, Value, rule
 from edgernn.layers.take import places, taken
 
@@ -104,7 +105,7 @@ def _resized(
         if not 0 < factor < math.inf or (at is PLACES["align_corners"] and factor * n % 1):
             g.refuse(f"scales {n} entries {factor:g} times", "give sizes, not scales")
         if axis == x.time:
-            x = _repeated(g, x, factor, mode, at, nearest)
+            x = _faster(g, x, factor, mode, at, nearest)
             continue
         new = math.floor(np.float32(n) * np.float32(factor) + np.float32(1e-4))
         check_size(g, (*x.shape[:axis], new, *x.shape[axis + 1 :]))
@@ -117,20 +118,41 @@ def _resized(
     return x
 
 
-def _repeated(
+def _faster(
     g: Importing, x: Value, factor: float, mode: str, at: Callable[..., Array], nearest: Callable[[Array], Array]
 ) -> Value:
-    """Each step of x `factor` times."""
+    """Each step of x `factor` times, or as many on the way from one step to the next."""
     check_size(g, (*x.shape, int(factor)))
     times, n = int(factor), 4
-    found = nearest(at(np.arange(n * times), factor, n, n * times)).clip(0, n - 1)
-    if mode != "nearest" or times != factor or not np.array_equal(found, np.arange(n * times) // times):
+    spots = at(np.arange(n * times, dtype=np.float32), np.float32(factor), n, n * times)
+    whole = np.arange(n * times) // times
+    away = (spots - whole)[:times]
+    if times == factor and mode == "nearest" and np.array_equal(nearest(spots).clip(0, n - 1), whole):
+        x = delayed(g, x, max(0, -x.delay))
+        return multiplied(g, x, np.repeat(places(x), times, x.time), x.time or 0, times)
+    if times != factor or mode == "nearest" or not np.allclose(np.tile(away, n) + whole, spots, rtol=0, atol=1e-6):
         g.refuse(
             f"stretches time {factor:g} times, mode={mode}",
-            f"a stream can repeat each step a whole number of times; or {WINDOW}",
+            f"a stream can repeat each step a whole number of times, or go from one to the next; or {WINDOW}",
         )
-    x = delayed(g, x, max(0, -x.delay))
-    return multiplied(g, x, np.repeat(places(x), times, x.time), x.time or 0, times)
+    return _on_the_way(g, x, away.astype(np.float32))
+
+
+def _on_the_way(g: Importing, x: Value, away: Array) -> Value:
+    """For each step of x those so far away from it, between -1 and 1, on straight lines; before the first all is it."""
+    time, total = x.time or 0, None
+    earlier = continued(g, x, padded(g, x, 1, -1), 1)
+    later = padded(g, every(g, x, 1, 1, 0), 0, 1)
+    for step, share in ((earlier, np.maximum(-away, 0)), (x, 1 - np.abs(away)), (later, np.maximum(away, 0))):
+        if not share.any():
+            continue
+        step = delayed(g, step, max(0, -step.delay))
+        count = steps_of(step)
+        shares = np.tile(share, count).reshape([-1 if axis == time else 1 for axis in range(len(x.shape))])
+        part = multiplied(g, step, np.repeat(places(step), len(away), time), time, len(away))
+        part = combined(g, "mul", part, g.constant(shares, time, part.length))
+        total = part if total is None else combined(g, "add", total, part)
+    return total or x
 
 
 def _between(g: Importing, x: Value, axis: int, spots: Array) -> Value:

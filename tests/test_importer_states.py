@@ -185,6 +185,69 @@ def test_a_state_of_a_shape_of_its_own_needs_no_name() -> None:
     assert importer.analyse(model.SerializeToString()).states == (("b", "d"),)
 
 
+def beside_a_state(size: int, second: int, *answers: str) -> onnx.ModelProto:
+    """A frame of `size`, a second input `other` and a state of 5; answers y (of `size`), and z (of `second`)."""
+    nodes = [
+        node("Concat", "x other h", "all", axis=1),
+        node("Gemm", "all w", "sum"),
+        node("Tanh", "sum", "h_out"),
+        node("Gemm", "h_out v", "y"),
+        node("Gemm", "h_out u", "z"),
+    ]
+    held = {"w": some(size + second + 5, 5), "v": some(5, size), "u": some(5, second)}
+    return graph(nodes, {"x": (1, size), "other": (1, second), "h": (1, 5)}, [*answers, "h_out"], held)
+
+
+@pytest.mark.parametrize(("size", "second", "answers"), [(3, 1, "yz"), (3, 4, "yz"), (4, 4, "y"), (4, 4, "yz")])
+@pytest.mark.parametrize("named", [{}, {"h": "h_out"}])
+def test_an_input_of_the_size_of_an_answer_is_no_state_beside_others(
+    size: int, second: int, answers: str, named: dict[str, str]
+) -> None:
+    """A mask, a second microphone, a speaker's embedding, the voltage beside the current."""
+    data = beside_a_state(size, second, *answers).SerializeToString()
+    report = importer.analyse(data, named)
+    assert dict(report.states) == {"h": "h_out"} and report.model is not None
+    assert [port.name for port in report.model.inputs] == ["x", "other"]
+    assert any("'other' is taken as a part of the frame" in note for note in report.notes) == (second > 1)
+    fed_back = importer.analyse(data, {"h": "h_out", "other": answers[-1]})
+    assert dict(fed_back.states) == {"h": "h_out", "other": answers[-1]}
+
+
+def test_what_only_its_shape_calls_a_state_is_said_and_can_be_none() -> None:
+    nodes = [
+        node("Concat", "a b", "both", axis=1),
+        node("Gemm", "both w", "sum"),
+        node("Tanh", "sum", "d"),
+        node("Gemm", "d v", "e"),
+    ]
+    held = {"w": some(7, 4), "v": some(4, 2)}
+    feed_forward = graph(nodes, {"a": (1, 3), "b": (1, 4)}, ["e", "d"], held).SerializeToString()
+    report = importer.analyse(feed_forward)
+    assert report.states == (("b", "d"),) and any("only its shape says that 'b' is a state" in n for n in report.notes)
+    with pytest.raises(UnsupportedModel, match="nothing is carried from frame to frame"):
+        importer.read(feed_forward, state={"b": ""})
+    with pytest.raises(UnsupportedModel, match="'c': is no input"):
+        importer.read(feed_forward, state={"c": ""})
+
+
+@pytest.mark.parametrize("last", ["q", "Y_h"])
+def test_what_a_cell_leaves_behind_may_be_the_answer_too(last: str) -> None:
+    """Two outputs hold the same numbers: the first is the answer, whatever the names."""
+    nodes = [node("GRU", "x W R B - p", f"Y {last}", hidden_size=5), node("Squeeze", "Y zero", "y")]
+    model = graph(nodes, {"x": (1, 1, 3), "p": (1, 1, 5)}, ["y", last], {**GRU, "zero": ints(0)})
+    report = importer.analyse(model.SerializeToString())
+    assert dict(report.states) == {"p": last} and report.model is not None
+    x = frames(STEPS, 1, 3)
+    expected = stepped(model, x, {"p": last}, {"p": (1, 1, 5)})
+    assert np.abs(run(report.model, x[:, 0]) - expected).max() < LIMIT
+
+
+def test_a_single_number_is_no_state_by_its_shape() -> None:
+    nodes = [node("Concat", "features temperature", "both", axis=1), node("Gemm", "both w", "forecast")]
+    model = graph(nodes, {"features": (1, 6), "temperature": (1, 1)}, ["forecast"], {"w": some(7, 1)})
+    assert "nothing is carried from frame to frame" in problems(model)
+
+
 def test_a_state_input_that_does_more_than_start_a_cell_over_time_is_refused() -> None:
     nodes = [
         node("GRU", "x W R B - h", "Y hn", hidden_size=5),

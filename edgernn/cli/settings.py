@@ -19,8 +19,10 @@ def settings(command: Callable[..., None]) -> Callable[..., None]:
 def states(given: tuple[str, ...]) -> dict[str, str]:
     """("h=hn", ...) as {"h": "hn"}."""
     found = dict(text.partition("=")[::2] for text in given)
-    if not all(name and output for name, output in found.items()) or len(found) < len(given):
-        raise click.BadParameter("IN=OUT expected, each input once")
+    if not all(name and equals for name, equals, _ in (text.partition("=") for text in given)) or len(found) < len(
+        given
+    ):
+        raise click.BadParameter("IN=OUT expected, or IN=, each input once")
     return found
 
 
@@ -46,7 +48,8 @@ OPTIONS = (
         multiple=True,
         callback=lambda ctx, parameter, given: states(given),
         metavar="IN=OUT",
-        help="A state input of the graph and the output that replaces it; may be repeated.",
+        help="A state input of the graph and the output that replaces it, or IN= for an input that is no state; may be "
+        "repeated.",
     ),
     click.option(
         "--set",

@@ -86,9 +86,10 @@ def equipped(model: Model, features: Mapping[str, Any] | None, decisions: Mappin
 def imported(source: str | Path, reference: str | Path | None = None, **settings: Any) -> Model:
     """The float32 model in an ONNX file.
 
-    state: pairs of state input and state output, where the graph leaves them open. constants: inputs of the graph that
-    are the same in every call, {"sr": 16000}, so that an If on them can be resolved, and sizes of free dimensions that
-    are not time, {"samples": 576}; a dimension without a name goes by its input and axis, {"input:1": 576}.
+    state: pairs of state input and state output, where the graph leaves them open; an empty output says that an input
+    is no state. constants: inputs of the graph that are the same in every call, {"sr": 16000}, so that an If on them
+    can be resolved, and sizes of free dimensions that are not time, {"samples": 576}; a dimension without a name goes
+    by its input and axis, {"input:1": 576}.
     fix_torch_gru: repair the GRUs of a file that PyTorch's exporter wrote with linear_before_reset=0. window: for a
     graph that needs the whole sequence (bidirectional, attention): run it on the last so many frames, every `hop`
     frames (1 if not said). reference: an .npz file with inputs and the outputs that the source framework computed from

@@ -187,7 +187,8 @@ def _tried(graph: Graph, hypothesis: Hypothesis, given: Mapping[str, str]) -> tu
     loose = [name for name in graph.defaults if name in build.ports and name not in found.pairs]
     if loose:
         return _tried(as_constants(graph, loose), hypothesis, given)
-    shown = proved(build, graph, found.pairs, found.options) if found.options else None
+    open_ones = {**found.options, **found.provable}
+    shown = proved(build, graph, found.pairs, open_ones) if open_ones else None
     if shown is not None:
         found = Pairing(shown, zeroed=found.zeroed, problems=found.problems)
     if unsettled := found.unsettled():
@@ -203,7 +204,7 @@ def _tried(graph: Graph, hypothesis: Hypothesis, given: Mapping[str, str]) -> tu
         far = Distance.WRONG_AXIS if isinstance(hypothesis.length, int) else Distance.ASTRAY
         return far if astray else Distance.NO_RECURRENCE, _failed(hypothesis, astray or model)
     axes = tuple((name, axis) for name, axis in hypothesis.times.items() if axis is not None)
-    doubts = [] if build.has_time else kept(build, graph, found.pairs, given)
+    doubts = [] if build.has_time else kept(build, graph, found, given)
     goes_on_here = (GOES_ON,) if build.states and not build.has_time and not restarts else ()
     notes = (*build.notes, *_notes(graph, model, found, restarts), *goes_on_here, *doubts)
     dims = tuple((given.name, given.dims or ()) for given in graph.inputs)

@@ -44,14 +44,14 @@ class Ends:
         return self.reach.get(value.name, 0) if value is not None else 0
 
     def misnamed(self, name: str, output: str) -> Problem | None:
-        """What is wrong with a pair that the user named."""
+        """What is wrong with a pair that the user named; no output says that the input is no state."""
         if name not in self.inputs:
             known = ", ".join(self.inputs) or "none"
             return Problem(name, "state", "is no input that could be a state", f"inputs: {known}")
-        if output not in self.outputs:
+        if output and output not in self.outputs:
             known = ", ".join(self.outputs) or "none"
             return Problem(output, "state", "is no output that could replace a state", f"outputs: {known}")
-        if not self.fits(name, output):
+        if output and not self.fits(name, output):
             shapes = f"{list(self.inputs[name].shape)} and {list(self.outputs[output].shape)}"
             return Problem(name, "state", f"has another shape than '{output}': {shapes}", "name a pair of equal shape")
         return None
@@ -69,6 +69,10 @@ class Ends:
         """Whether the input may hold what the output was one step before, which does not depend on the input then."""
         return self.fits(name, output) and not self.depends(output, name)
 
+    def alters(self, name: str, output: str) -> bool:
+        """Whether the output may be what the input becomes: of its shape, more than a number, and computed from it."""
+        return self.fits(name, output) and volume(self.inputs[name].shape) > 1 and self.depends(output, name)
+
     def depends(self, output: str, name: str) -> bool:
         """Whether the output is computed from the input."""
         return bool(self.sources(output) & self.bits[name])
@@ -82,6 +86,10 @@ class Ends:
             right = came.size > at and came[at] == wanted[0] and self.fits(name, output)
             answer = right and answer is not False and np.array_equal(came[places], wanted)
         return answer
+
+    def starts(self, name: str) -> bool:
+        """Whether a cell starts from the input."""
+        return bool(self._started(name))
 
     def left_by(self, output: str) -> bool:
         """Whether a cell that starts from some input leaves `output` behind."""

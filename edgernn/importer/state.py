@@ -2,9 +2,11 @@
 
 In a sequence graph a pair counts only where the file proves it: what a cell leaves behind, put through the state output
 and back in at the state input, must be where that cell starts. A step graph may compute its cells in any way, so there
-dataflow, names and shapes decide in this order, then the cells that a pairing makes of the graph (see `proof`), and
-`state={input: output}` settles what they leave open. States begin at zero, or at the default that the file gives the
-input.
+dataflow and names decide in this order, then the cells that a pairing makes of the graph (see `proof`), and
+`state={input: output}` settles what they leave open; `state={input: ""}` says that an input is none. Shapes alone make
+a state where nothing else does and another output is left as the answer; beside other states an input of an answer's
+shape is a part of the frame, as a mask or a second microphone is. States begin at zero, or at the default that the file
+gives the input.
 """
 
 from __future__ import annotations
@@ -31,6 +33,8 @@ class Pairing:
 
     pairs: dict[str, str] = field(default_factory=dict)
     options: dict[str, list[str]] = field(default_factory=dict)  # input -> outputs that may replace it
+    provable: dict[str, list[str]] = field(default_factory=dict)  # the same of parts of the frame, unless cells prove
+    shaped: list[str] = field(default_factory=list)  # states that only their shapes suggest
     zeroed: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
@@ -44,14 +48,17 @@ def pair(build: Build, graph: Graph, given: Mapping[str, str]) -> Pairing:
     ends = Ends(build, graph)
     found = Pairing()
     for name, output in given.items():
-        twice = list(given.values()).count(output) > 1
+        twice = bool(output) and list(given.values()).count(output) > 1
         what = Problem(output, "state", "cannot replace two states", "name one output for each") if twice else None
         problem = what or ends.misnamed(name, output)
-        if problem is None:
+        if problem is not None:
+            found.problems.append(problem)
+        elif output:
             found.pairs[name] = output
         else:
-            found.problems.append(problem)
+            del ends.inputs[name]
     _settle(found, ends, lambda name, output: bool(ends.leads_back(name, output)))
+    _settle_copies(found, ends)
     if build.has_time:
         _check_sequence(found, ends)
     else:
@@ -61,7 +68,11 @@ def pair(build: Build, graph: Graph, given: Mapping[str, str]) -> Pairing:
         _settle(found, ends, lambda name, output: named(name, output) and stately(name) and not ends.left_by(output))
         left = {} if given else {n: o for n, o in _named_only(found, ends, named).items() if o}
         found.problems += [_asked(name, outputs) for name, outputs in left.items()]
-        if not left:
+        if found.pairs:
+            for name, outputs in _options(found, ends, ends.fits, ends.alters).items():
+                if outputs:
+                    (found.options if ends.starts(name) else found.provable)[name] = outputs
+        elif not left:
             _settle_by_shape(found, ends)
         found.problems += _counters(ends, graph)
     return found
@@ -72,7 +83,8 @@ def with_states(graph: Graph, given: Mapping[str, str]) -> Graph:
     found = {
         name: array
         for name, array in graph.defaults.items()
-        if name in given or (array.dtype.kind == "f" and any(follows(name, output) for output in graph.outputs))
+        if given.get(name)
+        or (name not in given and array.dtype.kind == "f" and any(follows(name, output) for output in graph.outputs))
     }
     inputs = tuple(Input(name, array.dtype, array.shape) for name, array in found.items())
     return replace(
@@ -96,6 +108,15 @@ def _settle(found: Pairing, ends: Ends, matches: Match) -> None:
         for name, outputs in (options := _options(found, ends, fits, matches)).items():
             if len(outputs) == 1 and sum(outputs[0] in others for others in options.values()) == 1:
                 found.pairs[name] = outputs[0]
+
+
+def _settle_copies(found: Pairing, ends: Ends) -> None:
+    """Pair inputs that several outputs lead back to: these hold the same numbers, and the first may be the answer."""
+    for name, outputs in _options(found, ends, lambda name, output: bool(ends.leads_back(name, output))).items():
+        if outputs:
+            found.pairs[name] = max(
+                reversed(outputs), key=lambda output: (follows(name, output), ends.equal(name, output))
+            )
 
 
 def _options(found: Pairing, ends: Ends, *match: Match) -> dict[str, list[str]]:
@@ -125,7 +146,9 @@ def _asked(name: str, outputs: Sequence[str]) -> Problem:
     """The user is to say which of these outputs replaces an input."""
     candidates = " or ".join(repr(output) for output in outputs)
     what = f"may be a state that {candidates} replaces: shapes and names do not tell"
-    remedy = f"say so: state={{{name!r}: {outputs[0]!r}}} or --state {name}={outputs[0]}"
+    remedy = (
+        f"say so: state={{{name!r}: {outputs[0]!r}}} or --state {name}={outputs[0]}, or --state {name}= if it is none"
+    )
     return Problem(name, "input", what, remedy)
 
 
@@ -157,19 +180,20 @@ def _named_only(found: Pairing, ends: Ends, named: Match) -> dict[str, list[str]
 
 
 def _settle_by_shape(found: Pairing, ends: Ends) -> None:
-    """Pairs that only shape and dataflow suggest, where another input is left that must be the frame."""
+    """Pairs that only shape and dataflow suggest, where an input is left that must be the frame, and an answer."""
 
     def suggested(name: str, output: str) -> bool:
-        return ends.depends(output, name) and not framely(name)
+        return ends.alters(name, output) and not framely(name)
 
     options = _options(found, ends, ends.fits, suggested)
     open_inputs = [name for name, outputs in options.items() if outputs]
     others = [name for name in ends.build.ports if name not in open_inputs and name not in found.pairs]
-    if others:
+    if others and len(ends.outputs) > 1:
         before = dict(found.pairs)
         _settle(found, ends, suggested)
         options |= _doubtful(found, ends, before)
-    elif len(open_inputs) == 1:
+        found.shaped = [name for name in found.pairs if name not in before]
+    elif len(open_inputs) == 1 and not others:
         return  # the only input that is left is the frame
     found.options = {name: options[name] for name in open_inputs if name not in found.pairs}
 
@@ -193,9 +217,11 @@ def _doubtful(found: Pairing, ends: Ends, before: Mapping[str, str]) -> dict[str
     return {name: outputs for name, outputs in {**doubtful, **keepers}.items() if outputs}
 
 
-def kept(build: Build, graph: Graph, pairs: Mapping[str, str], given: Collection[str]) -> list[str]:
+def kept(build: Build, graph: Graph, pairing: Pairing, given: Collection[str]) -> list[str]:
     """What to know of a step graph whose states may be others: inputs that may keep an answer, and answers."""
-    ends = Ends(build, graph)
+    ends, pairs = Ends(build, graph), pairing.pairs
+    alone = "only its shape says that '{0}' is a state, which '{1}' replaces; if it is none: --state {0}="
+    shaped = [alone.format(name, pairs[name]) for name in pairing.shaped if name in pairs]
     found = [(n, o) for n, o in pairs.items() if n not in given and ends.leads_back(n, o) and not follows(n, o)]
     doubted = [(name, output, _rivals(ends, pairs, name)) for name, output in found]
     other = "'{0}' is replaced by '{1}', which a cell leaves behind; if by '{2}': --state {0}={2}"
@@ -207,9 +233,10 @@ def kept(build: Build, graph: Graph, pairs: Mapping[str, str], given: Collection
     notes += [against.format(name, output, called[0]) for name, output, called in crossed if called]
     frames = [name for name in build.ports if name not in pairs]
     answers = [output for output in ends.outputs if output not in pairs.values()]
-    may_be = [(name, o) for name in frames for o in answers if name in ends.inputs and ends.keeps(name, o)]
+    open_ones = [name for name in frames if name in ends.inputs and name not in given]
+    may_be = [(name, o) for name in open_ones for o in answers if ends.keeps(name, o) or ends.alters(name, o)]
     said = "the input '{0}' is taken as a part of the frame; if it is a state that '{1}' replaces: --state {0}={1}"
-    return notes + ([said.format(*both) for both in may_be] if len(frames) > 1 else [])
+    return shaped + notes + ([said.format(*both) for both in may_be] if len(frames) > 1 else [])
 
 
 def _counters(ends: Ends, graph: Graph) -> list[Problem]:

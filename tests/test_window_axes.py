@@ -180,3 +180,36 @@ def test_steps_that_never_meet_make_no_window(dims: tuple[Dim, ...]) -> None:
     source = graph([node("MatMul", "x W", "y")], {"x": dims}, ["y"], {"W": some(N_IN, 2)})
     with pytest.raises(UnsupportedModel):
         converted(source, 5)
+
+
+@pytest.mark.parametrize("bias", [0, -40, 40])
+def test_steps_meet_though_noise_saturates_the_answer(bias: float) -> None:
+    """A detector that says nothing, or always the same, of noise; its features are no window."""
+    nodes = [node("Flatten", "x", "f"), node("Gemm", "f W b", "g"), node("Sigmoid", "g", "y")]
+    held = {"W": some(WINDOW * 6, 1), "b": np.float32([bias])}
+    source = graph(nodes, {"x": (1, WINDOW, 6)}, ["y"], held)
+    check(source, converted(source), some_frames(1, FRAMES, 6))
+    with pytest.raises(UnsupportedModel, match="windows of 7 frames.* or windows of 6 frames"):
+        converted(source, 6)
+
+
+def test_the_length_that_is_asked_for_tells_which_axis_of_an_image_is_time() -> None:
+    """A picture of 6 rows and 8 columns, in 3 colours: columns are read one after the other."""
+    nodes = [
+        node("Conv", "x K", "a", pads=[1, 1, 1, 1]),
+        node("Transpose", "a", "t", perm=[3, 0, 1, 2]),
+        node("Reshape", "t columns", "X"),
+        node("RNN", "X W R", "Y", direction="bidirectional", hidden_size=2),
+    ]
+    held = {"K": some(2, 3, 3, 3), "W": some(2, 2, 12), "R": some(2, 2, 2), "columns": np.array([8, 1, 12])}
+    source = graph(nodes, {"x": (1, 3, 6, 8)}, ["Y"], held)
+    model = converted(source, 8, 2)
+    check(source, model, some_frames(1, 3, 6, FRAMES), 3)
+    with pytest.raises(UnsupportedModel, match="a window of 7 cannot run over it -> convert with window=8"):
+        converted(source, 7)
+
+
+def test_steps_meet_in_blocks_that_stand_alone() -> None:
+    nodes = [node("Conv", "x K", "y", strides=[2])]
+    source = graph(nodes, {"x": (1, 6, "T")}, ["y"], {"K": some(3, 6, 2)})
+    check(source, converted(source, 8, 3), some_frames(1, 6, FRAMES), 2)

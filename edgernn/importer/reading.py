@@ -105,7 +105,8 @@ def _along(graph: Graph, hypothesis: Hypothesis) -> tuple[Evidence, bool]:
         return Evidence.RECURRING, True
     values = [value for name in graph.outputs if (value := build.values[name]) is not None]
     alone = all(value.const is not None or (value.time is not None and not value.past) for value in values)
-    return Evidence.NONE if alone and not build.states else max(named, Evidence.SLIDING), False
+    alone = alone and not build.states and build.hop == 1
+    return Evidence.NONE if alone else max(named, Evidence.SLIDING), False
 
 
 def _starts(build: Build, graph: Graph, hypothesis: Hypothesis) -> list[Problem]:

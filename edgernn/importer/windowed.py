@@ -153,10 +153,10 @@ def _of_other_length(readings: Sequence[Windowed], window: int) -> Problem:
 def _unlikely(graph: Graph, reading: Windowed) -> tuple[bool, int, bool, bool, bool]:
     """What comes first of several readings: an axis that something recurs over, then those that work, by evidence.
 
-    Features, a batch and fixed lengths come last.
+    Features, a batch and fixed lengths come last. The last axis of an image is none of features.
     """
     axes = _axes(graph, reading)
-    features = reading.evidence <= Evidence.MEETING and all(n == len(held) - 1 > 1 for held, n in axes)
+    features = reading.evidence <= Evidence.MEETING and all(n == len(held) - 1 == 2 for held, n in axes)
     first = any(len(held) > 2 and axis == 0 and isinstance(held[1], str) for held, axis in axes)
     open_to_doubt = not reading.works and reading.evidence < Evidence.COUNTED
     batch = _batch(graph, reading) or first

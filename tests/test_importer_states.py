@@ -270,6 +270,20 @@ def test_inputs_may_name_their_lengths_differently(lengths: tuple[str | None, st
     assert np.abs(answer - expected.reshape(20, 4)).max() < 1e-5
 
 
+def test_a_free_length_that_is_no_time_is_said() -> None:
+    """Two frames of a for each of v: the stream takes the last v of the two."""
+    nodes = [
+        node("Reshape", "a two", "pairs"),
+        node("Concat", "pairs v", "both", axis=2),
+        node("Transpose", "both", "X", perm=[1, 0, 2]),
+        node("RNN", "X W R B", "Y", hidden_size=5),
+    ]
+    held = {**weights("RNN", 10, 5), "two": np.array([1, -1, 6])}
+    model = graph(nodes, {"a": (1, "Ta", 3), "v": (1, "Tv", 4)}, ["Y"], held)
+    report = importer.analyse(model.SerializeToString())
+    assert report.notes == ("the free dimension 'Tv', axis 1 of 'v', is no time and counts as 1",)
+
+
 def test_a_cell_beside_time_must_have_time_itself() -> None:
     held = {f"{name}{i}": value for i in "ab" for name, value in weights("GRU", 3, 4, seed=ord(i)).items()}
     nodes = [node("GRU", f"{i} W{i} R{i} B{i}", f"Y{i}", hidden_size=4) for i in "ab"]

@@ -28,7 +28,7 @@ from edgernn.importer.reading import NO_STATES
 from edgernn.importer.repair import repair, suspicion
 from edgernn.importer.signals import Wider
 from edgernn.importer.state import Pairing, as_constants, kept, pair, with_states
-from edgernn.importer.time import Hypothesis, hypotheses
+from edgernn.importer.time import Hypothesis, hypotheses, is_batch
 from edgernn.importer.unfolds import unfolded
 from edgernn.importer.windowed import STREAMS, described, windowed
 from edgernn.layers.model import Model
@@ -206,11 +206,22 @@ def _tried(graph: Graph, hypothesis: Hypothesis, given: Mapping[str, str]) -> tu
     axes = tuple((name, axis) for name, axis in hypothesis.times.items() if axis is not None)
     doubts = [] if build.has_time else kept(build, graph, found, given)
     goes_on_here = (GOES_ON,) if build.states and not build.has_time and not restarts else ()
-    notes = (*build.notes, *_notes(graph, model, found, restarts), *goes_on_here, *doubts)
+    notes = (*build.notes, *_notes(graph, model, found, restarts), *_ones(graph, axes), *goes_on_here, *doubts)
     dims = tuple((given.name, given.dims or ()) for given in graph.inputs)
     return of_model(build, hypothesis, bool(found.pairs)), Report(
         model, (), tuple(found.pairs.items()), hypothesis.text, axes, dims, notes
     )
+
+
+def _ones(graph: Graph, times: Sequence[tuple[str, int]]) -> list[str]:
+    """The free dimensions, but for the first, that are neither time nor a batch: they count as 1."""
+    dims = {given.name: given.dims or () for given in graph.inputs}
+    time = {dims[name][axis] for name, axis in times}
+    left = [(name, n, dim) for name, held in dims.items() for n, dim in enumerate(held) if n and (name, n) not in times]
+    said = "the free dimension '{2}', axis {1} of '{0}', is no time and counts as 1"
+    return [
+        said.format(*one) for one in left if isinstance(one[2], str) and one[2] not in time and not is_batch(one[2])
+    ]
 
 
 def _only(found: Sequence[Report]) -> Report:

@@ -189,7 +189,7 @@ def test_steps_meet_though_noise_saturates_the_answer(bias: float) -> None:
     held = {"W": some(WINDOW * 6, 1), "b": np.float32([bias])}
     source = graph(nodes, {"x": (1, WINDOW, 6)}, ["y"], held)
     check(source, converted(source), some_frames(1, FRAMES, 6))
-    with pytest.raises(UnsupportedModel, match="windows of 7 frames.* or windows of 6 frames"):
+    with pytest.raises(UnsupportedModel, match=r"windows of 7 frames.* or windows of 6 frames"):
         converted(source, 6)
 
 

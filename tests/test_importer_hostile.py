@@ -88,6 +88,20 @@ BROKEN: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: on_gru(node("Tanh", "nowhere", "y")).SerializeToString(),
         "nothing makes the value 'nowhere'",
     ),
+    "no inputs of a node": (
+        lambda: on_gru(
+            node("Unsqueeze", "", "u"), node("Unsqueeze", "", "v"), node("Concat", "u v", "y", axis=0)
+        ).SerializeToString(),
+        "Unsqueeze 'Unsqueeze_u' has 0 inputs; 1 or more expected",
+    ),
+    "no name of an input": (
+        lambda: on_gru(node("Add", "Y -", "y")).SerializeToString(),
+        "Add 'Add_y' has 1 inputs; 2 or more expected",
+    ),
+    "no outputs of a node": (
+        lambda: on_gru(helper.make_node("Tanh", ["Y"], [], name="t"), node("Tanh", "Y", "y")).SerializeToString(),
+        "Tanh 't' has no outputs",
+    ),
     "no outputs": (lambda: no_outputs().SerializeToString(), "no outputs"),
     "negative input": (lambda: negative_dim().SerializeToString(), "a dimension of -5"),
     "negative dims": (lambda: with_tensor(dims=[1, -15, 3]).SerializeToString(), "negative dimension"),

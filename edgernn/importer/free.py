@@ -9,7 +9,7 @@ import onnx
 from edgernn.errors import Problem
 from edgernn.importer.build import Build
 from edgernn.importer.graph import Graph, Operator
-from edgernn.importer.subgraph import nodes_in
+from edgernn.importer.nodes import nodes_in
 from edgernn.importer.time import is_batch
 from edgernn.importer.work import WALKED
 from edgernn.layers.recurrent import SEVERAL_STEPS

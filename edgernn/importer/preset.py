@@ -14,9 +14,9 @@ import onnx
 
 from edgernn.errors import BadInput, BadModelFile, Problem
 from edgernn.importer.graph import Dim, Graph, Input
+from edgernn.importer.nodes import nodes_in
 from edgernn.importer.read import array_of
 from edgernn.importer.steps import OfStep
-from edgernn.importer.subgraph import nodes_in
 from edgernn.importer.trace import reached
 from edgernn.layers.base import Array, volume
 from edgernn.layers.model import Node

@@ -21,6 +21,7 @@ from edgernn.importer.evaluate import Folder
 from edgernn.importer.external import embed
 from edgernn.importer.functions import inlined
 from edgernn.importer.graph import Dim, Graph, Input, Operator, ordered
+from edgernn.importer.nodes import DEFAULT_DOMAINS, check_arity
 from edgernn.importer.wire import MOST_AXES, TRUNCATED, check_parts
 from edgernn.importer.work import MOST_LAYERS, Outside, Work, too_many_layers
 from edgernn.layers.base import Array
@@ -28,7 +29,6 @@ from edgernn.layers.base import Array
 LARGEST_FILE = 2**31  # bytes: protobuf's own limit
 OLDEST_OPSET = 7
 MOST_PORTS = 1024  # inputs, or outputs, of a graph: states are paired by trying
-DEFAULT_DOMAINS = ("", "ai.onnx")
 ADOPTED = {  # operators of com.microsoft that have rules
     *("BiasGelu", "DynamicQuantizeLSTM", "FastGelu", "FusedConv", "FusedGemm", "FusedMatMul", "Gelu", "QuickGelu"),
     "SkipLayerNormalization",
@@ -82,11 +82,11 @@ def _graph(data: bytes, folder: Path | None, edit: Edit | None) -> Graph:
     model = inlined(model)
     graph = model.graph
     if graph.sparse_initializer:
-        raise UnsupportedModel(
-            [Problem(graph.sparse_initializer[0].values.name, "", "sparse weights are not supported")]
-        )
+        sparse = Problem(graph.sparse_initializer[0].values.name, "", "sparse weights are not supported")
+        raise UnsupportedModel([sparse])
     ends = [*graph.input, *graph.output]
     _check_count(graph)
+    check_arity(graph)
     dims = [dim.dim_param for value in ends for dim in value.type.tensor_type.shape.dim]
     alphabet = next((entry.value for entry in model.metadata_props if entry.key == "alphabet"), "")
     _check_text([*dims, *(named.name for named in (*ends, *graph.initializer)), model.producer_name, alphabet])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import onnx
@@ -36,15 +36,6 @@ def walked(
         del g.values[name]
     g.values.update(hidden)
     return found
-
-
-def nodes_in(graphs: Iterable[onnx.GraphProto]) -> Iterator[onnx.NodeProto]:
-    """The nodes of subgraphs, and of those within them."""
-    waiting = list(graphs)
-    while waiting:
-        for node in waiting.pop().node:
-            yield node
-            waiting.extend(attribute.g for attribute in node.attribute if attribute.HasField("g"))
 
 
 def source_in(graph: onnx.GraphProto, name: str) -> str:

@@ -144,8 +144,8 @@ def test_an_unused_input_is_left_out_and_told() -> None:
 
 def test_an_if_whose_condition_is_constant_becomes_its_branch() -> None:
     branches = {
-        name: helper.make_graph([node(kind, "Y", name)], name, [], [helper.make_tensor_value_info(name, 1, None)])
-        for name, kind in (("good", "Tanh"), ("bad", "Loop"))
+        name: helper.make_graph([node(kind, inputs, name)], name, [], [helper.make_tensor_value_info(name, 1, None)])
+        for name, kind, inputs in (("good", "Tanh", "Y"), ("bad", "Loop", "- Y"))
     }
     nodes = [
         GRU_ON_X,
@@ -243,3 +243,12 @@ def test_a_softmax_of_constants_is_that_of_its_opset(opset: int) -> None:
     answers = run(imported(file), x.reshape(7, 6))
     assert isinstance(answers, dict)
     assert np.abs(answers["y"].reshape(x.shape) - onnx_runtime(file, {"x": x})["y"]).max() < 1e-6
+
+
+def test_an_answer_may_be_empty() -> None:
+    """Cut to nothing beside the answer that counts, then divided: one number meets none."""
+    held = {"none": ints(0), "feature": ints(3), "c": some(1)}
+    model = imported(on_gru(node("Slice", "Y none none feature", "e"), node("Div", "c e", "y"), constants=held))
+    x = some(STEPS, 3)
+    assert [port.size for port in model.outputs] == [0]
+    assert answers(model, x)["y"].shape == model.stream().run(x).shape == (STEPS, 0)

@@ -219,6 +219,37 @@ def test_a_state_that_a_loop_starts_from_is_refused_by_name() -> None:
     assert converted(source, constants={"start": 0}).inputs[0].size == 3
 
 
+SPLICED = [node("Slice", f"x from{n} to{n} time", f"x{n}") for n in range(3)] + [
+    node("Concat", "x0 x1 x2", "spliced", axis=2),
+    node("MatMul", "spliced w", "y"),
+]
+SPLICING = {f"{end}{n}": ints(k) for n in range(3) for end, k in (("from", 3 * n), ("to", 3 * n - 6 or 99))}
+TOO_SHORT = {
+    "cut to nothing": (SPLICED, SPLICING | {"time": ints(1), "w": some(3 * N_IN, 2)}),
+    "convolved twice": (
+        [
+            node("Transpose", "x", "t", perm=[0, 2, 1]),
+            node("Conv", "t w", "u", dilations=[2]),
+            node("MaxPool", "u", "y", kernel_shape=[3]),
+        ],
+        {"w": some(N_IN, N_IN, 3)},
+    ),
+}
+
+
+@pytest.mark.parametrize("window", [1, 3, 6])
+@pytest.mark.parametrize("name", TOO_SHORT)
+def test_a_window_too_short_for_its_graph_is_told_how_long_it_must_be(name: str, window: int) -> None:
+    nodes, held = TOO_SHORT[name]
+    source = graph(nodes, {"x": (1, "T", N_IN)}, ["y"], held)
+    with pytest.raises(
+        UnsupportedModel, match=f"a window of {window} frames is too short: it needs 7 or more -> convert with window=7"
+    ) as refused:
+        converted(source, window)
+    assert "--set" not in str(refused.value)
+    check(source, converted(source, 7), some_frames(1, FRAMES, N_IN))
+
+
 def test_states_are_refused_by_name() -> None:
     exports = Path(__file__).parent / "exports"
     for name, window in (("lstm_state_torchscript", 12), ("lstm_cell_step_torchscript", 16)):

@@ -14,7 +14,7 @@ from functools import cache
 
 import numpy as np
 
-from edgernn.errors import Problem
+from edgernn.errors import Problem, UnsupportedModel
 from edgernn.importer.build import Build
 from edgernn.importer.graph import Dim, Graph
 from edgernn.importer.meeting import steps_meet
@@ -28,6 +28,7 @@ from edgernn.importer.wire import MOST_AXES
 from edgernn.layers.model import Model
 
 MOST_LENGTHS, LONGEST = 8, 4096  # lengths that are tried, and steps of any
+SHORT = ("does not fit together", "runs over an empty axis", "makes not one turn")  # what may be wrong with few steps
 STREAMS = "the graph can stream, too: without a window, its state goes on from frame to frame and each is computed once"
 
 
@@ -51,6 +52,9 @@ def windowed(graph: Graph, window: int, hop: int) -> Windowed:
         return _asked(graph, [first, *rivals])
     if not fitting:
         return Windowed(likely[0].hypothesis, [_of_other_length(equals, window)])
+    if fewest := _fewest(graph, first, window, hop):
+        what = f"a window of {window} frames is too short: it needs {fewest} or more"
+        return replace(first, found=[Problem("graph", "", what, f"convert with window={fewest}")])
     other = None if first.works else _held_within(graph, first.hypothesis, window, hop)
     return first if other is None else Windowed(first.hypothesis, [_of_other_length([other], window)])
 
@@ -128,6 +132,38 @@ def described(reading: Windowed) -> str:
     ports = reading.found.inputs if isinstance(reading.found, Model) else ()
     sizes = " and ".join(f"{port.size} of '{port.name}'" for port in ports)
     return f"{reading.hypothesis.text}: frames of {sizes}"
+
+
+def _fewest(graph: Graph, reading: Windowed, window: int, hop: int) -> int | None:
+    """The shortest window that is long enough, where this one is too short for its graph."""
+
+    def long_enough(length: int) -> bool:
+        try:
+            found = [] if graph.work.much else tried(graph, reading.hypothesis, length, hop, list).found
+        except UnsupportedModel:  # of a size that nothing but this length has
+            return False
+        return isinstance(found, Model) and all(port.size for port in found.outputs)
+
+    if not _too_short(reading.found):
+        return None
+    short, enough = window, min(2 * window, LONGEST)
+    while not long_enough(enough):
+        short, enough = enough, min(2 * enough, LONGEST)
+        if short == enough:
+            return None
+    if not long_enough(enough + 1):  # as one for a single length would not be
+        return None
+    while enough - short > 1:
+        middle = (short + enough) // 2
+        short, enough = (short, middle) if long_enough(middle) else (middle, enough)
+    return enough
+
+
+def _too_short(found: Model | list[Problem]) -> bool:
+    """Whether a longer window may be all that a graph needs: it leaves nothing of this one, or a kernel no place."""
+    if isinstance(found, Model):
+        return not all(port.size for port in found.outputs)
+    return all(problem.what.startswith(SHORT) for problem in found)
 
 
 def _held_within(graph: Graph, hypothesis: Hypothesis, window: int, hop: int) -> Windowed | None:

@@ -29,5 +29,8 @@ def run(model: Model, inputs: Any) -> Any:
         for port in model.outputs:
             rows[port.name].append(values[port.value].reshape(-1))
         states = {state.name: values[state.source].reshape(state.initial.shape) for state in model.states}
-    outputs = {port.name: np.array(rows[port.name], np.float64).reshape(-1, port.size) for port in model.outputs}
+    outputs = {
+        port.name: np.array(rows[port.name], np.float64).reshape(len(rows[port.name]), port.size)
+        for port in model.outputs
+    }
     return outputs if len(outputs) > 1 else outputs[model.outputs[0].name]

@@ -185,7 +185,7 @@ class Lowering:
         return y
 
     def combine(self, operation: str, a: Ref, b: Ref) -> Place:
-        size = max(a.size, b.size)
+        size = max(a.size, b.size) if a.size and b.size else 0
         if a.size not in (1, size) or b.size not in (1, size):
             raise ValueError(f"{operation}: {a.size} and {b.size} numbers")
         y = self.buffer(size)

@@ -249,3 +249,21 @@ def test_what_runs_on_windows_is_judged_by_so_many_windows() -> None:
     source = graph(nodes, {"x": ["T", 1, 3]}, ["y"], held).SerializeToString()
     model = edgernn.convert(source, window=6, hop=2, quantize="int8")
     assert model.origin["drift"]["check"]["steps"] == 6 + 199 * 2
+
+
+def test_a_model_of_many_outputs_is_looked_at_over_fewer_steps(tmp_path: Path) -> None:
+    """A language model of 40,000 words: its answers over 5,000 steps would be 800 MB, and as much again beside them."""
+    words = 40_000
+    rng = np.random.default_rng(0)
+    held = weights("LSTM", 2, 3) | {
+        "table": rng.standard_normal((words, 2)).astype(np.float32),
+        "out": rng.standard_normal((3, words)).astype(np.float32),
+        "one": np.array([1]),
+    }
+    nodes = [node("Gather", "table x", "e"), node("Transpose", "e", "t", perm=[1, 0, 2])]
+    nodes += [node("LSTM", "t W R B", "h", hidden_size=3), node("Squeeze", "h one", "s"), node("MatMul", "s out", "y")]
+    onnx.save(graph(nodes, {"x": (1, "T")}, ["y"], held, integers=["x"]), tmp_path / "m.onnx")
+    made = edgernn.convert(tmp_path / "m.onnx", quantize="int8")
+    assert made.origin["drift"]["check"]["steps"] * words < 2**23 and holds(made)
+    assert parity(made, tmp_path / "m.onnx")["y"].frames * words < 2**23
+    assert edgernn.convert(SEQUENCE, quantize="int8").origin["drift"]["check"]["steps"] == 5000

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import astuple, replace
 
 import numpy as np
 import pytest
@@ -187,3 +187,11 @@ def test_drift_at_the_ends() -> None:
     for answers, expected in ((np.ones(3), np.ones(4)), (np.ones(0), np.ones(0))):
         with pytest.raises(ValueError, match="cannot compare"):
             drift(answers, expected)
+
+
+def test_drift_of_many_numbers_is_that_of_their_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    answers, expected = rng.standard_normal((2, 50, 7)).astype(np.float32)
+    whole = drift(answers, expected)
+    monkeypatch.setattr("edgernn.quantiser.drift.BLOCK", 24)  # three frames of seven numbers at a time, the last two
+    assert astuple(drift(answers, expected)) == pytest.approx(astuple(whole), rel=1e-12)

@@ -292,6 +292,8 @@ def _feed(given: Any, times: Mapping[str, int], sizes: Mapping[str, Any]) -> Fee
 
 
 def _joined(parts: list[Answers]) -> Answers:
+    if len(parts) == 1:
+        return parts[0]
     places = np.concatenate([part.places for part in parts])
     order = np.argsort(places)
     return Answers(places[order], np.concatenate([part.values for part in parts])[order])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from edgernn.quantiser.drift import Drift, drift
 
 STEPS = 5000
 FEWEST, COST = 500, 10_000_000_000  # steps of a model of many multiply-accumulates, and how many of these in all
+NUMBERS, FEW = 1 << 23, 100  # in all answers that are looked at, but steps of a model of many outputs
 LARGEST = 1 << 22  # numbers of noise, where a call of the graph takes more than STEPS frames
 
 
@@ -41,15 +42,15 @@ def beside(
     """(the model's answers, ONNX Runtime's), (T, n) each, by output port.
 
     frames: an array (T, n_in), a mapping from port to such an array, or a list of recordings, each of which starts from
-    the initial state; None is noise, for so many steps, by default STEPS, fewer of a large model, or WINDOWS windows. A
-    graph for a fixed number of steps is compared over that many, one that answers at the end of a sequence at the ends
-    of sequences of many lengths.
+    the initial state; None is noise, for so many steps, by default STEPS, fewer of a large or wide model, or WINDOWS
+    windows. A graph for a fixed number of steps is compared over that many, one that answers at the end of a sequence
+    at the ends of sequences of many lengths.
 
     Raises BackendUnavailable where onnxruntime is missing or does not run the file, and BadInput for frames that do not
     fit.
     """
     oracle = Oracle(source, model)
-    steps = min(STEPS, max(FEWEST, COST // max(1, model.macs))) if steps is None else steps
+    steps = min(usual_steps(model), max(FEWEST, COST // max(1, model.macs))) if steps is None else steps
     enough = max(long_enough(model, steps), min(oracle.chunk or 0, LARGEST // sum(port.size for port in model.inputs)))
     recordings = [noise(model.inputs, enough)] if frames is None else recordings_of(model, frames)
     recordings = [oracle.held(recording) for recording in recordings]
@@ -59,12 +60,24 @@ def beside(
         for name, expected in oracle.answers(recording).items():
             mine = answers if len(pairs) == 1 else answers[name]
             pairs[name].append((mine[expected.places], expected.values))
-    sides = {name: [np.concatenate(side) for side in zip(*both, strict=True)] for name, both in pairs.items()}
+    sides = {name: [_joined(side) for side in zip(*both, strict=True)] for name, both in pairs.items()}
     return {name: (mine, theirs) for name, (mine, theirs) in sides.items()}
 
 
-def long_enough(model: Model, steps: int = STEPS) -> int:
+def _joined(parts: Sequence[Array]) -> Array:
+    """The parts one after the other; a single one, which may be large, as it is."""
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def usual_steps(model: Model) -> int:
+    """How many steps of noise a model is looked at: STEPS, fewer of one whose answers would then be too many."""
+    width = sum(port.size for port in model.outputs)
+    return min(STEPS, max(FEW, NUMBERS // max(1, width)))
+
+
+def long_enough(model: Model, steps: int | None = None) -> int:
     """How many frames tell how good a model is: of one on windows, which carry nothing on, as many as make WINDOWS."""
+    steps = usual_steps(model) if steps is None else steps
     return min(steps, model.window + (WINDOWS - 1) * model.hop) if "window" in model.origin else steps
 
 

@@ -8,6 +8,8 @@ import numpy as np
 
 from edgernn.layers.base import Array
 
+BLOCK = 1 << 21  # numbers that are compared at a time
+
 
 @dataclass(frozen=True)
 class Drift:
@@ -30,18 +32,26 @@ def drift(answers: Array, expected: Array) -> Drift:
         raise ValueError(f"cannot compare answers {answers.shape} with {expected.shape}")
     if answers.size == 0:  # frames that hold nothing
         return Drift(len(answers), 0.0, 0.0, float("inf"), 0.0, 0.0)
+    rows = max(1, BLOCK * len(answers) // answers.size)
+    parts = [_part(answers[n : n + rows], expected[n : n + rows]) for n in range(0, len(answers), rows)]
+    wrong, wanted, worst, peaks, slow = zip(*parts, strict=True)
+    power = sum(wrong) / answers.size
+    return Drift(
+        frames=len(answers),
+        max_error=float(np.max(worst)),
+        rms_error=float(np.sqrt(power)),
+        snr=_decibels(sum(wanted) / answers.size, power),
+        peak=float(np.max(peaks)),
+        growth=_slope(np.concatenate(slow)),
+    )
+
+
+def _part(answers: Array, expected: Array) -> tuple[float, float, float, float, Array]:
+    """Of some frames: squared error and squared signal in all, largest error and number, RMS error of each frame."""
     wanted = np.asarray(expected, np.float64).reshape(len(expected), -1)  # (T, n)
     error = np.asarray(answers, np.float64).reshape(wanted.shape) - wanted  # (T, n)
-    power = float(np.square(error).mean())
-    signal = float(np.square(wanted).mean())
-    return Drift(
-        frames=len(error),
-        max_error=float(np.abs(error).max()),
-        rms_error=float(np.sqrt(power)),
-        snr=_decibels(signal, power),
-        peak=float(np.abs(wanted).max()),
-        growth=_slope(errors(answers, expected)),
-    )
+    squares = float(np.square(error).sum()), float(np.square(wanted).sum())
+    return *squares, float(np.abs(error).max()), float(np.abs(wanted).max()), errors(answers, expected)
 
 
 def errors(answers: Array, expected: Array) -> Array:

@@ -189,6 +189,26 @@ def test_a_dual_path_network_recurs_over_time_and_starts_anew_over_frequency(fra
     assert np.abs(Stream(report.model).run(x.reshape(6, -1)) - expected.reshape(6, -1)).max() < LIMIT
 
 
+@pytest.mark.parametrize("direction", ["forward", "reverse", "bidirectional"])
+@pytest.mark.parametrize("kind", GATES)
+def test_steps_that_each_run_over_their_bands_may_be_pooled(kind: str, direction: str) -> None:
+    """x (T, 5, 3): a cell over the bands of each frame from nothing, a mean of two frames, then a GRU over time."""
+    case = Sequences(kind, direction, count=1)
+    size = 5 * HIDDEN * (2 if direction == "bidirectional" else 1)
+    nodes = [node("Transpose", "x", "t", perm=[1, 0, 2])]
+    nodes += [node(kind, "t W R B", "Y", hidden_size=HIDDEN, direction=direction)]  # (F, ways, T, H)
+    nodes += [node("Transpose", "Y", "u", perm=[0, 1, 3, 2]), node("Reshape", "u channels", "c")]  # (1, C, T)
+    nodes += [node("AveragePool", "c", "p", kernel_shape=[2], strides=[2]), node("Transpose", "p", "s", perm=[2, 0, 1])]
+    nodes += [node("GRU", "s W2 R2 B2", "y", hidden_size=4)]
+    over_time = {f"{name}2": value for name, value in weights("GRU", size, 4).items()}
+    source = graph(nodes, {"x": ("T", 5, 3)}, ["y"], case.values() | over_time | {"channels": ints(1, size, -1)})
+    model = importer.read(source.SerializeToString())
+    x = np.random.default_rng(3).uniform(-1, 1, (12, 5, 3)).astype(np.float32)
+    assert model.hop == 2
+    expected = onnx_runtime(source, {"x": x})["y"]
+    assert np.abs(Stream(model).run(x.reshape(12, 15)) - expected.reshape(6, 4)).max() < LIMIT
+
+
 @pytest.mark.parametrize("dims", [("B", "T", 3), (1, 9, 3), (4, 9, 3)])
 def test_of_two_axes_the_one_that_is_run_along_is_time(dims: tuple[int | str, ...]) -> None:
     nodes = [node("Transpose", "x", "t", perm=[1, 0, 2]), node("GRU", "t W R B", "y", hidden_size=5)]

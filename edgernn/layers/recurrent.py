@@ -231,7 +231,8 @@ def _initial(g: Importing, call: RecurrentInputs, value: Value | None, way: int,
     shape = [call.ways, call.ways, hidden_size]
     shape[call.batch] = call.X.shape[call.batch]
     if value is None:
-        value = g.constant(np.zeros(shape, np.float32))
+        each_step = (1 if axis == call.X.time == call.batch else n for axis, n in enumerate(shape))
+        value = g.constant(np.zeros([*each_step], np.float32))
     if value.time is not None and not value.time == call.X.time == call.batch:
         g.refuse("an initial state depends on time", "feed one initial state for the whole sequence")
     if value.const is not None and call.X.time == call.batch and len(value.shape) == 3:

@@ -83,6 +83,17 @@ OPS: dict[str, Op] = {
     "ThresholdedRelu-alpha": Op("ThresholdedRelu", attributes={"alpha": 0.3}),
     "HardSigmoid-alpha": Op("HardSigmoid", attributes={"alpha": 0.4, "beta": 0.1}),
     "Shrink-lambd": Op("Shrink", attributes={"lambd": 0.2, "bias": 0.1}),
+    "Atan": Op("Atan"),
+    "Hardmax": Op("Hardmax"),
+    "Hardmax-middle": Op("Hardmax", attributes={"axis": 1}, dims=IMAGE),
+    "Hardmax-11": Op("Hardmax", attributes={"axis": 1}, dims=IMAGE, opset=11),
+    "Trilu": Op("Trilu", "x k", {"k": np.array(1)}, dims=IMAGE),
+    "Trilu-lower": Op("Trilu", attributes={"upper": 0}, dims=PICTURE),
+    **{
+        f"DepthToSpace-{mode}": Op("DepthToSpace", attributes={"blocksize": 2, "mode": mode}, dims=("T", 8, 3, 5))
+        for mode in ("DCR", "CRD")
+    },
+    "SpaceToDepth": Op("SpaceToDepth", attributes={"blocksize": 2}, dims=("T", 2, 4, 6)),
     "Clip": Op("Clip", "x low high", {"low": number(-0.3), "high": number(0.5)}),
     "Clip-max": Op("Clip", "x - high", {"high": number(0.1)}),
     "Clip-none": Op("Clip"),
@@ -215,6 +226,8 @@ OPS: dict[str, Op] = {
     "Einsum-groups": Op("Einsum", "x w", {"w": some(3, 4, 5)}, {"equation": "btgi,gih->btgh"}, (1, "T", 3, 4)),
     "Einsum-left": Op("Einsum", "w x", {"w": some(5, 4)}, {"equation": "hi,bti->thb"}, (1, "T", 4)),
     "Einsum-outer": Op("Einsum", "x w", {"w": some(2, 3)}, {"equation": "bti,kl->btik"}, (1, "T", 4)),
+    "Einsum-itself": Op("Einsum", "x x", {}, {"equation": "btgi,btgj->btij"}, (1, "T", 3, 4)),
+    "Einsum-alone": Op("Einsum", "x", {}, {"equation": "btgi->tib"}, (1, "T", 3, 4)),
     "Einsum-implicit": Op("Einsum", "x w", {"w": some(4, 2)}, {"equation": "bti,ij"}, (1, "T", 4)),
     "MaxPool": Op("MaxPool", attributes={"kernel_shape": [3], "pads": [1, 1], "strides": [2]}, dims=IMAGE),
     "MaxPool-ceil": Op("MaxPool", attributes={"kernel_shape": [2], "strides": [2], "ceil_mode": 1}, dims=IMAGE),
@@ -260,6 +273,24 @@ CHAINS: dict[str, Chain] = {
     "Div-whole": Chain(
         [node("Mul", "x c", "p"), node("Cast", "p", "q", to=7), node("Div", "q d", "b"), TO_FLOAT],
         {"c": number(50), "d": np.array(7)},
+    ),
+    "Atan-of-quotients": Chain(  # infinite ones too; where there is none, zero
+        [
+            node("Relu", "x", "some"),
+            node("Div", "x some", "q"),
+            node("Atan", "q", "a"),
+            node("IsNaN", "a", "none"),
+            node("Where", "none zero a", "y"),
+        ],
+        {"zero": number(0)},
+    ),
+    "OneHot": Chain(
+        [
+            node("ArgMax", "x", "i", axis=-1, keepdims=0),
+            node("Sub", "i two", "j"),
+            node("OneHot", "j six v", "y", axis=1),
+        ],
+        {"two": np.array(2), "six": np.array(6), "v": np.array([0.5, 2], np.float32)},
     ),
     "Pow-vector": Chain([node("Abs", "x", "p"), node("Pow", "p c", "y")], {"c": some(6)}),
     "Log-Sqrt-Reciprocal": Chain(

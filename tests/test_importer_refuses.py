@@ -94,7 +94,7 @@ REFUSED: dict[str, tuple[Callable[[], onnx.ModelProto], tuple[str, ...]]] = {
     ),
     "middle steps": (
         lambda: on_gru(node("Slice", "Y s e", "y"), constants={"s": ints(-5), "e": ints(-2)}),
-        ("takes steps -5:-2:1", "or give the last one", "window=N"),
+        ("takes steps -5:-2:1", "or give the last few", "window=N"),
     ),
     "reversed": (
         lambda: on_gru(

@@ -69,7 +69,7 @@ def assembled(build: Build, graph: Graph, pairs: Mapping[str, str]) -> Model | l
 
 def _field(build: Build) -> int:
     """How many frames any step of the graph is made of."""
-    timed = (value for value in build.values.values() if value is not None and value.time is not None)
+    timed = (v for v in build.values.values() if v is not None and (v.time is not None or v.final))
     return max((value.past + value.ahead + 1 for value in timed), default=build.window)
 
 

@@ -78,15 +78,13 @@ class Build:
         self.notes: list[str] = []
         self._timed = not window and any(axis is not None for axis in times.values())
         self._restarts, self._free, self.whole = restarts, free or {}, window > 0  # whole: it sees a whole sequence
-        self.folder, self.work, self._once = graph.folder, graph.work, Once()
+        self.folder, self.work, self._once, self._numbers = graph.folder, graph.work, Once(), 0
         self.work.done += len(graph.inputs)
         self._constants: dict[int, str] = {}  # which array of `_once` -> the value that it is
-        self._numbers = 0
         self._clock: Value | None = None
         self._taken = {given.name: 1 for given in graph.inputs}  # name -> how many values were to have it
         self._told: set[Problem] = set()
-        self.operator = Operator("graph", "", "", (), ())
-        self.graph = graph
+        self.operator, self.graph = Operator("graph", "", "", (), ()), graph
         for name, array in graph.constants.items():
             self.values[name] = Value(name, array.shape, None, array, array.dtype)
         for given in graph.inputs:
@@ -193,8 +191,7 @@ class Build:
         final = any(x.final for x in inputs)
         like = STILL if time is None else self._rhythm(inputs)
         rhythm = like.delay, like.length, like.past, like.ahead
-        ends = zip(names, shapes, strict=True)
-        return tuple([Value(name, shape, time, None, dtype, final, *rhythm) for name, shape in ends])
+        return tuple([Value(n, s, time, None, dtype, final, *rhythm) for n, s in zip(names, shapes, strict=True)])
 
     def _rhythm(self, inputs: Sequence[Value]) -> Value:
         """The rhythm of what is made of these, which are aligned: a step sees what any of them sees."""
@@ -284,6 +281,10 @@ class Build:
             self.refuse(*untold(self.nodes, self.ports, x.name))
         self.tokens[root] = min(vocabulary, self.tokens.get(root, vocabulary))
         return replace(x, name=root, shape=(self.window,), time=None)
+
+    def is_token(self, x: Value, vocabulary: int) -> bool:
+        """Whether x is the integer of a port; see `layers.rules.Importing`."""
+        return token_of(self.nodes, self.ports, self.window, x.name, vocabulary) is not None
 
     def note(self, text: str) -> None:
         """Note it once; see `layers.rules.Importing`."""

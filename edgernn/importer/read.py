@@ -31,7 +31,7 @@ OLDEST_OPSET = 7
 MOST_PORTS = 1024  # inputs, or outputs, of a graph: states are paired by trying
 ADOPTED = {  # operators of com.microsoft that have rules
     *("BiasGelu", "DynamicQuantizeLSTM", "FastGelu", "FusedConv", "FusedGemm", "FusedMatMul", "Gelu", "QuickGelu"),
-    "SkipLayerNormalization",
+    *("SkipLayerNormalization", "SkipSimplifiedLayerNormalization"),
 }
 
 Edit = Callable[[onnx.ModelProto], object]

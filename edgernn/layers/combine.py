@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from edgernn.layers.broadcast import broadcast
+from edgernn.layers.embedding import told_apart
 from edgernn.layers.pointwise import Combine, Map, Select
 from edgernn.layers.rules import Importing, Value, rule
 
@@ -62,7 +63,9 @@ def arithmetic(g: Importing, A: Value, B: Value, *, operator: str) -> Value:
 
 @rule(*COMPARISONS)
 def comparison(g: Importing, A: Value, B: Value, *, operator: str) -> Value:
-    """ONNX Less, LessOrEqual, Greater, GreaterOrEqual, Equal."""
+    """ONNX Less, LessOrEqual, Greater, GreaterOrEqual, Equal; a token may be compared with all that it may be."""
+    if operator == "Equal" and (told := told_apart(g, A, B) or told_apart(g, B, A)):
+        return told
     return combined(g, COMPARISONS[operator], A, B, np.bool_)
 
 

@@ -1,12 +1,16 @@
-"""The ONNX operator Einsum with a constant: a grouped convolution with a kernel of one place."""
+"""The ONNX operator Einsum: with a constant a grouped convolution with a kernel of one place, else products, summed."""
 
 from __future__ import annotations
+
+from functools import reduce
 
 import numpy as np
 
 from edgernn.layers.axes import constant
 from edgernn.layers.base import Array, volume
+from edgernn.layers.combine import combined
 from edgernn.layers.conv import Conv
+from edgernn.layers.reduce import reduced, squeezed
 from edgernn.layers.reshape import reshaped
 from edgernn.layers.rhythm import WINDOW
 from edgernn.layers.rules import Importing, Value, rule
@@ -15,14 +19,16 @@ from edgernn.layers.take import places, taken
 
 @rule("Einsum")
 def einsum(g: Importing, *inputs: Value, equation: str) -> Value:
-    """ONNX Einsum of a value and a constant.
+    """ONNX Einsum of one operand or two.
 
-    An index of both is a group where the result has it too, and is summed over where not; an index of the value alone
-    is a place, one of the constant alone a row of the weight.
+    Of a value and a constant: an index of both is a group where the result has it too, and is summed over where not; an
+    index of the value alone is a place, one of the constant alone a row of the weight.
     """
     terms, result = _parsed(g, equation, inputs)
-    if len(inputs) != 2 or sum(x.const is not None and x.time is None for x in inputs) != 1:
-        g.refuse(f"equation={equation}: a product of something else than a value and a constant")
+    if len(inputs) > 2:
+        g.refuse(f"equation={equation}: {len(inputs)} operands", "export with one product after the other")
+    if len(inputs) == 1 or not any(x.const is not None and x.time is None for x in inputs):
+        return _computed(g, equation, inputs, terms, result)
     place = 0 if inputs[0].const is None else 1
     x, of_x, of_w = inputs[place], terms[place], terms[1 - place]
     alone = [i for i in of_w if i not in of_x and i not in result]
@@ -42,6 +48,25 @@ def einsum(g: Importing, *inputs: Value, equation: str) -> Value:
     y = reshaped(g, y, [sizes[i] for i in made], time)
     order = [made.index(i) for i in result]
     return taken(g, y, places(y).transpose(order), None if time is None else order.index(time))
+
+
+def _computed(g: Importing, equation: str, inputs: tuple[Value, ...], terms: list[str], result: str) -> Value:
+    """Computed operands: every product of a number of one with one of the other, and their sums."""
+    summed = "".join(i for i in dict.fromkeys("".join(terms)) if i not in result)
+    if any(x.time is not None and term[x.time] in summed for x, term in zip(inputs, terms, strict=True)):
+        g.refuse(f"equation={equation}: sums over time", WINDOW)
+    operands = [_spread_out(g, x, term, result + summed) for x, term in zip(inputs, terms, strict=True)]
+    over = list(range(len(result), len(result + summed)))
+    y = reduce(lambda a, b: combined(g, "mul", a, b), operands)
+    return squeezed(g, reduced(g, "sum", y, over), over) if over else y
+
+
+def _spread_out(g: Importing, x: Value, term: str, order: str) -> Value:
+    """x, whose axes are called as in `term`, with all axes of `order`: those that it does not have are of 1."""
+    kept = [term.index(i) for i in order if i in term]
+    y = taken(g, x, places(x).transpose(kept), None if x.time is None else kept.index(x.time))
+    sizes = dict(zip(term, x.shape, strict=True))
+    return reshaped(g, y, [sizes.get(i, 1) for i in order], None if x.time is None else order.index(term[x.time]))
 
 
 def _product(g: Importing, x: Value, order: list[int], weight: Array, groups: int, summed: int) -> Value:

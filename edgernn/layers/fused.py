@@ -132,6 +132,16 @@ def biased_gelu(g: Importing, X: Value, bias: Value | None = None, *, operator: 
     return mapped(g, x, "gelu" if operator == "BiasGelu" else "gelu_tanh")
 
 
+@rule("SkipSimplifiedLayerNormalization")
+def skip_simplified_layer_normalization(
+    g: Importing, input: Value, skip: Value, gamma: Value, bias: Value | None = None, *, epsilon: float = 1e-12
+) -> tuple[Value | None, ...]:
+    """SkipSimplifiedLayerNormalization: the same without taking the mean away and adding one."""
+    x = combined(g, "add", input, skip)
+    x = x if bias is None else combined(g, "add", x, bias)
+    return normalised(g, x, len(x.shape) - 1, epsilon, False, gamma, None), None, None, x
+
+
 @rule("SkipLayerNormalization")
 def skip_layer_normalization(
     g: Importing,

@@ -89,11 +89,11 @@ def layer_normalization(
     return normalised(g, X, normal(g, axis, len(X.shape)), epsilon, True, Scale, B)
 
 
-@rule("RMSNormalization")
+@rule("RMSNormalization", "SimplifiedLayerNormalization")
 def rms_normalization(
     g: Importing, X: Value, scale: Value, *, axis: int = -1, epsilon: float = 1e-5, stash_type: int = 1
 ) -> Value:
-    """ONNX RMSNormalization."""
+    """ONNX RMSNormalization, and what ONNX Runtime writes for it."""
     return normalised(g, X, normal(g, axis, len(X.shape)), epsilon, False, scale, None)
 
 

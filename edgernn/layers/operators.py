@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from edgernn.layers import (
     LAYERS,
+    arctangent,
+    blocks,
     combine,
     concat,
     deconv,
@@ -16,6 +18,7 @@ from edgernn.layers import (
     fused,
     gather,
     matmul,
+    onehot,
     pieces,
     pool,
     quantised,
@@ -29,6 +32,8 @@ from edgernn.layers.rules import RULES
 
 __all__ = [
     "RULES",
+    "arctangent",
+    "blocks",
     "combine",
     "concat",
     "deconv",
@@ -38,6 +43,7 @@ __all__ = [
     "fused",
     "gather",
     "matmul",
+    "onehot",
     "pieces",
     "pool",
     "quantised",

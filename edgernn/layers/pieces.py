@@ -27,6 +27,16 @@ def last_step(g: Importing, x: Value, keep: bool) -> Value:
     return Value(y.name, y.shape, None, y.const, y.dtype, True)
 
 
+def last_steps(g: Importing, x: Value, count: int) -> Value:
+    """The last few steps of a sequence, zeros for those that have not come yet."""
+    if not at_end(g, x):
+        g.refuse(f"takes the last steps, but {CUT_OFF}", PAD_FRONT)
+    held = seen(g, x, Look(count - 1, 1, count - 1, 0)) if count > steps_of(x) else x
+    y = taken(g, held, np.take(places(held), range(steps_of(held) - count, steps_of(held)), x.time or 0), None)
+    g.note(f"the last {count} steps of a sequence are taken: those that have not come yet are zero")
+    return Value(y.name, y.shape, None, None, y.dtype, True, past=x.past + frames(g, x, count - 1))
+
+
 @rule("Slice")
 def slice_(
     g: Importing,
@@ -73,10 +83,13 @@ def _sliced(g: Importing, x: Value, low: Any, high: Any, step: int) -> Value:
     start, after = from_front(x, low), from_end(x, high)
     if step == 1 and surely(after, 0) and surely(start, x.length - 1):
         return last_step(g, x, keep=True)
+    left = x.length - start  # steps from there on
+    if step == 1 and x.const is None and surely(after, 0) and not isinstance(start, int) and isinstance(left, int):
+        return last_steps(g, x, left)
     if step < 1 or not isinstance(start, int) or not isinstance(after, int):
         g.refuse(
             f"takes steps {low}:{high}:{step} of the sequence",
-            f"a stream can leave out steps at its ends, keep every so many, or give the last one; or {WINDOW}",
+            f"a stream can leave out steps at its ends, keep every so many, or give the last few; or {WINDOW}",
         )
     return every(g, x, step, start, after) if start or after or step > 1 else x
 

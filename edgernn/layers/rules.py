@@ -109,6 +109,9 @@ class Importing(Protocol):
     def token(self, x: Value, vocabulary: int) -> Value:
         """The integer that an input port takes, where x is nothing else; refused otherwise."""
 
+    def is_token(self, x: Value, vocabulary: int) -> bool:
+        """Whether x is the integer that an input port takes, for tokens up to this vocabulary, and nothing else."""
+
     def note(self, text: str) -> None:
         """Something that stops nothing but should be known."""
 

@@ -144,5 +144,8 @@ def top_k(
     """ONNX TopK of one entry; k is an attribute before opset 10."""
     along = normal_axes(g, [axis], len(X.shape))[0]
     if X.time == along or X.shape[along] != 1 or (k if K is None else integers(g, K, "K")[0]) != 1:
-        g.refuse("picks the largest of several numbers by their order", "pick them from the answers")
+        g.refuse(
+            "picks the largest of several numbers by their order",
+            "export what it picks from, and pick then",
+        )
     return X, g.constant(np.zeros(X.shape, np.int64), X.time)

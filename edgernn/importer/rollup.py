@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from edgernn.importer.alike import Steps, Unlike, same_layer
+from edgernn.importer.shorter import check_first, worked_out
 from edgernn.layers.base import Array, Shape, volume
 from edgernn.layers.dense import Affine
 from edgernn.layers.model import Node
@@ -38,30 +39,41 @@ def roll(g: Build, pieces: Sequence[str], outputs: Sequence[str]) -> None:
         raise Unlike("it reads sequences that come with different delays")
     steps, last = Steps(g.nodes, g.moments.steps, g.moments.late), g.moments.count - 1
     before = _corresponding(steps, pieces, outputs, last)
-    starts = {name: _start(before, name) for name in before[last]}
-    if starts:
-        _Rolling(g, steps, {b: a for a, b in before[last].items()}).carry(starts)
+    if not before[last]:
+        return
+    rolling = _Rolling(g, steps, {b: a for a, b in before[last].items()})
+    pairs = [*zip(pieces[1:2], pieces[:1], strict=True), *before[2].items()]
+    try:
+        _note(steps, before, 1, [steps.matched(a, b, 1) for a, b in pairs])
+        starts = {name: _start(before, name) for name in before[last]}
+        initials = {name: rolling.initial(name, start) for name, start in starts.items()}
+    except Unlike:
+        before[1] = {}
+        starts = {name: _start(before, name) for name in before[last]}
+        initials = {name: rolling.from_zero(name) for name in starts}
+        check_first(g, steps, pairs, {starts[name]: y for name, y in initials.items() if y is not None})
+    rolling.carry(starts, initials)
+
+
+def _note(steps: Steps, before: Before, step: int, found: Iterable[dict[str, str]]) -> None:
+    """What this step carries, and what that is one step earlier."""
+    for a, b in (pair for pairs in found for pair in pairs.items()):
+        if not steps.equal(before[step].setdefault(a, b), b):
+            raise Unlike(f"what step {step} carries as '{a}' is several values in step {step - 1}")
 
 
 def _corresponding(steps: Steps, pieces: Sequence[str], outputs: Sequence[str], last: int) -> Before:
-    """What each step carries, and what that is one step earlier; for step 1 that is what step 0 starts from."""
+    """What each step from the second on carries, and what that is one step earlier."""
     before: Before = [{} for _ in range(last + 1)]
-
-    def note(step: int, found: dict[str, str]) -> None:
-        for a, b in found.items():
-            if not steps.equal(before[step].setdefault(a, b), b):
-                raise Unlike(f"what step {step} carries as '{a}' is several values in step {step - 1}")
-
     if pieces:
         if any(steps.of.get(piece) != step for step, piece in enumerate(pieces)):
             raise Unlike("the steps are not joined in their order")
-        for step in range(1, last + 1):
-            note(step, steps.matched(pieces[step], pieces[step - 1], step))
+        for step in range(2, last + 1):
+            _note(steps, before, step, [steps.matched(pieces[step], pieces[step - 1], step)])
     else:
-        note(last, _guessed(steps, outputs, last))
-    for step in range(last, 1, -1):
-        for a, b in before[step].items():
-            note(step - 1, steps.matched(a, b, step - 1))
+        _note(steps, before, last, [_guessed(steps, outputs, last)])
+    for step in range(last, 2, -1):
+        _note(steps, before, step - 1, [steps.matched(a, b, step - 1) for a, b in before[step].items()])
     return before
 
 
@@ -86,8 +98,8 @@ def _guessed(steps: Steps, outputs: Sequence[str], last: int) -> dict[str, str]:
 
 
 def _start(before: Before, name: str) -> str:
-    """What a carried value is before step 0."""
-    for step in range(len(before) - 1, 0, -1):
+    """What a carried value is before step 0; where that is not known, what it is in step 0."""
+    for step in range(len(before) - 1, 0 if before[1] else 1, -1):
         if name not in before[step]:
             raise Unlike(f"step {step} carries '{name}', which is no part of the steps after it")
         name = before[step][name]
@@ -107,9 +119,8 @@ class _Rolling:
             if steps.of.get(node.outputs[0]) == self.last:
                 self.found[node.inputs].append(node)
 
-    def carry(self, starts: dict[str, str]) -> None:
+    def carry(self, starts: dict[str, str], initials: dict[str, Array | None]) -> None:
         """A state for each value, from what it starts."""
-        initials = {name: self._initial(name, start) for name, start in starts.items()}
         for name in initials:
             self._next(name)
         for name, initial in initials.items():
@@ -120,15 +131,15 @@ class _Rolling:
             else:
                 self.g.moments.rolls[name] = self._computed(name, initial) or self._state(name, initial)
 
-    def _initial(self, name: str, start: str) -> Array | None:
+    def initial(self, name: str, start: str) -> Array | None:
         """What a state starts from, in its shape; None for what is no constant."""
-        held = self.steps.constant(start)
+        held = worked_out(self.steps, start)
         if held is None:
             return None
         try:
-            return np.broadcast_to(held.values, self.shapes[name]).astype(np.float32)
+            return np.broadcast_to(held, self.shapes[name]).astype(np.float32)
         except ValueError:
-            raise Unlike(f"'{name}' starts from another shape, {list(held.values.shape)}") from None
+            raise Unlike(f"'{name}' starts from another shape, {list(held.shape)}") from None
 
     def _after(self, name: str) -> int:
         """The place after the node that makes a value."""
@@ -187,13 +198,7 @@ class _Rolling:
 
         Exporters compute from the zeros beforehand, so that step 0 shows only what comes of them.
         """
-        chain, base = self._chain(name)
-        y = np.zeros(self.shapes[base], np.float32)
-        inputs = {base: y}
-        for node in chain:
-            held = [inputs[value] if value in inputs else self._held(value) for value in node.inputs]
-            (y,) = node.layer.step(*held)
-            inputs[node.outputs[0]] = y
+        (chain, base), y = self._chain(name), self.from_zero(name)
         if not any(isinstance(node.layer, Affine) for node in chain) or not np.array_equal(y, initial):
             return None
         if base not in self.g.moments.rolls:
@@ -203,6 +208,17 @@ class _Rolling:
         for node in chain:
             self._copy(node)
         return self.copies[name]
+
+    def from_zero(self, name: str) -> Array:
+        """What a value is where the one that it is computed from alone, further up in the same step, is zero."""
+        chain, base = self._chain(name)
+        y: Array = np.zeros(self.shapes[base], np.float32)
+        inputs = {base: y}
+        for node in chain:
+            held = [inputs[value] if value in inputs else self._held(value) for value in node.inputs]
+            (y,) = node.layer.step(*held)
+            inputs[node.outputs[0]] = y
+        return y
 
     def _chain(self, name: str) -> tuple[list[Node], str]:
         """The linear nodes that lead from one value of the same step to this one, and that value."""

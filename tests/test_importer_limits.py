@@ -153,3 +153,15 @@ def test_exp_overflows_nowhere_so_that_no_infinity_enters_a_state() -> None:
         np.testing.assert_allclose(
             made["tanh"][step], np.where(np.isnan(tanh[0]), np.sign(x[step]), tanh[0]), atol=1e-6
         )
+
+
+def test_a_stream_of_more_layers_than_a_file_holds_is_refused_before_they_are_joined(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("edgernn.importer.assemble.MOST_STREAMED", 20)
+    monkeypatch.setattr("edgernn.importer.assemble.simplified", lambda model: pytest.fail("layers were joined"))
+    chain = [node("Tanh", f"v{n}", f"v{n + 1}") for n in range(20)]
+    source = on_gru(*chain, node("Identity", "v20", "y"))
+    source.graph.node[1].input[0] = "Y"
+    with pytest.raises(UnsupportedModel, match="more than 20 layers -> export a smaller model"):
+        importer.read(source.SerializeToString())

@@ -15,6 +15,7 @@ from edgernn.importer.naming import shown_too
 from edgernn.importer.preset import advice
 from edgernn.importer.simplify import pruned_parts, simplified
 from edgernn.importer.token import looked_up
+from edgernn.importer.work import MOST_STREAMED, too_many_layers
 from edgernn.layers.base import Array, volume
 from edgernn.layers.gru import GRU
 from edgernn.layers.lstm import LSTM
@@ -54,6 +55,8 @@ def assembled(build: Build, graph: Graph, pairs: Mapping[str, str]) -> Model | l
         shown = list(graph.outputs)  # a stream that answers nothing but constants is not meant
     outputs = tuple(Port(name, values[name].name, volume(values[name].shape)) for name in shown)
     nodes, states = _parts(build, graph, pairs, values, outputs)
+    if len(nodes) > MOST_STREAMED and not build.whole:
+        raise too_many_layers("graph", "", MOST_STREAMED)
     read = {name for node in nodes for name in node.inputs}
     inputs = tuple(_port(build, name) for name in build.ports if name not in pairs and name in read)
     if not inputs:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 
 import onnx
@@ -21,18 +21,24 @@ def nodes_in(graphs: Iterable[onnx.GraphProto]) -> Iterator[onnx.NodeProto]:
             waiting.extend(attribute.g for attribute in node.attribute if attribute.HasField("g"))
 
 
-def check_arity(graph: onnx.GraphProto) -> None:
+def check_arity(domain: str, kind: str, name: str, inputs: Sequence[str], outputs: Sequence[str]) -> None:
     """Raise BadModelFile for a node of ONNX's own operators that lacks an input or an output."""
-    for node in nodes_in([graph]):
-        needed = _needed().get(node.op_type) if node.domain in DEFAULT_DOMAINS else None
-        if needed is None:
-            continue
-        named = f"{node.op_type} '{node.name or next(filter(None, node.output), '')}'"
-        if len(node.input) < len(needed) or any(must and not x for must, x in zip(needed, node.input, strict=False)):
-            given = len([*filter(None, node.input)])
-            raise BadModelFile(f"{named} has {given} inputs; {len(needed)} or more expected: export the model again")
-        if not node.output:
-            raise BadModelFile(f"{named} has no outputs; export the model again")
+    needed = _needed().get(kind) if domain in DEFAULT_DOMAINS else None
+    if needed is None:
+        return
+    if len(inputs) < len(needed) or any(must and not x for must, x in zip(needed, inputs, strict=False)):
+        given = len([*filter(None, inputs)])
+        expected = f"{len(needed)} or more expected: export the model again"
+        raise BadModelFile(f"{kind} '{name}' has {given} inputs; {expected}")
+    if not outputs:
+        raise BadModelFile(f"{kind} '{name}' has no outputs; export the model again")
+
+
+def check_bodies(graph: onnx.GraphProto) -> None:
+    """The same for all nodes of subgraphs."""
+    bodies = (attribute.g for node in graph.node for attribute in node.attribute if attribute.HasField("g"))
+    for node in nodes_in(bodies):
+        check_arity(node.domain, node.op_type, node.name, node.input, node.output)
 
 
 @cache

@@ -21,7 +21,7 @@ from edgernn.importer.evaluate import Folder
 from edgernn.importer.external import embed
 from edgernn.importer.functions import inlined
 from edgernn.importer.graph import Dim, Graph, Input, Operator, ordered
-from edgernn.importer.nodes import DEFAULT_DOMAINS, check_arity
+from edgernn.importer.nodes import DEFAULT_DOMAINS, check_arity, check_bodies
 from edgernn.importer.wire import MOST_AXES, TRUNCATED, check_parts
 from edgernn.importer.work import MOST_LAYERS, Outside, Work, too_many_layers
 from edgernn.layers.base import Array
@@ -86,7 +86,7 @@ def _graph(data: bytes, folder: Path | None, edit: Edit | None) -> Graph:
         raise UnsupportedModel([sparse])
     ends = [*graph.input, *graph.output]
     _check_count(graph)
-    check_arity(graph)
+    check_bodies(graph)
     dims = [dim.dim_param for value in ends for dim in value.type.tensor_type.shape.dim]
     alphabet = next((entry.value for entry in model.metadata_props if entry.key == "alphabet"), "")
     _check_text([*dims, *(named.name for named in (*ends, *graph.initializer)), model.producer_name, alphabet])
@@ -99,8 +99,7 @@ def _graph(data: bytes, folder: Path | None, edit: Edit | None) -> Graph:
     outputs = tuple(value.name for value in graph.output)
     if not outputs or len(set(outputs)) != len(outputs):
         raise BadModelFile("the graph has no outputs, or two of the same name; export the model again")
-    known = [*constants, *(value.name for value in inputs)]
-    work = Work()
+    known, work = [*constants, *(value.name for value in inputs)], Work()
     operators = ordered([operator_of(node, work.outside) for node in graph.node], known, outputs)
     _check_rounding(operators, outputs)
     origin = {
@@ -241,6 +240,7 @@ def operator_of(node: onnx.NodeProto, known_outside: Outside) -> Operator:
     known = node.domain in DEFAULT_DOMAINS or (node.domain == "com.microsoft" and node.op_type in ADOPTED)
     domain = "" if known else node.domain
     name = node.name or next(filter(None, outputs), node.op_type)
+    check_arity(node.domain, node.op_type, name, inputs, outputs)
     for attribute in listed:
         _check_type(name, node, attribute)
     attributes = {attribute.name: _attribute(attribute) for attribute in listed}

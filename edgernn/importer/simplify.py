@@ -51,7 +51,7 @@ def pruned_parts(
             needed.add(name)
             waiting.extend(makers[name].inputs if name in makers else ())
             waiting.extend([sources[name]] if name in sources else ())
-    kept = [node for node in nodes if any(name in needed for name in node.outputs)]
+    kept = [node for node in nodes if not needed.isdisjoint(node.outputs)]
     return kept, [state for state in states if state.name in needed]
 
 
@@ -72,6 +72,8 @@ def reshapes_joined(model: Model) -> Model:
                 continue
             node = replace(node, inputs=(source,))
         nodes.append(node)
+    if not flat:
+        return model
     outputs = tuple(replace(port, value=flat.get(port.value, port.value)) for port in model.outputs)
     states = tuple(replace(state, source=flat.get(state.source, state.source)) for state in model.states)
     return replace(model, nodes=tuple(nodes), outputs=outputs, states=states)

@@ -15,6 +15,7 @@ WALKED = (
     30_000  # inputs and operators looked at, and layers made, in all readings of a graph; the last one may go past it
 )
 MOST_LAYERS = 45_000  # in one walk: the two loops of a bidirectional Keras GRU over a window of 4,096 make 40,000
+MOST_STREAMED = 30_000  # in a stream, before any are joined: they would not be so many fewer that a file can hold them
 LARGE = 15_000  # of WALKED: after so much only another reading that may help is begun
 UNKNOWN = "this operator is not supported"
 MOST_PROBLEMS = 1000  # after which a walk stops
@@ -46,7 +47,7 @@ class Work:
             raise too_many_layers(operator.name, operator.kind)
 
 
-def too_many_layers(name: str, kind: str) -> UnsupportedModel:
+def too_many_layers(name: str, kind: str, most: int | None = None) -> UnsupportedModel:
     """What to raise where this node is one too many."""
-    what = f"the graph becomes more than {MOST_LAYERS:,} layers"
+    what = f"the graph becomes more than {MOST_LAYERS if most is None else most:,} layers"
     return UnsupportedModel([Problem(name, kind, what, "export a smaller model, or shorter")])

@@ -105,10 +105,12 @@ class Model:
         for state in self.states:
             _define(known, state.name, state.initial.shape)
         for node in self.nodes:
-            missing = [name for name in node.inputs if name not in known]
-            if missing:
-                raise ValueError(f"node '{node.name}' reads {missing}, which nothing before it makes")
-            made = node.layer.shapes(*(known[name] for name in node.inputs))
+            try:
+                read = [known[name] for name in node.inputs]
+            except KeyError:
+                missing = [name for name in node.inputs if name not in known]
+                raise ValueError(f"node '{node.name}' reads {missing}, which nothing before it makes") from None
+            made = node.layer.shapes(*read)
             if len(made) != len(node.outputs):
                 raise ValueError(f"node '{node.name}' makes {len(made)} values but names {len(node.outputs)}")
             for name, shape in zip(node.outputs, made, strict=True):
@@ -282,4 +284,4 @@ class Model:
 def _define(known: dict[str, Shape], name: str, shape: Shape) -> None:
     if name in known:
         raise ValueError(f"two things make the value '{name}'")
-    known[name] = tuple(int(n) for n in shape)
+    known[name] = tuple(map(int, shape))

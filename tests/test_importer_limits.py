@@ -165,3 +165,10 @@ def test_a_stream_of_more_layers_than_a_file_holds_is_refused_before_they_are_jo
     source.graph.node[1].input[0] = "Y"
     with pytest.raises(UnsupportedModel, match="more than 20 layers -> export a smaller model"):
         importer.read(source.SerializeToString())
+
+
+def test_lengths_of_too_many_sequences_are_refused() -> None:
+    nodes = [node("Cast", "lengths", "n", to=TensorProto.INT32), node("GRU", "x W R B n", "y", hidden_size=5)]
+    source = graph(nodes, {"x": ("T", 1, 3), "lengths": (1 << 62,)}, ["y"], GRU, integers=["lengths"])
+    with pytest.raises(UnsupportedModel, match=r"'lengths': a frame of .* is too large for a stream"):
+        importer.read(source.SerializeToString())

@@ -25,14 +25,14 @@ def entered(g: Build, given: Input, time: int | None, sizes: Shape, zero: bool) 
     if given.dims is None:
         g.problems.append(Problem(given.name, "input", "the file does not say its shape", "export with shapes"))
         return None
-    if given.counts:
-        const = settled(np.full(sizes, g.length, object))
-        return Value(given.name, sizes, None, const, const.dtype)
     shape = tuple(g.window if axis == time else n for axis, n in enumerate(sizes))
     if not g.has_room(shape if time is not None else (g.window, *shape)):
         what = f"a frame of {list(shape)} is too large for a stream"
         g.problems.append(Problem(given.name, "input", what, "export with smaller frames"))
         return None
+    if given.counts:
+        const = settled(np.full(sizes, g.length, object))
+        return Value(given.name, sizes, None, const, const.dtype)
     if zero:
         return Value(given.name, shape, None, np.zeros(shape, np.float32))
     size = volume(shape) // (1 if time is None else g.window)

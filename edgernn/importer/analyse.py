@@ -14,6 +14,7 @@ from edgernn.importer.again import MOST_FRAMES, built
 from edgernn.importer.alphabet import spelt
 from edgernn.importer.appended import stacked
 from edgernn.importer.assemble import assembled, goes_on
+from edgernn.importer.build import Build
 from edgernn.importer.distance import Distance, how_far, of_model
 from edgernn.importer.evaluate import folded
 from edgernn.importer.free import along_a_free_dimension
@@ -183,14 +184,10 @@ def _tried(graph: Graph, hypothesis: Hypothesis, given: Mapping[str, str]) -> tu
         return Distance.WRONG_AXIS, _failed(hypothesis, [*astray, *problems])
     if problems:
         return how_far(build, graph, hypothesis), _failed(hypothesis, [*astray, *problems])
-    found = pair(build, graph, given)
+    found = _with_proof(build, graph, pair(build, graph, given))
     loose = [name for name in graph.defaults if name in build.ports and name not in found.pairs]
     if loose:
         return _tried(as_constants(graph, loose), hypothesis, given)
-    open_ones = {**found.options, **found.provable}
-    shown = proved(build, graph, found.pairs, open_ones) if open_ones else None
-    if shown is not None:
-        found = Pairing(shown, zeroed=found.zeroed, problems=found.problems)
     if unsettled := found.unsettled():
         distance = Distance.WRONG_AXIS if astray else Distance.STATES
         return distance, _failed(hypothesis, [*astray, *unsettled])
@@ -213,15 +210,24 @@ def _tried(graph: Graph, hypothesis: Hypothesis, given: Mapping[str, str]) -> tu
     )
 
 
+def _with_proof(build: Build, graph: Graph, found: Pairing) -> Pairing:
+    """The pairs with what cells prove of those that are left open; what makes cells in several ways is asked about."""
+    left = {**found.options, **found.provable}
+    shown, makes_cells = proved(build, graph, found.pairs, left) if left else (None, False)
+    if shown is None:
+        return replace(found, options=left) if makes_cells else found
+    asked = {name: outputs for name, outputs in found.options.items() if found.pairs and name not in shown}
+    return Pairing(shown, asked, zeroed=found.zeroed, problems=found.problems)
+
+
 def _ones(graph: Graph, times: Sequence[tuple[str, int]]) -> list[str]:
     """The free dimensions, but for the first, that are neither time nor a batch: they count as 1."""
     dims = {given.name: given.dims or () for given in graph.inputs}
     time = {dims[name][axis] for name, axis in times}
     left = [(name, n, dim) for name, held in dims.items() for n, dim in enumerate(held) if n and (name, n) not in times]
     said = "the free dimension '{2}', axis {1} of '{0}', is no time and counts as 1"
-    return [
-        said.format(*one) for one in left if isinstance(one[2], str) and one[2] not in time and not is_batch(one[2])
-    ]
+    named = [(name, n, dim) for name, n, dim in left if isinstance(dim, str) and dim != f"axis {n}"]
+    return [said.format(*one) for one in named if one[2] not in time and not is_batch(one[2])]
 
 
 def _only(found: Sequence[Report]) -> Report:

@@ -10,18 +10,22 @@ FILLERS = {"in", "out", "input", "output", "next", "prev", "previous", "new", "o
 FILLERS |= {"n", "0"}
 STATELY = {"h", "c", "hx", "cx", "hidden", "cell", "state", "states", "cache", "mem", "memory", "buf", "buffer"}
 STATELY |= {"context"}
+BEFORE = {"prev", "previous", "old", "last", "initial", "init"}
 FRAMELY = {"audio", "feats", "features", "frame", "mel", "samples", "signal", "speech", "wav", "waveform"}
 
 
 def follows(name: str, output: str) -> bool:
-    """Whether an output is called what the next value of an input would be."""
-    before, after = key(name), key(output)
-    return before != "" and after in (before, f"{before}n")
+    """Whether an output is called what the next value of an input would be: hn of h, hn_1 of h_1."""
+    before, after = key(name).split("_"), key(output).split("_")
+    n = [f"{word}n" for word in before]
+    return before != [""] and any(
+        after == [*before[:k], *n[k : k + 1], *before[k + 1 :]] for k in range(len(before) + 1)
+    )
 
 
 def stately(name: str) -> bool:
     """Whether an input is called a state: it is one even where its next value does not depend on it, as of a cache."""
-    return not STATELY.isdisjoint(key(name).split("_"))
+    return not STATELY.isdisjoint(key(name).split("_")) or (key(name) == "" and not BEFORE.isdisjoint(words_of(name)))
 
 
 def framely(name: str) -> bool:
@@ -37,8 +41,9 @@ def shown_too(name: str, output: str) -> bool:
 
 @cache
 def key(name: str) -> str:
-    """A name without its filling words: h0, h_out and next_h are all h."""
-    return "_".join(word for word in words_of(name) if word not in FILLERS)
+    """A name without its filling words: h0, h_out and next_h are all h. A number alone, as of input_1, is no name."""
+    kept = [word for word in words_of(name) if word not in FILLERS]
+    return "" if all(word.isdigit() for word in kept) else "_".join(kept)
 
 
 def words_of(name: str) -> list[str]:

@@ -29,27 +29,33 @@ MOST = 64  # ways that are tried
 
 def proved(
     build: Build, graph: Graph, pairs: Mapping[str, str], options: Mapping[str, Sequence[str]]
-) -> dict[str, str] | None:
-    """The pairs, and those of `options` (input -> outputs that may replace it) that cells prove; None for no proof."""
+) -> tuple[dict[str, str] | None, bool]:
+    """The pairs, and those of `options` (input -> outputs that may replace it) that cells prove; None for no proof.
+
+    And whether some of them make cells at all, if in more than one way. Beside pairs that are known already, each cell
+    proves its own states; else all but a frame are proved together.
+    """
     best, count = None, 0
     frames = build.ports.keys() - pairs.keys() - options.keys()
-    ways = list(itertools.islice(_ways(options, len(options) if frames else len(options) - 1), MOST + 1))
+    known = {_value(build, name).name for name in pairs}
+    least = 1 if pairs else len(options) if frames else len(options) - 1
+    ways = list(itertools.islice(_ways(options, least), MOST + 1))
     for way in ways if len(ways) <= MOST else ():
         model = assembled(build, graph, {**pairs, **way})
         kept = isinstance(model, Model) and len(model.states) >= len(pairs) + len(way)  # every state does something
-        closed = _closed(model) if isinstance(model, Model) and kept else 0
+        closed = _closed(model, known) if isinstance(model, Model) and kept else 0
         if closed > count:
             best, count = way, closed
         elif closed == count:
             best = None
-    return None if best is None else {**pairs, **best}
+    return (None if best is None else {**pairs, **best}), count > 0
 
 
-def _ways(options: Mapping[str, Sequence[str]], count: int) -> Iterator[dict[str, str]]:
-    """Every way to pair so many of these inputs with an output each."""
+def _ways(options: Mapping[str, Sequence[str]], least: int) -> Iterator[dict[str, str]]:
+    """Every way to pair so many of these inputs, or more, with an output each."""
     for chosen in itertools.product(*([None, *outputs] for outputs in options.values())):
         way = {name: output for name, output in zip(options, chosen, strict=True) if output is not None}
-        if len(way) == count > 0 and len(set(way.values())) == len(way):
+        if len(way) >= max(1, least) and len(set(way.values())) == len(way):
             yield way
 
 
@@ -89,10 +95,13 @@ def _alike(build: Build, pairs: Mapping[str, str]) -> bool:
     return all(volume(a.shape) == volume(b.shape) for a, b in values)
 
 
-def _closed(model: Model) -> int:
-    """How many states are replaced by what a cell that starts from them leaves behind; 0 where one is not."""
-    returning = _returns(model)
-    return len(returning) if len(returning) == len(model.states) else 0
+def _closed(model: Model, known: Collection[str]) -> int:
+    """How many states are replaced by what a cell that starts from them leaves behind; 0 where one is not.
+
+    `known`: states that need no proof.
+    """
+    returning, others = _returns(model), {state.name for state in model.states}.difference(known)
+    return len(others) if returning.issuperset(others) else 0
 
 
 def _starts(model: Model) -> set[str]:

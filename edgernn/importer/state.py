@@ -71,7 +71,8 @@ def pair(build: Build, graph: Graph, given: Mapping[str, str]) -> Pairing:
         if found.pairs:
             for name, outputs in _options(found, ends, ends.fits, ends.alters).items():
                 if outputs:
-                    (found.options if ends.starts(name) else found.provable)[name] = outputs
+                    asked = ends.starts(name) or (stately(name) and not given)
+                    (found.options if asked else found.provable)[name] = outputs
         elif not left:
             _settle_by_shape(found, ends)
         found.problems += _counters(ends, graph)
@@ -188,7 +189,7 @@ def _settle_by_shape(found: Pairing, ends: Ends) -> None:
     options = _options(found, ends, ends.fits, suggested)
     open_inputs = [name for name, outputs in options.items() if outputs]
     others = [name for name in ends.build.ports if name not in open_inputs and name not in found.pairs]
-    if others and len(ends.outputs) > 1:
+    if others and len(ends.outputs) > 1 and next(iter(ends.build.ports)) not in open_inputs:
         before = dict(found.pairs)
         _settle(found, ends, suggested)
         options |= _doubtful(found, ends, before)
@@ -222,6 +223,8 @@ def kept(build: Build, graph: Graph, pairing: Pairing, given: Collection[str]) -
     ends, pairs = Ends(build, graph), pairing.pairs
     alone = "only its shape says that '{0}' is a state, which '{1}' replaces; if it is none: --state {0}="
     shaped = [alone.format(name, pairs[name]) for name in pairing.shaped if name in pairs]
+    too = "'{0}' is a state that '{1}' replaces, too, as they are called; if it is none: --state {0}="
+    shaped += [too.format(n, o) for n, o in pairs.items() if given and n not in given and not ends.leads_back(n, o)]
     found = [(n, o) for n, o in pairs.items() if n not in given and ends.leads_back(n, o) and not follows(n, o)]
     doubted = [(name, output, _rivals(ends, pairs, name)) for name, output in found]
     other = "'{0}' is replaced by '{1}', which a cell leaves behind; if by '{2}': --state {0}={2}"

@@ -16,11 +16,11 @@ FRAMELY = {"audio", "feats", "features", "frame", "mel", "samples", "signal", "s
 
 def follows(name: str, output: str) -> bool:
     """Whether an output is called what the next value of an input would be: hn of h, hn_1 of h_1."""
-    before, after = key(name).split("_"), key(output).split("_")
-    n = [f"{word}n" for word in before]
-    return before != [""] and any(
-        after == [*before[:k], *n[k : k + 1], *before[k + 1 :]] for k in range(len(before) + 1)
-    )
+    before, after = key(name), key(output)
+    if before == "" or len(after) != len(before) + 1:
+        return before == after != ""
+    end = next((n for n, (a, b) in enumerate(zip(before, after, strict=False)) if a != b), len(before))
+    return after == f"{before[:end]}n{before[end:]}" and before[end : end + 1] in ("", "_")
 
 
 def stately(name: str) -> bool:

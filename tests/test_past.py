@@ -114,8 +114,8 @@ def test_the_end_of_a_padded_sequence_is_no_last_step() -> None:
     assert "ends with padding that a stream never sees" in refused(node("Conv", "x w", "c", pads=[1, 1]))
 
 
-@pytest.mark.parametrize(("mode", "value"), [("edge", 0.0), ("reflect", 0.0), ("constant", 1.0)])
-def test_only_zeros_can_stand_before_the_first_step(mode: str, value: float) -> None:
-    pads, held = np.array([0, 0, 2, 0, 0, 0]), np.array(value, np.float32)
-    said = refused(node("Pad", "x pads value", "p", mode=mode), node("Conv", "p w", "c"), pads=pads, value=held)
-    assert f"pads the front of the sequence with {value if mode == 'constant' else mode}" in said
+@pytest.mark.parametrize("mode", ["edge", "reflect"])
+def test_only_a_constant_can_stand_before_the_first_step(mode: str) -> None:
+    pads = np.array([0, 0, 2, 0, 0, 0])
+    said = refused(node("Pad", "x pads", "p", mode=mode), node("Conv", "p w", "c"), pads=pads)
+    assert f"pads the front of the sequence with {mode}" in said

@@ -90,6 +90,15 @@ def features(length: int | str) -> onnx.ModelProto:
     return on_gru([node("ScatterElements", "x at new", "s", axis=2)], length, at=np.array([[[3, 1]]]), new=new)
 
 
+def padded(length: int | str, stride: int = 1) -> onnx.ModelProto:
+    """A number before the first step, and steps cut off at the end, of what a convolution gives."""
+    before = [node("Transpose", "x", "c", perm=[1, 2, 0]), node("Conv", "c K", "v", strides=[stride], pads=[2, 0])]
+    pads = {"pads": np.array([2, 0, 0, -2, 0, 0]), "fill": np.array(-0.7, np.float32)}
+    after = [node("Transpose", "v", "z", perm=[2, 0, 1]), node("Pad", "z pads fill", "s")]
+    kernel = np.random.default_rng(3).normal(size=(SIZE, SIZE, 2 + stride)).astype(np.float32) / 4
+    return on_gru([*before, *after], length, K=kernel, **pads)
+
+
 STREAMED: dict[str, tuple[Callable[[int | str], onnx.ModelProto], int, int]] = {  # with hop and delay
     "differences after zeros": (lambda n: written(n, "zeros", 1), 1, 0),
     "differences after the first step": (lambda n: written(n, "x", 1), 1, 0),
@@ -98,6 +107,8 @@ STREAMED: dict[str, tuple[Callable[[int | str], onnx.ModelProto], int, int]] = {
     "pre-emphasis at half the rate": (lambda n: emphasis(n, 2), 2, 0),
     "the first three steps before the others": (later, 1, 0),
     "steps before the sequence": (begun, 1, 0),
+    "a number before the sequence": (padded, 1, 0),
+    "a number before half the steps": (lambda n: padded(n, 2), 2, 0),
     "the first steps set": (reset, 1, 0),
     "a part of the first step set": (features, 1, 0),
 }

@@ -11,7 +11,7 @@ import numpy as np
 from edgernn.layers.axes import check_size, integers, normal, normal_axes, numbers, scalar, surely
 from edgernn.layers.base import Array
 from edgernn.layers.past import Look, seen
-from edgernn.layers.rhythm import CUT_OFF, PAD_FRONT, WINDOW, at_end, check_end, frames, masked, steps_of
+from edgernn.layers.rhythm import CUT_OFF, PAD_FRONT, WINDOW, at_end, check_end, continued, frames, masked, steps_of
 from edgernn.layers.rules import Importing, Value, rule
 from edgernn.layers.take import places, taken
 
@@ -166,7 +166,7 @@ def pad(
     pads_: Sequence[int] = (),
     value: float = 0.0,
 ) -> Value:
-    """ONNX Pad; negative pads crop. Over time: zeros before the first step, anything after the last. Opset 1 on."""
+    """ONNX Pad; negative pads crop. Over time: a number before the first step, anything after the last. Opset 1 on."""
     widths = list(pads_) if pads is None else numbers(g, pads, "pads")
     fill = value if constant_value is None else scalar(g, constant_value, "constant_value")
     rank = len(data.shape)
@@ -178,18 +178,23 @@ def pad(
     before, after = dict(zip(along, widths, strict=False)), dict(zip(along, widths[len(along) :], strict=True))
     if data.time is not None:
         ends = before.pop(data.time, 0), after.pop(data.time, 0)
-        if ends[0] > 0 and (mode != "constant" or fill):
-            g.refuse(
-                f"pads the front of the sequence with {fill if mode == 'constant' else mode}",
-                f"pad with zeros, or {WINDOW}",
-            )
-        data = padded(g, data, *ends)
+        if ends[0] > 0 and mode != "constant":
+            g.refuse(f"pads the front of the sequence with {mode}", f"pad with a constant, or {WINDOW}")
+        data = _begun_with(g, padded(g, data, *ends), fill, ends[0])
     sides = [(before.get(axis, 0), after.get(axis, 0)) for axis in range(rank)]
     cut = tuple(slice(max(0, -low), n - max(0, -high)) for n, (low, high) in zip(data.shape, sides, strict=True))
     grow = [(max(0, low), max(0, high)) for low, high in sides]
     grown = [n + low + high for n, (low, high) in zip(places(data)[cut].shape, grow, strict=True)]
     check_size(g, tuple(grown))
     return taken(g, data, PAD_MODES[mode](places(data)[cut], grow), data.time, fill)
+
+
+def _begun_with(g: Importing, x: Value, fill: float, steps: int) -> Value:
+    """A sequence whose first steps are this number; where they are zeros, as they were padded."""
+    if not fill or steps <= 0 or x.const is not None:
+        return x
+    first = np.full([1 if axis == x.time else n for axis, n in enumerate(x.shape)], fill, np.float32)
+    return continued(g, g.constant(first, x.time, x.length), x, steps)
 
 
 def padded(g: Importing, x: Value, before: int, after: Any) -> Value:

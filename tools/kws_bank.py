@@ -1,6 +1,6 @@
 """The utterances of Kokoro that word spotters learn from, made once and kept in the user's cache.
 
-    python tools/kws_bank.py --worker 0 --workers 2      makes every other part; 35 minutes of one core in all
+    python tools/kws_bank.py --worker 0 --workers 2      makes every other part; two hours of one core in all
 
 In: nothing. Out: lists of `Utterance`s. `train_kws.py` makes what is missing.
 """
@@ -13,13 +13,15 @@ import numpy as np
 import vad_sound as vs
 from espeak import Utterance
 from kokoro import HELD_OUT, Kokoro
-from kws_scenes import BOOKS, CARRIERS, DIGITS, NEAR_WORDS, dictionary, sentences
+from kws_scenes import BOOKS, CARRIERS, DIGITS, LETTERS, NEAR_WORDS, dictionary, sentences
 from training import CACHE
 
-PARTS = {  # how many files, of how many utterances; a held-out one is one voice
-    "held-out": (8, 20),
-    "train": (60, 10),
-    "words": (31, 20),
+PARTS = {  # seed; how many files, of how many utterances; a held-out one is one voice
+    "held-out": (0, 8, 20),
+    "train": (1, 60, 10),
+    "words": (2, 40, 20),
+    "single": (3, 108, 40),
+    "held-out-others": (9, 8, 28),
 }
 
 
@@ -49,8 +51,14 @@ class Writer:
             return [str(rng.choice(DIGITS)) if word == "#" else word for word in carrier]
         return self.sentences[rng.integers(len(self.sentences))]
 
+    def single(self, rng: np.random.Generator) -> list[str]:
+        """One word by itself: said with others, even between full stops, Kokoro runs it into its neighbours."""
+        chosen = rng.choice(4, p=[0.62, 0.24, 0.04, 0.1])
+        word = str(rng.choice((DIGITS, NEAR_WORDS, LETTERS, self.dictionary)[chosen]))
+        return [word + str(rng.choice(["", ".", ",", "?", "!"], p=[0.3, 0.4, 0.1, 0.1, 0.1]))]
+
     def apart(self, rng: np.random.Generator) -> list[str]:
-        """One to three words, each said by itself."""
+        """One to three words with full stops."""
         return [self.word(rng) + "." for _ in range(rng.integers(1, 4))]
 
 
@@ -63,16 +71,24 @@ def held_out_words(rng: np.random.Generator, writer: Writer, k: int) -> list[str
     return writer.sentences[rng.integers(len(writer.sentences))]
 
 
+def held_out_other(rng: np.random.Generator, writer: Writer, k: int) -> list[str]:
+    """The k-th of the other words by which a held-out voice is known, by itself."""
+    words = NEAR_WORDS if k < 18 else LETTERS if k < 21 else writer.dictionary
+    return [str(rng.choice(words)) + str(rng.choice(["", "."]))]
+
+
 def made(kind: str, part: int, kokoro: Kokoro, writer: Writer) -> Iterator[Utterance]:
     """The utterances of one part, the same each time."""
-    for k in range(PARTS[kind][1]):
-        rng = np.random.default_rng([list(PARTS).index(kind), part, k])
-        if kind == "held-out":
+    seed, _, count = PARTS[kind]
+    for k in range(count):
+        rng = np.random.default_rng([seed, part, k])
+        if kind.startswith("held-out"):
             kokoro.held_out_voice(rng, part % len(HELD_OUT))
-            yield kokoro.speak(held_out_words(rng, writer, k))
+            words = (held_out_words if kind == "held-out" else held_out_other)(rng, writer, k)
         else:
             kokoro.random_voice(rng)
-            yield kokoro.speak(writer.apart(rng) if kind == "words" else writer.words(rng))
+            words = {"train": writer.words, "words": writer.apart, "single": writer.single}[kind](rng)
+        yield kokoro.speak(words)
 
 
 def part_path(kind: str, part: int) -> Path:
@@ -104,14 +120,14 @@ def load(path: Path) -> list[Utterance]:
 
 
 def bank(kind: str, worker: int = 0, workers: int = 1) -> list[Utterance]:
-    """Every utterance of a kind ("train" or "held-out"), or what this of several workers has to make."""
+    """Every utterance of a kind of PARTS, or what this of several workers has to make."""
     kokoro, writer, found = None, None, []
-    for part in range(worker, PARTS[kind][0], workers):
+    for part in range(worker, PARTS[kind][1], workers):
         path = part_path(kind, part)
         if not path.exists():
             kokoro, writer = kokoro or Kokoro(), writer or Writer(BOOKS)
             save(path, list(made(kind, part, kokoro, writer)))
-            print(f"{kind} voices, part {part} of {PARTS[kind][0]}", flush=True)
+            print(f"{kind} voices, part {part} of {PARTS[kind][1]}", flush=True)
         found += load(path)
     return found
 

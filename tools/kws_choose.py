@@ -2,16 +2,16 @@
 
     python tools/kws_choose.py --model gru     (or crnn); prints, for each smoothing, how thresholds do
 
-The voices are Kokoro's that `kokoro.HELD_OUT` names, and new ones of hibari-tts and espeak-ng that read sentences
+One threshold serves all digits: what each would choose for itself on these few voices doesn't carry over to others.
+
+The voices are Kokoro's that `kokoro.HELD_OUT` names, and new ones of hibari-tts, espeak-ng and Pico that read sentences
 without digits. Needs what train_kws.py needs; the sound is made once and kept in the user's cache.
 """
 
 import argparse
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import replace
-from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import vad_sound as vs
@@ -21,18 +21,18 @@ from kws_bank import bank
 from kws_scenes import BOOKS, DIGITS, HOMOPHONES, sentences
 from kws_trials import BANDS, LEVELS, ROOMS, SNRS, Condition, Stream, reading, trials
 from numpy.typing import NDArray
+from pico import Pico
 from training import CACHE, ROOT
 
 import edgernn
 from edgernn.pipelines.decide import Decider
 
 SMOOTHINGS = (0.21, 0.27, 0.33, 0.39)
-THRESHOLDS = (*(k / 20 for k in range(10, 19)), 0.92, 0.94, 0.96, 0.98, 0.99, 0.995)
+THRESHOLDS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9)
 RELEASE = 0.3
-MARGIN = 0.05  # by which a threshold is higher than the voices here ask for
-READING = ("held-out reading", "reading")
 
 Answers = NDArray[np.float32]  # (answers, labels)
+Voice = Espeak | Hibari | Pico
 
 
 def conditions(count: int) -> list[Condition]:
@@ -45,43 +45,35 @@ def conditions(count: int) -> list[Condition]:
     ]
 
 
-def words_of(said: list[Utterance]) -> Iterator[tuple[str, vs.Sound]]:
-    """Words that were said alone or in a list, with their names."""
-    for one in said:
-        stops = [*(a for a, _ in one.spans[1:]), len(one.sound)]
-        for word, (a, b), limit in zip(one.words, one.spans, stops, strict=True):
-            if word.endswith(".") and word[:-1] not in HOMOPHONES:
-                yield word[:-1], one.sound[max(0, a - 320) : min(limit, b + 1600)]
+def alone(said: list[Utterance], barred: Set[str]) -> list[tuple[str, vs.Sound]]:
+    """Words that were said by themselves, with their names."""
+    words = [(one.words[0].strip("."), vs.trim(one.sound)) for one in said if len(one.words) == 1]
+    return [(word, sound) for word, sound in words if word not in barred]
 
 
-def readers(count: int) -> Iterator[vs.Sound]:
-    """Sentences without digits or their homophones, each in a new voice of hibari-tts or espeak-ng."""
-    rng, hibari, espeak = np.random.default_rng(102), Hibari(), Espeak(CACHE / "espeak-readers")
+def readers(rng: np.random.Generator, voices: Sequence[Voice], count: int) -> Iterator[vs.Sound]:
+    """Sentences without digits or their homophones, each in a new voice of one of these synthesisers."""
     barred = {*DIGITS, *HOMOPHONES}
     plain = [words for words in sentences(BOOKS) if not barred & {word.strip(",").lower() for word in words}]
     for k in range(count):
-        voice = espeak if k % 3 == 0 else hibari
+        voice = voices[k % len(voices)]
         voice.random_voice(rng)
         yield vs.trim(voice.speak(plain[-1 - k]).sound)
 
 
 def sets() -> dict[str, Stream]:
     """The streams: digits, other words, sentences; made and kept the first time."""
-    path = CACHE / "kws-choices.npz"
+    path = CACHE / "kws-choices-2.npz"
     if not path.exists():
-        under, held = conditions(12), bank("held-out")
-        words = list(words_of(held))
-        digits = [(word, x) for word, x in words if word in DIGITS]
-        others = [(word, x) for word, x in words if word not in DIGITS]
-        barred = {*DIGITS, *HOMOPHONES}
-        read = [
-            one.sound for one in held if len(one.words) > 4 and not barred & {w.strip(",.").lower() for w in one.words}
-        ]
+        under, held, barred = conditions(12), bank("held-out"), {*DIGITS, *HOMOPHONES}
+        espeak, hibari = Espeak(CACHE / "espeak-readers"), Hibari()
+        read = [one.sound for one in held if len(one.words) > 4 and not barred & {w.strip(",.") for w in one.words}]
         made = {
-            "digits": trials(digits, under[:6]),
-            "others": trials(others, under[6:8]),
+            "digits": trials(alone(held, barred - {*DIGITS}), under[:6]),
+            "others": trials(alone(bank("held-out-others"), barred), under[8:10]),
             "held-out reading": reading(read * 4, under),
-            "reading": reading(readers(1300), under),
+            "reading": reading(readers(np.random.default_rng(102), (espeak, hibari, hibari), 1300), under),
+            "Pico's reading": reading(readers(np.random.default_rng(103), (Pico(),), 3000), under),
         }
         np.savez(path, **{f"{name}/{key}": part for name, one in made.items() for key, part in one.arrays().items()})
     with np.load(path) as kept:
@@ -106,31 +98,6 @@ def figures(decider: Decider, stream: Stream, given: Answers) -> tuple[float, fl
     return 100 * float(np.mean(right or [0])), len(found) / (len(stream.sound) / vs.RATE / 3600)
 
 
-def reach(model: edgernn.Model, folder: Path, smoothing: float) -> NDArray[np.float64]:
-    """The highest smoothed answer for each digit while a plain voice counts from zero to nine."""
-    with np.load(folder / "io.npz") as io:
-        given = model.stream().run(io["x"])
-    length = round(smoothing / model.hop * 100)
-    sums = np.cumsum(np.pad(given, ((length, 0), (0, 0))), axis=0, dtype=float)
-    return (sums[length:] - sums[:-length]).max(axis=0)[: len(DIGITS)] / length
-
-
-def quietest(
-    deciders: Mapping[float, Decider], given: Mapping[str, Answers], most: NDArray[np.float64]
-) -> tuple[float, ...]:
-    """For each digit MARGIN above the lowest threshold that, like all above it, raises no false accept in sentences.
-
-    But none that lies less than 0.02 under `most`, or the plainest voice would not be heard.
-    """
-    found = dict.fromkeys(DIGITS, THRESHOLDS[0])
-    for threshold, higher in pairwise(THRESHOLDS):
-        for name in READING:
-            deciders[threshold].reset()
-            found |= {one.label: higher for one in deciders[threshold].feed(given[name])}
-    chosen = np.minimum(np.array(list(found.values())) + MARGIN, np.floor(100 * most - 2) / 100)
-    return (*chosen.round(2).tolist(), 1.0, 1.0)
-
-
 def main() -> None:
     """Print how settings do."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -139,24 +106,19 @@ def main() -> None:
     model = edgernn.convert(
         folder / "model.onnx", quantize="int8", **tomllib.loads((folder / "pipeline.toml").read_text())
     )
-    streams = sets()
+    streams, pipeline, count = sets(), edgernn.Pipeline(model), len(model.deciding.labels)
     given = {name: answers(model, stream) for name, stream in streams.items()}
-    pipeline = edgernn.Pipeline(model)
+    read = [name for name, stream in streams.items() if not len(stream.labels)]
+    hours = {name: len(streams[name].sound) / vs.RATE / 3600 for name in read}
+    print("smoothing, threshold: digits and other words right, false accepts an hour of reading")
     for smoothing in SMOOTHINGS:
-        deciders = {}
-        for thresholds in [*THRESHOLDS, None]:
-            each = (
-                quietest(deciders, given, reach(model, folder, smoothing))
-                if thresholds is None
-                else (thresholds,) * len(model.deciding.labels)
-            )
-            release = tuple(min(RELEASE, one) for one in each)
-            deciding = replace(model.deciding, smoothing=smoothing, threshold=each, release=release)
-            deciders[thresholds] = pipeline.decider(deciding)
-            got = {name: figures(deciders[thresholds], stream, given[name]) for name, stream in streams.items()}
-            rates = ", ".join(f"{name} {rate:.1f}" for name, (_, rate) in got.items() if name != "digits")
-            right = f"{got['digits'][0]:.1f} % of digits, {got['others'][0]:.1f} % of other words right"
-            print(f"smoothing {smoothing}, threshold {thresholds or each[:10]}: {right}; an hour: {rates}", flush=True)
+        for threshold in THRESHOLDS:
+            each = {"threshold": (threshold,) * count, "release": (RELEASE,) * count}
+            decider = pipeline.decider(replace(model.deciding, smoothing=smoothing, **each))
+            got = {name: figures(decider, stream, given[name]) for name, stream in streams.items()}
+            accepts = sum(got[name][1] * hours[name] for name in read) / sum(hours.values())
+            right = " ".join(f"{got[name][0]:5.1f} %" for name in ("digits", "others"))
+            print(f"{smoothing:.2f} {threshold:.2f}: {right} {accepts:6.2f}", flush=True)
 
 
 if __name__ == "__main__":

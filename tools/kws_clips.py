@@ -1,9 +1,9 @@
-"""What word spotters hear in training: clean words and sentences of three synthesisers, and noise, as frames.
+"""What word spotters hear in training: clean words and sentences of four synthesisers, and noise, as frames.
 
     python tools/kws_clips.py            makes what is missing; 5 minutes of one core without Kokoro's speech
 
 In: the front end. Out: `Clips` (log-mels of speech whose active level is 0 dB, with where each word lies) and pieces of
-noise; made once, kept in the user's cache. Needs what `kws_bank` and `hibari_voices` need.
+noise; made once, kept in the user's cache. Needs what `kws_bank`, `hibari_voices` and `pico` need.
 """
 
 import argparse
@@ -19,6 +19,7 @@ from hibari_voices import Hibari
 from kws_bank import Writer, bank
 from kws_scenes import BOOKS, DIGITS, FRAME, HOMOPHONES, HOP, UNKNOWN, frames_between
 from numpy.typing import NDArray
+from pico import Pico
 from training import CACHE, ROOT
 
 from edgernn.layers.frontend import FrontEnd
@@ -26,11 +27,11 @@ from edgernn.pipelines.features import Extractor
 
 UNASKED = 12  # of a word that may be heard or not
 ALONE, TOGETHER = 0.25, 0.12  # seconds between words: from where on they are said alone, up to where in one breath
-WORDS = {"espeak": 6000, "hibari": 6000}  # utterances of these synthesisers
+WORDS = {"espeak": 8000, "hibari": 6000, "pico": 8000}  # utterances of these synthesisers
 SIZES = 3  # speakers that each of Kokoro's utterances is made to be of, beside its own
 NOISES = 500
 PIECE = 1000  # frames of noise
-SOURCES = ("espeak", "hibari", "kokoro")
+SOURCES = ("espeak", "hibari", "kokoro", "pico")
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Clips:
 
 def label(said: Utterance, k: int) -> int:
     """What the k-th word should be heard as; only a digit that is said alone is one."""
-    word = said.words[k].strip(",.").lower()
+    word = said.words[k].strip(",.?!").lower()
     starts = [a for a, b in said.spans if b > 0]
     a, b = said.spans[k]
     before = min((a - stop for _, stop in said.spans[:k] if stop > 0), default=vs.RATE) / vs.RATE
@@ -63,26 +64,14 @@ def label(said: Utterance, k: int) -> int:
     return DIGITS.index(word) if word in DIGITS else UNKNOWN
 
 
-def cut(said: Utterance, k: int) -> Utterance:
-    """The k-th word of an utterance, by itself."""
-    (a, b), later = said.spans[k], [start for start, stop in said.spans[k + 1 :] if stop > 0]
-    first, last = max(0, a - 320), min([*later, len(said.sound), b + 1600])
+def alone(said: Utterance) -> Utterance:
+    """A single word without what is around it."""
+    ((a, b),) = said.spans
+    first, last = max(0, a - 320), min(len(said.sound), b + 1600)
     sound, fade = said.sound[first:last].copy(), np.linspace(0, 1, 160)
     sound[:160] *= fade
     sound[-160:] *= fade[::-1]
-    return Utterance(sound, said.words[k : k + 1], ((a - first, min(b, last) - first),))
-
-
-def pieces(rng: np.random.Generator, said: Utterance) -> Iterator[Utterance]:
-    """Every word of a list by itself; of a sentence the whole, and two of its words that are no digits."""
-    timed = [k for k, (_, b) in enumerate(said.spans) if b > 0]
-    if all(word.endswith((".", ",")) for word in said.words) or len(said.words) == 1:
-        yield from (cut(said, k) for k in timed)
-        return
-    yield said
-    plain = [k for k in timed if said.words[k].strip(",.").lower() not in {*DIGITS, *HOMOPHONES}]
-    if plain:
-        yield from (cut(said, k) for k in rng.choice(plain, min(2, len(plain)), replace=False))
+    return Utterance(sound, said.words, ((a - first, min(b, last) - first),))
 
 
 def resized(rng: np.random.Generator, said: Utterance) -> Utterance:
@@ -96,15 +85,15 @@ def spoken_by(source: str) -> Iterator[Utterance]:
     """What a synthesiser says, each time in another voice."""
     rng, writer = np.random.default_rng([7, SOURCES.index(source)]), Writer(BOOKS)
     if source == "kokoro":
-        for one in [*bank("words"), *bank("train")]:
+        for one in [*bank("single"), *bank("words"), *bank("train")]:
             yield one
             yield from (resized(rng, one) for _ in range(SIZES))
         return
-    voice = Espeak(CACHE / "espeak-clips") if source == "espeak" else Hibari()
+    voice = {"espeak": lambda: Espeak(CACHE / "espeak-clips"), "hibari": Hibari, "pico": Pico}[source]()
     for _ in range(WORDS[source]):
         voice.random_voice(rng)
-        words = [writer.word(rng)] if rng.random() < 0.75 else writer.words(rng)
-        said = voice.speak(words if source == "hibari" else [word.rstrip(".") for word in words])
+        words = writer.single(rng) if rng.random() < 0.8 else writer.words(rng)
+        said = voice.speak(words if source != "espeak" else [word.rstrip(".?!") for word in words])
         yield said if rng.random() < 0.5 else resized(rng, said)
 
 
@@ -128,13 +117,11 @@ def bare(front: FrontEnd) -> FrontEnd:
 
 def make_clips(front: FrontEnd, source: str) -> dict[str, NDArray]:
     """The clips of one synthesiser."""
-    extractor, rng = Extractor(bare(front)), np.random.default_rng([8, SOURCES.index(source)])
-    frames, words = [], []
+    extractor, frames, words = Extractor(bare(front)), [], []
     for said in spoken_by(source):
-        for one in pieces(rng, said):
-            x, rows = framed(extractor, one)
-            words += [(len(frames), *row) for row in rows]
-            frames.append(x)
+        x, rows = framed(extractor, alone(said) if len(said.words) == 1 else said)
+        words += [(len(frames), *row) for row in rows]
+        frames.append(x)
     return {"x": np.concatenate(frames), "sizes": [len(x) for x in frames], "words": words}
 
 
@@ -153,7 +140,7 @@ def make_noise(front: FrontEnd) -> dict[str, NDArray]:
 
 def kept(front: FrontEnd, name: str) -> Path:
     """The file of a synthesiser's clips, or of the noise; made the first time."""
-    path = CACHE / "clips" / f"{name}.npz"
+    path = CACHE / "said" / f"{name}.npz"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         new = path.with_suffix(".new.npz")

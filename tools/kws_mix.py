@@ -21,9 +21,9 @@ from torch import Tensor
 
 from edgernn.layers.frontend import FrontEnd
 
-LATE, LASTING, SLACK = 8, 30, 8  # frames after a word's end: of an answer's start, its end; then nobody's error
+LATE, LASTING, SLACK = 12, 55, 8  # frames after a word's end: of an answer's start, its end; then nobody's error
 ALONE, RUNNING = 0.68, 0.2  # of what is said: a word by itself, a clip of many words; the rest: some in one breath
-DIGITS_ALONE = 0.6
+DIGITS_ALONE = 0.5
 RHYTHM = 10  # frames from where on the pace can be another
 PAUSE = 35  # frames at least between what is said
 DIGIT_WEIGHT = 3.0
@@ -53,11 +53,15 @@ class Scenes:
             np.split(one.words, np.searchsorted(one.words[:, 0], np.arange(1, len(one.sizes)))) for one in clips
         ]
         self.by_kind = [{k: np.flatnonzero(one.kinds() == k) for k in range(UNASKED + 1)} for one in clips]
+        self.mean = torch.zeros(1, BANDS)  # that the front end had at the end of the scenes before
 
     def _clip(self, rng: np.random.Generator, kind: int) -> tuple[NDArray, NDArray]:
         """Powers (frames, bands) and words (n, 3) of a random clip, at a random pace and level."""
         who = int(np.searchsorted(self.up_to, rng.random()))
-        chosen = self.by_kind[who][kind][int(rng.random() * len(self.by_kind[who][kind]))]
+        found = self.by_kind[who][kind]
+        if not len(found):  # a synthesiser that doesn't tell when the words of a sentence are said
+            found = self.by_kind[who][UNKNOWN]
+        chosen = found[int(rng.random() * len(found))]
         first, stop = self.starts[who][chosen : chosen + 2]
         points = np.arange(0, stop - first + RHYTHM, RHYTHM)
         lasting = rng.uniform(0.8, 1.25) * np.exp(0.15 * rng.standard_normal(len(points)))  # what one frame becomes
@@ -96,8 +100,9 @@ class Scenes:
                     note(labels, weights, at + late + first, at + late + stop, label)
             at = last + PAUSE + int(rng.integers(longest)) - 3
 
-    def batch(self, rng: np.random.Generator, count: int) -> Batch:
-        """`count` scenes."""
+    def batch(self, rng: np.random.Generator, going_on: Tensor) -> Batch:
+        """A scene for each of `going_on` (B,): whether the front end goes on from the scene before, or starts anew."""
+        count = len(going_on)
         power = np.full((count, self.frames, BANDS), 1e-9, np.float32)
         labels = np.full((count, self.frames), SILENCE)
         weights = np.ones((count, self.frames), np.float32)
@@ -105,9 +110,11 @@ class Scenes:
             if rng.random() > 0.04:
                 self._lay_out(rng, power[k], labels[k], weights[k])
         clean = torch.from_numpy(power).transpose(0, 1).log_()  # (T, B, bands)
-        return Batch(self._heard(rng, clean), torch.from_numpy(labels.T.copy()), torch.from_numpy(weights.T.copy()))
+        return Batch(
+            self._heard(rng, clean, going_on), torch.from_numpy(labels.T.copy()), torch.from_numpy(weights.T.copy())
+        )
 
-    def _heard(self, rng: np.random.Generator, clean: Tensor) -> Tensor:
+    def _heard(self, rng: np.random.Generator, clean: Tensor, going_on: Tensor) -> Tensor:
         """Log-mels (T, B, bands) of clean speech through voices, rooms, noise, microphones and the front end."""
         count, front = clean.shape[1], self.front
         x = torch.bmm(clean.transpose(0, 1), voices(count, 1.0)).transpose(0, 1).exp_()
@@ -119,10 +126,11 @@ class Scenes:
         level, tone, top = microphones(rng, count)
         x = x.log_().add_(tone + level).sub_(12 * (torch.arange(BANDS) >= top))
         x = x.clamp_(min=math.log(front.log_floor)).sub_(front.mean[0]).div_(front.std[0])
-        mean, fast = torch.zeros_like(x[0]), -math.expm1(-front.seconds / front.running)
+        mean, fast = self.mean.expand_as(x[0]).clone(), -math.expm1(-front.seconds / front.running)
         for t, frame in enumerate(x, 1):
-            mean.lerp_(frame, max(1 / t, fast))
+            mean.lerp_(frame, torch.where(going_on, fast, max(1 / t, fast))[:, None])
             frame -= mean
+        self.mean = mean
         return x
 
     def _noise(self, rng: np.random.Generator, count: int, snr: NDArray) -> Tensor:

@@ -5,7 +5,7 @@ In: features (T, B, BANDS) with labels. Out: modules and ONNX files. Imports tor
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from edgernn.layers.frontend import FrontEnd
 
 BANDS = 40
+MIXED = 40  # what a Crnn's convolutions make of a frame
 State = Tensor
 Loss = Callable[[Tensor, tuple[Tensor, Tensor]], Tensor]
 
@@ -28,7 +29,7 @@ class Gru(nn.Module):
     def __init__(self, hidden: int, outputs: int) -> None:
         """Lay out the layers."""
         super().__init__()
-        self.gru = LearningGru(BANDS, hidden)
+        self.gru = LearningGru(BANDS, hidden, 100)
         self.head = nn.Linear(hidden, outputs)
 
     def score(self, x: Tensor, state: State) -> tuple[Tensor, State]:
@@ -41,21 +42,46 @@ class Gru(nn.Module):
         return self.score(x, x.new_zeros(1, x.shape[1], self.gru.hidden_size))[0]
 
 
-class Crnn(nn.Module):
-    """A causal convolution over time that answers every `hop` frames, a GRU, a linear layer."""
+class Causal(nn.Sequential):
+    """A convolution over bands and time, normalised over what is learnt from, ReLU; `apart`: each channel by itself."""
 
-    def __init__(self, channels: int, kernel: int, hop: int, hidden: int, outputs: int) -> None:
-        """Lay out the layers."""
+    def __init__(
+        self, inputs: int, outputs: int, kernel: tuple[int, int], stride: tuple[int, int] = (1, 1), apart: bool = True
+    ) -> None:
+        """Lay out the layers; kernel and stride in bands and frames."""
+        if apart:
+            parts = [nn.Conv2d(inputs, inputs, kernel, stride, groups=inputs, bias=False)]
+            parts.append(nn.Conv2d(inputs, outputs, 1, bias=False))
+        else:
+            parts = [nn.Conv2d(inputs, outputs, kernel, stride, bias=False)]
+        super().__init__(*parts, nn.BatchNorm2d(outputs, momentum=0.02), nn.ReLU())
+        self.past = kernel[1] - stride[1]
+
+    def forward(self, z: Tensor) -> Tensor:
+        """(B, inputs, bands, T) to (B, outputs, fewer bands, T / stride); the past before z counts as 0."""
+        return super().forward(nn.functional.pad(z, (self.past, 0)))
+
+
+class Crnn(nn.Module):
+    """Causal convolutions over bands and time that answer every `hop` frames, a GRU, a linear layer."""
+
+    hop = 3
+    SHAPES = (((5, 6), (2, hop)), ((3, 3), (1, 1)), ((4, 3), (2, 1)), ((3, 3), (1, 1)))  # kernels and strides
+
+    def __init__(self, channels: Sequence[int], hidden: int, outputs: int) -> None:
+        """Lay out the layers; channels: of the convolutions, before the one over all bands that are left."""
         super().__init__()
-        self.hop = hop
-        self.conv = nn.Conv1d(BANDS, channels, kernel, stride=hop)
-        self.gru = LearningGru(channels, hidden)
+        layers, bands, inputs = [], BANDS, 1
+        for count, (kernel, stride) in zip(channels, self.SHAPES, strict=False):
+            layers.append(Causal(inputs, count, kernel, stride, apart=inputs > 1))
+            bands, inputs = (bands - kernel[0]) // stride[0] + 1, count
+        self.conv = nn.Sequential(*layers, Causal(inputs, MIXED, (bands, 1), apart=False))
+        self.gru = LearningGru(MIXED, hidden)
         self.head = nn.Linear(hidden, outputs)
 
     def score(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """Frames (T, B, BANDS) to scores (T / hop, B, outputs), from and to a state; the past before x counts as 0."""
-        past = self.conv.kernel_size[0] - self.hop
-        z = torch.relu(self.conv(nn.functional.pad(x.permute(1, 2, 0), (past, 0))))  # (B, channels, T / hop)
+        z = self.conv(x.permute(1, 2, 0)[:, None])[:, :, 0]  # (B, MIXED, T / hop)
         h, state = self.gru(z.permute(2, 0, 1), state)
         return self.head(h), state
 

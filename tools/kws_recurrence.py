@@ -46,7 +46,17 @@ class Recurrence(torch.autograd.Function):
 
 
 class LearningGru(nn.GRU):
-    """PyTorch's GRU of one layer, quicker while it learns."""
+    """PyTorch's GRU of one layer, quicker while it learns, and remembering from the start.
+
+    Its update gates begin with the biases of Tallec and Ollivier (arXiv 1804.11188, section 2), with which states last
+    between 1 and `longest` frames.
+    """
+
+    def __init__(self, inputs: int, hidden: int, longest: int = 1) -> None:
+        """Lay out the layer."""
+        super().__init__(inputs, hidden)
+        with torch.no_grad():
+            self.bias_hh_l0[hidden : 2 * hidden] += torch.log(1 + (longest - 1) * torch.rand(hidden))
 
     def forward(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """Inputs (T, B, n) to states (T, B, H), from and to a state (1, B, H)."""

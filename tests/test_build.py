@@ -9,6 +9,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from conftest import stream_on
 
 import edgernn
 from edgernn.compiler import bundle, linker, sources, targets
+from edgernn.errors import BackendUnavailable
 from edgernn.kernels.contract import Opcode
 from edgernn.kernels.isas import REFERENCE
 from edgernn.kernels.panels import CpuBackend
@@ -194,6 +196,10 @@ def test_what_cannot_be_built_says_so_and_leaves_nothing(tmp_path: Path, monkeyp
     for how in (interrupted, terminated):
         monkeypatch.setattr(bundle, "run_compiler", how)
         assert "interrupted" in bad("build", source, "--target", "host", "-o", made)
+    monkeypatch.setattr(bundle, "run_compiler", unable)
+    assert "it cannot" in bad("build", source, "--target", "host", "-o", made)
+    monkeypatch.setattr(bundle.shutil, "disk_usage", lambda place: SimpleNamespace(free=4096))
+    assert f"{made}: No space left on device" in bad("build", source, "--target", "host", "-o", made)
     monkeypatch.setattr(bundle.linker, "find_spec", lambda name: None)
     assert "pip install edgernn[build]" in bad("build", source, "--target", "host", "-o", made)
     assert not list(tmp_path.iterdir())
@@ -205,6 +211,10 @@ def interrupted(*given: object) -> None:
 
 def terminated(*given: object) -> None:
     signal.raise_signal(signal.SIGTERM)
+
+
+def unable(*given: object) -> None:
+    raise BackendUnavailable("it cannot")
 
 
 def test_bench_shows_size_and_start(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import hashlib
 import json
 import os
@@ -16,7 +17,7 @@ from typing import Any
 from edgernn.compiler import beside, linker, sources
 from edgernn.compiler.sources import Job
 from edgernn.compiler.targets import Target
-from edgernn.errors import BadInput, Problem, UnsupportedModel
+from edgernn.errors import BackendUnavailable, BadInput, Problem, UnsupportedModel
 from edgernn.kernels.jit import run_compiler
 from edgernn.kernels.panels import CpuBackend
 from edgernn.layers.model import Model
@@ -25,6 +26,7 @@ from edgernn.planner import Plan, make_plan
 
 FORMAT = 1
 LARGEST = 1 << 31  # bytes that code reaches from where it stands, and what 32 bits leave to a program
+SPARE = 1 << 20  # bytes: where fewer are free, a compiler that fails had no room
 MANIFEST = "manifest.json"
 MADE_THERE = {MANIFEST, "main", "__pycache__"}  # and what `make` and Python add to a folder
 HERE, EXCHANGE = -100, 2  # AT_FDCWD, RENAME_EXCHANGE: renameat2(2)
@@ -77,14 +79,18 @@ def check_output(output: Path) -> None:
 
 @contextmanager
 def beside_it(output: Path) -> Iterator[str]:
-    """A temporary folder beside `output`. Raises OSError, about `output` itself, where there can be none."""
+    """A temporary folder beside `output`. Raises OSError, about `output` itself, where it cannot be written."""
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        temporary = tempfile.TemporaryDirectory(prefix=".edgernn-", dir=output.parent)
+        with tempfile.TemporaryDirectory(prefix=".edgernn-", dir=output.parent) as place:
+            try:
+                yield place
+            except BackendUnavailable:  # compilers don't all say that the disk is full
+                if shutil.disk_usage(place).free >= SPARE:
+                    raise
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from None
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(output)) from None
-    with temporary as place:
-        yield place
 
 
 def check_size(model: Model, plan: Plan, target: Target, inside: bool) -> None:

@@ -1,7 +1,7 @@
 """Train the digit spotters models/kws-digits-gru and models/kws-digits-crnn on synthesised speech.
 
     python tools/train_kws.py --model gru      (or crnn) make speech, train, write model.onnx and io.npz
-    python tools/kws_choose.py --model gru     smoothing and thresholds for pipeline.toml, chosen on other voices
+    python tools/kws_choose.py --model gru     how smoothings and thresholds for pipeline.toml do on other voices
     python tools/eval_kws.py --model gru       afterwards: every figure of the model's card
 
 Needs torch==2.13.0, onnx and onnxruntime, Debian's espeak-ng, wamerican and fortunes, and npm and pip, which fetch the

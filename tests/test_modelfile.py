@@ -48,6 +48,26 @@ def test_golden_bytes(name: str, number_format: str, tmp_path: Path) -> None:
     assert same(load(GOLDEN / f"{name}.edgernn"), model)
 
 
+def test_files_of_format_1_are_read() -> None:
+    assert same(load(GOLDEN / "format-1.edgernn"), quantise(small_model(), "int8"))
+
+
+def test_states_of_zeros_and_small_indices_take_no_room() -> None:
+    text, tensors = encode(small_model())
+    kept = [state for state in json.loads(text)["states"] if "shape" not in state]
+    first = [bool(state.initial.any()) for state in small_model().states]
+    assert first == [True, False] or first == [False, True], "one of each, or this shows nothing"
+    assert len(kept) == 1 and sum(name.startswith("state.") for name in tensors) == 1
+    assert [tensor.dtype for name, tensor in tensors.items() if name.endswith(".index")] == [np.int16]
+
+
+def test_a_negative_zero_is_kept() -> None:
+    model = small_model()
+    states = [replace(state, initial=np.full_like(state.initial, -0.0)) for state in model.states]
+    loaded = validate(container.pack(*encode(replace(model, states=tuple(states)))))
+    assert all(np.signbit(state.initial).all() for state in loaded.states)
+
+
 def doubled() -> Model:
     """Two layers with equal weights, and a third with others."""
     weight = np.arange(320, dtype=np.float32).reshape(32, 10)

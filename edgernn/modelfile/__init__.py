@@ -8,14 +8,15 @@ The file is a safetensors file, so anything that reads those can look inside:
 - The header: JSON in ASCII, padded with spaces to a multiple of 8. For each tensor its dtype (F32, I32, F16, I16, I8
   or U8), shape and offsets; the tensors follow without holes, the wider first, each kind in the order of the names. So
   a tensor starts at a multiple of the size of its numbers.
-- `__metadata__` holds one string under "edgernn": JSON with exactly the keys format (1), inputs, outputs, states,
+- `__metadata__` holds one string under "edgernn": JSON with exactly the keys format (2), inputs, outputs, states,
   nodes, origin and hash.
-- A port is {name, value, size, dtype, low, high}; a state {name, source} with its first value in tensor `state.<i>`.
+- A port is {name, value, size, dtype, low, high}; a state {name, source} with its first value in tensor `state.<i>`, or
+  {name, source, shape} where it begins with zeros. Format 1 has none of the latter; files in it are read too.
 - A node is {name, layer, attributes, inputs, outputs}, in topological order; `layer` is a name in `layers.LAYERS`, and
   `attributes` holds every field of that layer which is neither a weight nor absent.
-- Weights are tensors `<node index>.<field>`, float32 (int32 for a field named `index`, and float16 for a matrix that
-  is held so). Quantised ones are two, the integers and `<node index>.<field>.scale` (rows,), float32. The integers of
-  int8 are `<node index>.<field>.q` (rows, cols); of the other formats the name goes on with the format: `.q.int8x16`
+- Weights are tensors `<node index>.<field>`, float32 (int16 or int32 for a field named `index`, float16 for a matrix
+  that is held so). Quantised ones are two, the integers and `<node index>.<field>.scale` (rows,), float32. The integers
+  of int8 are `<node index>.<field>.q` (rows, cols); of the other formats the name goes on with the format: `.q.int8x16`
   (int8), `.q.int16` and `.q.int4`. The last is uint8 (rows, cols / 2): two numbers in a byte, plus 8, the first in the
   low bits, and 0 in the high bits of the last where cols is odd; beside it stands `<node index>.<field>.factor`, uint8
   (rows, cols / 32). `<node index>.<field>.reach` (1,), float32, is there where the activations' scale is fixed.

@@ -19,7 +19,9 @@ from edgernn.modelfile.fields import Mismatch, allows, restore
 from edgernn.modelfile.shared import folded, unfolded
 from edgernn.modelfile.weights import restored, stored, tensor
 
-FORMAT = 1  # of the file; number formats are the weights' business
+FORMAT = 2  # of the file; number formats are the weights' business
+SMALL = np.iinfo(np.int16)  # indices that fit are held so
+UNWRITTEN = 1 << 20  # numbers of states that begin with 0 and have no tensor, in all: 4 MB
 LARGEST_FRAME = 1 << 26  # numbers in all values of one frame together: 256 MB of float32
 RHYTHM = {"hop", "window", "delay", "receptive_field"}
 SETTINGS = {"features": ("frontend", "FrontEnd"), "decisions": ("deciding", "Deciding")}  # files and classes in layers
@@ -28,11 +30,12 @@ KEYS = {"format", "inputs", "outputs", "states", "nodes", "origin", "hash"}
 
 def encode(model: Model) -> tuple[str, dict[str, Array]]:
     """(JSON text, tensors): what `decode` takes."""
+    states, tensors = _states(model)
     described = {
         "format": FORMAT,
         "inputs": [asdict(port) for port in model.inputs],
         "outputs": [asdict(port) for port in model.outputs],
-        "states": [{"name": state.name, "source": state.source} for state in model.states],
+        "states": states,
         "nodes": [_describe(node) for node in model.nodes],
         "origin": dict(model.origin),
         "hash": model.hash,
@@ -40,17 +43,32 @@ def encode(model: Model) -> tuple[str, dict[str, Array]]:
         **({"alphabet": model.alphabet} if model.alphabet else {}),
         **model.settings,
     }
-    tensors = {f"state.{i}": state.initial for i, state in enumerate(model.states)}
     for i, node in enumerate(model.nodes):
         for name, weight in node.layer.weights():
             if isinstance(weight, QuantisedMatrix):
                 tensors |= stored(f"{i}.{name}", weight)
+            elif name == "index" and SMALL.min <= weight.min(initial=0) and weight.max(initial=0) <= SMALL.max:
+                tensors[f"{i}.{name}"] = weight.astype(np.int16)
             else:
                 tensors[f"{i}.{name}"] = weight
     tensors, described["shared"] = folded(tensors)
     if not described["shared"]:
         del described["shared"]
     return json.dumps(described, sort_keys=True, separators=(",", ":"), allow_nan=False), tensors
+
+
+def _states(model: Model) -> tuple[list[dict[str, Any]], dict[str, Array]]:
+    """The states' records, and the first values of those that don't begin with 0 or are too many."""
+    records: list[dict[str, Any]] = [{"name": state.name, "source": state.source} for state in model.states]
+    tensors, unwritten = {}, 0
+    for i, (state, record) in enumerate(zip(model.states, records, strict=True)):
+        initial = np.ascontiguousarray(state.initial)
+        if initial.view(np.int32).any() or unwritten + initial.size > UNWRITTEN:
+            tensors[f"state.{i}"] = initial
+        else:
+            unwritten += initial.size
+            record["shape"] = list(initial.shape)
+    return records, tensors
 
 
 def _describe(node: Node) -> dict[str, Any]:
@@ -77,7 +95,7 @@ def decode(text: str, tensors: Mapping[str, Array]) -> Model:
         model = Model(
             tuple(_port(port, f"input {i}") for i, port in enumerate(_list(described, "inputs"))),
             tuple(_port(port, f"output {i}") for i, port in enumerate(_list(described, "outputs"))),
-            tuple(_state(i, state, left) for i, state in enumerate(_list(described, "states"))),
+            _restored_states(_list(described, "states"), left),
             tuple(_node(i, node, left) for i, node in enumerate(_list(described, "nodes"))),
             _origin(described["origin"]),
             **rhythm,
@@ -180,11 +198,21 @@ def _field(hint: Any, value: object, what: str) -> Any:
         raise BadModelFile(f"{what}: {error}") from None
 
 
-def _state(index: int, value: object, left: dict[str, Array]) -> State:
-    record = _check_keys(value, {"name", "source"}, f"state {index}")
-    name, source = (_field(str, record[key], f"state {index}, {key}") for key in ("name", "source"))
-    initial = _take(left, f"state.{index}", "float32")
-    return State(name, source, initial)
+def _restored_states(values: list[Any], left: dict[str, Array]) -> tuple[State, ...]:
+    states, unwritten = [], 0
+    for i, value in enumerate(values):
+        keys = {"name", "source"} | ({"shape"} if isinstance(value, dict) and "shape" in value else set())
+        record = _check_keys(value, keys, f"state {i}")
+        name, source = (_field(str, record[key], f"state {i}, {key}") for key in ("name", "source"))
+        if "shape" in record:
+            shape = _field(tuple[int, ...], record["shape"], f"state {i}, shape")
+            unwritten += volume(shape)
+            if min(shape, default=0) < 0 or unwritten > UNWRITTEN:
+                raise BadModelFile(f"state {i} is of shape {shape}: {UNWRITTEN} numbers without a tensor at most")
+            states.append(State(name, source, _fixed(np.zeros(shape, np.float32))))
+        else:
+            states.append(State(name, source, _take(left, f"state.{i}", "float32")))
+    return tuple(states)
 
 
 def _node(index: int, value: object, left: dict[str, Array]) -> Node:
@@ -221,11 +249,19 @@ def _weight(left: dict[str, Array], name: str, kind: type[Layer], field: str) ->
     if name in left:
         if quantisable and left[name].dtype == np.float16:
             return _take(left, name, "float16")
+        if field == "index" and left[name].dtype == np.int16:
+            return _fixed(_take(left, name, "int16").astype(np.int32))
         return _take(left, name, "int32" if field == "index" else "float32")
     format = next((format for format in FORMATS if f"{name}.{tensor(format)}" in left), None)
     if format is None or not quantisable:
         return None
     return restored(name, format, f"{name}.reach" in left, lambda name, dtype: _take(left, name, dtype))
+
+
+def _fixed(array: Array) -> Array:
+    """`array`, which can't be changed from now on, as the tensors of a file can't."""
+    array.flags.writeable = False
+    return array
 
 
 def _take(left: dict[str, Array], name: str, dtype: str) -> Array:

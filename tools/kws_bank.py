@@ -57,6 +57,11 @@ class Writer:
         word = str(rng.choice((DIGITS, NEAR_WORDS, LETTERS, self.dictionary)[chosen]))
         return [word + str(rng.choice(["", ".", ",", "?", "!"], p=[0.3, 0.4, 0.1, 0.1, 0.1]))]
 
+    def other(self, rng: np.random.Generator) -> list[str]:
+        """One word by itself that isn't close to a digit, but by chance."""
+        word = str(rng.choice(LETTERS if rng.random() < 0.2 else self.dictionary))
+        return [word + str(rng.choice(["", ".", ",", "?", "!"], p=[0.3, 0.4, 0.1, 0.1, 0.1]))]
+
     def apart(self, rng: np.random.Generator) -> list[str]:
         """One to three words with full stops."""
         return [self.word(rng) + "." for _ in range(rng.integers(1, 4))]

@@ -4,24 +4,27 @@
 
 One threshold serves all digits: what each would choose for itself on these few voices doesn't carry over to others.
 
-The voices are Kokoro's that `kokoro.HELD_OUT` names, and new ones of hibari-tts, espeak-ng and Pico that read sentences
-without digits. Needs what train_kws.py needs; the sound is made once and kept in the user's cache.
+The voices are Kokoro's that `kokoro.HELD_OUT` names, Piper's (a synthesiser that nothing is learned from), and new ones
+of hibari-tts, espeak-ng and Pico that read sentences without digits. Needs what train_kws.py and `piper` need; the
+sound is made once and kept in the user's cache.
 """
 
 import argparse
 import tomllib
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import replace
 
 import numpy as np
 import vad_sound as vs
 from espeak import Espeak, Utterance
 from hibari_voices import Hibari
-from kws_bank import bank
+from kws_bank import Writer, bank
+from kws_clips import resized
 from kws_scenes import BOOKS, DIGITS, HOMOPHONES, sentences
 from kws_trials import BANDS, LEVELS, ROOMS, SNRS, Condition, Stream, reading, trials
 from numpy.typing import NDArray
 from pico import Pico
+from piper import Piper
 from training import CACHE, ROOT
 
 import edgernn
@@ -47,7 +50,7 @@ def conditions(count: int) -> list[Condition]:
 
 def alone(said: list[Utterance], barred: Set[str]) -> list[tuple[str, vs.Sound]]:
     """Words that were said by themselves, with their names."""
-    words = [(one.words[0].strip("."), vs.trim(one.sound)) for one in said if len(one.words) == 1]
+    words = [(one.words[0].strip(".,?!"), vs.trim(one.sound)) for one in said if len(one.words) == 1]
     return [(word, sound) for word, sound in words if word not in barred]
 
 
@@ -61,16 +64,28 @@ def readers(rng: np.random.Generator, voices: Sequence[Voice], count: int) -> It
         yield vs.trim(voice.speak(plain[-1 - k]).sound)
 
 
+def strangers(words: Callable[[int], list[str]], count: int) -> list[Utterance]:
+    """Words by themselves in Piper's voice, each time of another size and pace. words: the k-th to say."""
+    rng, voice, said = np.random.default_rng(104), Piper(), []
+    for k in range(count):
+        voice.random_voice(rng)
+        said.append(resized(rng, voice.speak(words(k))))
+    return said
+
+
 def sets() -> dict[str, Stream]:
     """The streams: digits, other words, sentences; made and kept the first time."""
-    path = CACHE / "kws-choices-2.npz"
+    path = CACHE / "kws-choices-3.npz"
     if not path.exists():
         under, held, barred = conditions(12), bank("held-out"), {*DIGITS, *HOMOPHONES}
         espeak, hibari = Espeak(CACHE / "espeak-readers"), Hibari()
         read = [one.sound for one in held if len(one.words) > 4 and not barred & {w.strip(",.") for w in one.words}]
+        rng, writer = np.random.default_rng(105), Writer(BOOKS)
         made = {
             "digits": trials(alone(held, barred - {*DIGITS}), under[:6]),
             "others": trials(alone(bank("held-out-others"), barred), under[8:10]),
+            "Piper's digits": trials(alone(strangers(lambda k: [DIGITS[k % 10] + "."], 80), set()), under[:6]),
+            "Piper's others": trials(alone(strangers(lambda k: writer.other(rng), 240), barred), under[8:10]),
             "held-out reading": reading(read * 4, under),
             "reading": reading(readers(np.random.default_rng(102), (espeak, hibari, hibari), 1300), under),
             "Pico's reading": reading(readers(np.random.default_rng(103), (Pico(),), 3000), under),
@@ -110,14 +125,15 @@ def main() -> None:
     given = {name: answers(model, stream) for name, stream in streams.items()}
     read = [name for name, stream in streams.items() if not len(stream.labels)]
     hours = {name: len(streams[name].sound) / vs.RATE / 3600 for name in read}
-    print("smoothing, threshold: digits and other words right, false accepts an hour of reading")
+    trial = [name for name in streams if name not in read]
+    print(f"smoothing, threshold: right of {', '.join(trial)}; false accepts an hour of reading")
     for smoothing in SMOOTHINGS:
         for threshold in THRESHOLDS:
             each = {"threshold": (threshold,) * count, "release": (RELEASE,) * count}
             decider = pipeline.decider(replace(model.deciding, smoothing=smoothing, **each))
             got = {name: figures(decider, stream, given[name]) for name, stream in streams.items()}
             accepts = sum(got[name][1] * hours[name] for name in read) / sum(hours.values())
-            right = " ".join(f"{got[name][0]:5.1f} %" for name in ("digits", "others"))
+            right = " ".join(f"{got[name][0]:5.1f} %" for name in trial)
             print(f"{smoothing:.2f} {threshold:.2f}: {right} {accepts:6.2f}", flush=True)
 
 

@@ -93,7 +93,11 @@ def spoken_by(source: str) -> Iterator[Utterance]:
     for _ in range(WORDS[source]):
         voice.random_voice(rng)
         words = writer.single(rng) if rng.random() < 0.8 else writer.words(rng)
-        said = voice.speak(words if source != "espeak" else [word.rstrip(".?!") for word in words])
+        if source == "espeak":
+            words = [word.rstrip(".?!") for word in words]
+        if source == "pico":  # which doesn't tell when words are said: between pauses a digit would be one by itself
+            words = [*(word.rstrip(",.?!") for word in words[:-1]), words[-1]]
+        said = voice.speak(words)
         yield said if rng.random() < 0.5 else resized(rng, said)
 
 

@@ -47,7 +47,7 @@ def write(path: Path, data: bytes) -> Path:
 def newer(path: Path) -> Path:
     """A model file of a format yet to come."""
     data = (GOLDEN / "small.edgernn").read_bytes()
-    return write(path, data.replace(rb"\"format\":1", rb"\"format\":7"))
+    return write(path, data.replace(rb"\"format\":2", rb"\"format\":7"))
 
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(64)

@@ -28,6 +28,7 @@ class Schema:
     variadic: bool  # any number of inputs, of which none may be missing
     attributes: frozenset[str]
     required: tuple[str, ...]  # attributes without a default
+    single: frozenset[str]  # attributes that are one number or text
     told: tuple[str, ...]  # of "operator" and "outputs", what the rule wants to know
 
 
@@ -45,6 +46,7 @@ def _schema(rule: Rule) -> Schema:
         any(p.kind is VARIADIC for p in parameters),
         frozenset(attributes),
         tuple(name for name, p in attributes.items() if p.default is ABSENT),
+        frozenset(name for name, p in attributes.items() if isinstance(p.default, (int, float, str))),
         told,
     )
 
@@ -78,6 +80,8 @@ def _attributes(g: Importing, schema: Schema, operator: Operator) -> dict[str, A
         parameter = name if name in schema.attributes else f"{name}_"
         if parameter not in schema.attributes:
             g.refuse(f"its attribute {name}={value} is not supported")
+        if parameter in schema.single and not isinstance(value, (int, float, str)):
+            g.refuse(f"its attribute {name} is {value!r:.60}, where one number or text is expected")
         given[parameter] = value
     for name in schema.required:
         if name not in given:

@@ -75,7 +75,7 @@ class Folder:
         if any(symbolic.is_symbolic(x) for x in inputs):
             self._spend(operator, SYMBOL * sum(x.size for x in inputs if x is not None))
             return symbolic.evaluate(operator.kind, inputs, operator.attributes)
-        if operator.kind == "Identity" and inputs[0] is not None:
+        if operator.kind == "Identity" and len(inputs) == len(operator.outputs) == 1 and inputs[0] is not None:
             return [inputs[0]]
         if operator.kind not in FOLDABLE or self.opset < SINCE.get(operator.kind, 0):
             return None

@@ -64,10 +64,10 @@ def _states(model: Model) -> tuple[list[dict[str, Any]], dict[str, Array]]:
     for i, (state, record) in enumerate(zip(model.states, records, strict=True)):
         initial = np.ascontiguousarray(state.initial)
         if initial.view(np.int32).any() or unwritten + initial.size > UNWRITTEN:
-            tensors[f"state.{i}"] = initial
+            tensors[f"state.{i}"] = state.initial
         else:
             unwritten += initial.size
-            record["shape"] = list(initial.shape)
+            record["shape"] = list(state.initial.shape)
     return records, tensors
 
 

@@ -200,20 +200,6 @@ def test_what_is_no_plain_file_is_not_read(tmp_path: Path) -> None:
         importer.read(tmp_path / "m.onnx")
 
 
-def test_a_list_where_one_number_belongs_is_refused() -> None:
-    model = on_gru(helper.make_node("Pad", ["Y"], ["y"], name="it", pads=[0] * 8, value=["a"]))
-    model.opset_import[0].version = 7  # ONNX's own description of Pad there has this attribute, the latest has not
-    with pytest.raises(UnsupportedModel, match="Pad 'it': its attribute value is"):
-        importer.read(model.SerializeToString())
-
-
-def test_an_identity_of_much_is_refused_even_where_it_is_known() -> None:
-    cell = helper.make_node("Identity", ["x", "W", "R"], ["y", "z"], name="it")
-    model = graph([cell], {"x": ("T", 1, 3)}, ["y", "z"], GRU)
-    with pytest.raises(UnsupportedModel):
-        importer.read(model.SerializeToString(), constants={"x": 5})
-
-
 def test_a_long_list_is_not_told_in_full() -> None:
     with pytest.raises(UnsupportedModel) as raised:
         importer.read(on_gru(node("Transpose", "Y", "y", perm=[0] * 10_000)).SerializeToString())

@@ -241,3 +241,17 @@ def test_a_sequence_is_no_step_graph_though_its_batch_is_fixed_within() -> None:
     model = graph(nodes, {"x": ("batch", "T", 3)}, ["Y"], {**GRU, "keep": np.array([1, 0, 3])}, opset=13)
     (problem,) = importer.analyse(model.SerializeToString()).problems
     assert problem.node == "Sub_c" and "last step of the sequence" in problem.what
+
+
+def test_a_list_where_one_number_belongs_is_refused() -> None:
+    model = on_gru(helper.make_node("Pad", ["Y"], ["y"], name="it", pads=[0] * 8, value=["a"]))
+    model.opset_import[0].version = 7  # ONNX's own description of Pad there has this attribute, the latest has not
+    with pytest.raises(UnsupportedModel, match="Pad 'it': its attribute value is"):
+        importer.read(model.SerializeToString())
+
+
+def test_an_identity_of_much_is_refused_even_where_it_is_known() -> None:
+    cell = helper.make_node("Identity", ["x", "W", "R"], ["y", "z"], name="it")
+    model = graph([cell], {"x": ("T", 1, 3)}, ["y", "z"], GRU)
+    with pytest.raises(UnsupportedModel):
+        importer.read(model.SerializeToString(), constants={"x": 5})

@@ -170,6 +170,16 @@ def test_local_functions_are_put_in_place() -> None:
     assert [type(n.layer).__name__ for n in imported(model).nodes][-1] == "Combine"
 
 
+def test_values_go_by_the_places_of_their_nodes_and_what_a_user_sees_by_its_name_in_the_file() -> None:
+    lstm = node("LSTM", "1 W R B", "Y Y_h Y_c", hidden_size=5)
+    model = imported(graph([lstm, node("Tanh", "Y", "y")], {"1": ("T", 1, 3)}, ["y", "Y_c"], weights("LSTM", 3, 5)))
+    assert [node.outputs for node in model.nodes] == [("0",), ("1.", "1.1"), ("2",), ("3",)], "the input is called 1"
+    assert [node.inputs for node in model.nodes] == [("1",), ("0", "LSTM_Y.state", "LSTM_Y.state.2"), ("1.",), ("2",)]
+    assert [state.source for state in model.states] == ["1.", "1.1"]
+    assert [(port.name, port.value) for port in model.outputs] == [("y", "3"), ("Y_c", "1.1")]
+    assert [model.nodes[place].name for place in (1, 3)] == ["Y", "y"]
+
+
 def test_a_version_that_is_named_twice_is_one() -> None:
     model = graph([GRU_ON_X], {"x": ("T", 1, 3)}, ["Y"], GRU)
     model.opset_import.append(helper.make_opsetid("", 17))

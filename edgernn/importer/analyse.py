@@ -22,6 +22,7 @@ from edgernn.importer.graph import Dim, Graph
 from edgernn.importer.lengths import counted
 from edgernn.importer.lists import unlisted
 from edgernn.importer.nonzero import tallied
+from edgernn.importer.numbered import numbered
 from edgernn.importer.preset import about_sizes, otherwise, preset, unsized
 from edgernn.importer.proof import corrected, proved
 from edgernn.importer.read import load
@@ -101,7 +102,7 @@ def analyse(
         return Report(None, unsupported.problems)
     if report.model is None:
         return report
-    model, unfit = spelt(report.model, graph.alphabet)
+    model, unfit = spelt(numbered(report.model), graph.alphabet)
     counts = tuple(given.name for given in graph.inputs if given.counts)
     return replace(report, model=model, notes=(*report.notes, *notes, *unfit), counts=counts)
 

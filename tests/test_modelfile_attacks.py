@@ -111,10 +111,7 @@ CHANGES: dict[str, tuple[Callable[[Any, Any], object], str]] = {
     "leftover tensor": (lambda d, t: t.update(extra=np.zeros(1, np.float32)), "'extra' belongs to no layer"),
     "tensor of a missing node": (lambda d, t: t.update({"99.weight": np.zeros(1, np.float32)}), "belongs to no layer"),
     "double precision": (lambda d, t: t.update({"3.bias": t["3.bias"].astype(np.float64)}), "is F64"),
-    "index in float": (lambda d, t: t.update({"2.index": t["2.index"].astype(np.float32)}), "int32 expected"),
     "weight in integers": (lambda d, t: t.update({"3.weight": t["3.weight"].astype(np.int32)}), "float32 expected"),
-    "index outside": (lambda d, t: t.update({"2.index": np.full(4, 9, np.int32)}), "outside"),
-    "small index outside": (lambda d, t: t.update({"2.index": np.full(4, -7, np.int16)}), "outside"),
     "weight in small integers": (
         lambda d, t: t.update({"3.weight": t["3.weight"].astype(np.int16)}),
         "float32 expected",
@@ -150,6 +147,8 @@ CHANGES: dict[str, tuple[Callable[[Any, Any], object], str]] = {
     "several tokens": (lambda d, t: d["inputs"][0].update(dtype="int64"), "port 'x'"),
     "tokens as output": (lambda d, t: d["outputs"][0].update(dtype="int64"), "port 'y'"),
     "name is a number": (lambda d, t: d["inputs"][0].update(name=1), "is not str"),
+    "outputs are null": (lambda d, t: node(d, "in").update(outputs=None), "outputs: None is not"),
+    "outputs by place": (lambda d, t: node(d, "in").pop("outputs"), "nothing before it makes"),
     "inputs are no names": (lambda d, t: node(d, "in").update(inputs=[["x"]]), "is not str"),
 }
 
@@ -256,7 +255,7 @@ BYTES: dict[str, tuple[bytes, str]] = {
     "no metadata": (offsets(lambda h: h.pop("__metadata__")), "holds no edgernn model"),
     "other metadata": (offsets(lambda h: h["__metadata__"].update(more="")), "holds no edgernn model"),
     "overlapping tensors": (offsets(lambda h: h["state.1"].update(data_offsets=[0, 16])), "not a sound safetensors"),
-    "tensor outside": (offsets(lambda h: h["2.index"].update(data_offsets=[0, 1 << 40])), "not a sound safetensors"),
+    "tensor outside": (offsets(lambda h: h["3.bias"].update(data_offsets=[0, 1 << 40])), "not a sound safetensors"),
     "shape disagrees": (offsets(lambda h: h["3.bias"].update(shape=[5])), "not a sound safetensors"),
     "shape overflows": (offsets(lambda h: h["3.bias"].update(shape=[1 << 62, 8])), "not a sound safetensors"),
     "text is no JSON": (metadata(TEXT[:-1]), "not JSON"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 import edgernn
+from edgernn.modelfile.description import encode
 
 MODELS = Path(__file__).resolve().parents[1] / "models"
 FILES = sorted(MODELS.rglob("model.onnx"))
@@ -34,6 +36,12 @@ def test_the_answers_are_those_in_io_npz(path: Path) -> None:
 def test_the_settings_fit(path: Path) -> None:
     model = edgernn.convert(path.with_name("model.onnx"), **tomllib.loads(path.read_text()))
     assert model.pipeline().scores.keys() == set(model.deciding.labels)
+
+
+def test_what_describes_a_model_of_many_layers_is_small() -> None:
+    text, tensors = encode(edgernn.convert(MODELS / "kws-digits-crnn" / "model.onnx", quantize="int8"))
+    assert len(json.loads(text)["nodes"]) == 23 and len(text) < 4500
+    assert sum(tensor.nbytes for tensor in tensors.values()) < 16_500, "weights, biases and scales, and no indices"
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)

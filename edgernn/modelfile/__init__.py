@@ -13,7 +13,8 @@ The file is a safetensors file, so anything that reads those can look inside:
 - A port is {name, value, size, dtype, low, high}; a state {name, source} with its first value in tensor `state.<i>`, or
   {name, source, shape} where it begins with zeros. Format 1 has none of the latter; files in it are read too.
 - A node is {name, layer, attributes, inputs, outputs}, in topological order; `layer` is a name in `layers.LAYERS`, and
-  `attributes` holds every field of that layer which is neither a weight nor absent.
+  `attributes` holds every field of that layer which is neither a weight nor absent. A node without `outputs` makes one
+  value, called by the node's index.
 - Weights are tensors `<node index>.<field>`, float32 (int16 or int32 for a field named `index`, float16 for a matrix
   that is held so). Quantised ones are two, the integers and `<node index>.<field>.scale` (rows,), float32. The integers
   of int8 are `<node index>.<field>.q` (rows, cols); of the other formats the name goes on with the format: `.q.int8x16`
@@ -23,6 +24,7 @@ The file is a safetensors file, so anything that reads those can look inside:
 - `rhythm` is there where a model does not answer each frame by itself: hop, window, delay, receptive_field.
 - `features` and `decisions` are there where a model has a front end or a decider: every setting that
   `layers.frontend.FrontEnd` and `layers.deciding.Deciding` have for the kind.
+- `regular` is there where indices are regular: {name: loops that count them, instead of a tensor}; see `regular`.
 - `shared` is there where tensors of 256 bytes or more are equal: {name: the tensor that is stored instead}.
 - Tensor `built`, int64, is there in files that stand beside a built library: what `compiler.beside` says. It is no part
   of the model, and not looked at here.

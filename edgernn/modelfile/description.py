@@ -16,6 +16,7 @@ from edgernn.layers.base import FORMATS, Array, Layer, Matrix, QuantisedMatrix, 
 from edgernn.layers.model import Model, Node, Port, State
 from edgernn.modelfile.container import parse_json
 from edgernn.modelfile.fields import Mismatch, allows, restore
+from edgernn.modelfile.regular import counted, told
 from edgernn.modelfile.shared import folded, unfolded
 from edgernn.modelfile.weights import restored, stored, tensor
 
@@ -36,7 +37,7 @@ def encode(model: Model) -> tuple[str, dict[str, Array]]:
         "inputs": [asdict(port) for port in model.inputs],
         "outputs": [asdict(port) for port in model.outputs],
         "states": states,
-        "nodes": [_describe(node) for node in model.nodes],
+        "nodes": [_describe(i, node) for i, node in enumerate(model.nodes)],
         "origin": dict(model.origin),
         "hash": model.hash,
         **({"rhythm": model.rhythm} if model.rhythm else {}),
@@ -51,9 +52,9 @@ def encode(model: Model) -> tuple[str, dict[str, Array]]:
                 tensors[f"{i}.{name}"] = weight.astype(np.int16)
             else:
                 tensors[f"{i}.{name}"] = weight
-    tensors, described["shared"] = folded(tensors)
-    if not described["shared"]:
-        del described["shared"]
+    tensors, regular = told(tensors)
+    tensors, shared = folded(tensors)
+    described |= {key: names for key, names in (("regular", regular), ("shared", shared)) if names}
     return json.dumps(described, sort_keys=True, separators=(",", ":"), allow_nan=False), tensors
 
 
@@ -71,13 +72,13 @@ def _states(model: Model) -> tuple[list[dict[str, Any]], dict[str, Array]]:
     return records, tensors
 
 
-def _describe(node: Node) -> dict[str, Any]:
+def _describe(index: int, node: Node) -> dict[str, Any]:
     return {
         "name": node.name,
         "layer": type(node.layer).__name__,
         "attributes": node.layer.attributes(),
         "inputs": node.inputs,
-        "outputs": node.outputs,
+        **({"outputs": node.outputs} if node.outputs != (str(index),) else {}),
     }
 
 
@@ -89,7 +90,7 @@ def decode(text: str, tensors: Mapping[str, Array]) -> Model:
     rhythm = _rhythm(described.pop("rhythm", {}))
     alphabet = _field(str, described.pop("alphabet", ""), "alphabet")
     given = {key: described.pop(key) for key in SETTINGS if key in described}
-    left = unfolded(tensors, described.pop("shared", {}))
+    left = counted(unfolded(tensors, described.pop("shared", {})), described.pop("regular", {}))
     _check_keys(described, KEYS, "the description")
     try:
         model = Model(
@@ -216,7 +217,8 @@ def _restored_states(values: list[Any], left: dict[str, Array]) -> tuple[State, 
 
 
 def _node(index: int, value: object, left: dict[str, Array]) -> Node:
-    record = _check_keys(value, {"name", "layer", "attributes", "inputs", "outputs"}, f"node {index}")
+    held = {"outputs": [str(index)], **value} if isinstance(value, dict) else value
+    record = _check_keys(held, {"name", "layer", "attributes", "inputs", "outputs"}, f"node {index}")
     name, layer = (_field(str, record[key], f"node {index}, {key}") for key in ("name", "layer"))
     inputs, outputs = (_field(tuple[str, ...], record[key], f"node '{name}', {key}") for key in ("inputs", "outputs"))
     if layer not in LAYERS:

@@ -28,7 +28,7 @@ from edgernn.layers.model import Model, Port
 from edgernn.quantiser import quantise
 from edgernn.stream import Pool, Stream
 
-pytest.importorskip("ziglang", reason="the linker is missing: pip install edgernn[build]")
+pytest.importorskip("ziglang", reason='the linker is missing: pip install "edgernn[build]"')
 
 
 @pytest.fixture(scope="module", params=bochs.PROCESSORS)

@@ -29,7 +29,7 @@ from edgernn.layers.model import Model, Port
 from edgernn.planner import make_plan
 from edgernn.quantiser import quantise
 
-pytest.importorskip("ziglang", reason="the linker is missing: pip install edgernn[build]")
+pytest.importorskip("ziglang", reason='the linker is missing: pip install "edgernn[build]"')
 __all__ = ["copied", "expected", "folder"]  # fixtures
 
 

@@ -74,7 +74,7 @@ def answers(port: int) -> bool:
 
 @pytest.mark.skipif(MOSQUITTO is None, reason="needs the broker mosquitto: apt-get install mosquitto")
 def test_a_broker_that_dies_and_comes_back(tmp_path: Path, said: list[str]) -> None:
-    pytest.importorskip("paho.mqtt", reason="needs paho-mqtt")
+    pytest.importorskip("paho.mqtt", reason='MQTT needs paho-mqtt: pip install "edgernn[sensors]"')
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     address = f"mqtt://127.0.0.1:{port}/sensors/+/imu"
@@ -133,7 +133,7 @@ def counted(blocks: Iterator[Block], send: Callable[..., None], count: int) -> f
 
 @pytest.mark.skipif(MOSQUITTO is None, reason="needs the broker mosquitto: apt-get install mosquitto")
 def test_a_broker_that_refuses(tmp_path: Path, said: list[str]) -> None:
-    pytest.importorskip("paho.mqtt", reason="needs paho-mqtt")
+    pytest.importorskip("paho.mqtt", reason='MQTT needs paho-mqtt: pip install "edgernn[sensors]"')
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     with (
@@ -227,7 +227,7 @@ def test_a_microphone_that_runs_over(device: Device, said: list[str]) -> None:
 
 
 def test_a_microphone_of_another_rate(device: Device, said: list[str]) -> None:
-    pytest.importorskip("soxr", reason="resampling needs soxr")
+    pytest.importorskip("soxr", reason='resampling needs soxr: pip install "edgernn[audio]"')
     device.rates = (48000,)
     with open_source("mic:3", 16000, say=said.append) as source:
         blocks = iter(source)

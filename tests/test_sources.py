@@ -81,7 +81,7 @@ def serve(server: socket.socket, *parts: bytes) -> threading.Thread:
 
 
 def test_sound_files(tmp_path: Path, said: list[str]) -> None:
-    soundfile = pytest.importorskip("soundfile", reason="FLAC needs soundfile")
+    soundfile = pytest.importorskip("soundfile", reason='FLAC needs soundfile: pip install "edgernn[audio]"')
     soundfile.write(tmp_path / "x.flac", SOUND, RATE, subtype="PCM_16")
     for path in (write_wav(tmp_path / "x.wav", SOUND), tmp_path / "x.flac"):
         np.testing.assert_array_equal(everything(open_source(str(path), RATE, say=said.append)), SOUND / 32768)
@@ -91,7 +91,7 @@ def test_sound_files(tmp_path: Path, said: list[str]) -> None:
 
 
 def test_a_sound_file_that_is_damaged(tmp_path: Path) -> None:
-    soundfile = pytest.importorskip("soundfile", reason="FLAC needs soundfile")
+    soundfile = pytest.importorskip("soundfile", reason='FLAC needs soundfile: pip install "edgernn[audio]"')
     soundfile.write(tmp_path / "x.flac", np.tile(SOUND, 20), RATE, subtype="PCM_16")
     data = bytearray((tmp_path / "x.flac").read_bytes())
     data[len(data) // 2 :] = bytes(len(data) - len(data) // 2)
@@ -120,7 +120,7 @@ def test_a_recording_that_was_cut_off(tmp_path: Path) -> None:
 
 
 def test_a_sample_that_is_not_finite_is_named(tmp_path: Path) -> None:
-    soundfile = pytest.importorskip("soundfile", reason="float WAV needs soundfile")
+    soundfile = pytest.importorskip("soundfile", reason='float WAV needs soundfile: pip install "edgernn[audio]"')
     samples = np.zeros(2 * RATE, np.float32)
     samples[RATE + 7] = np.nan
     soundfile.write(tmp_path / "x.wav", samples, RATE, subtype="FLOAT")
@@ -130,7 +130,7 @@ def test_a_sample_that_is_not_finite_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("rate", [8000, 22050, 48000])
 def test_another_rate_is_resampled_as_it_comes(rate: int, tmp_path: Path, said: list[str]) -> None:
-    pytest.importorskip("soxr", reason="resampling needs soxr")
+    pytest.importorskip("soxr", reason='resampling needs soxr: pip install "edgernn[audio]"')
     t = np.arange(RATE) / RATE
     path = write_wav(tmp_path / "x.wav", (20000 * np.sin(2 * np.pi * 440 * t)).astype("<i2"))
     with open_source(str(path), rate, say=said.append) as source:
@@ -314,7 +314,7 @@ def free_port(kind: int) -> int:
         return number
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what it dropped")
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what it dropped: run this there")
 def test_packets_that_the_system_dropped_are_counted(quick: None, said: list[str]) -> None:
     box = Mailbox("udp", RATE, tally := Tally(said.append))
     with (
@@ -358,7 +358,7 @@ def test_a_server_that_was_never_there(said: list[str]) -> None:
 
 
 def test_a_serial_line_that_is_unplugged(quick: None, tmp_path: Path, said: list[str]) -> None:
-    pytest.importorskip("serial", reason="serial lines need pyserial")
+    pytest.importorskip("serial", reason='serial lines need pyserial: pip install "edgernn[sensors]"')
     device = tmp_path / "ttyUSB0"
     ours, theirs = os.openpty()
     device.symlink_to(os.ttyname(theirs))

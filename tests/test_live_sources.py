@@ -19,6 +19,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from source_cases import said as said
+from source_cases import until
 
 from edgernn.errors import BackendUnavailable, BadInput
 from edgernn.pipelines.sources import Block, Source, mailbox, microphone, open_source
@@ -28,25 +30,11 @@ MOSQUITTO = shutil.which(
 )
 
 
-@pytest.fixture
-def said() -> list[str]:
-    """What sources say."""
-    return []
-
-
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """What waits for a second waits for milliseconds."""
     for name in ("mailbox.POLL", "mailbox.RETRY", "microphone.POLL", "mqtt.RETRY"):
         monkeypatch.setattr(f"edgernn.pipelines.sources.{name}", 0.01)
-
-
-def until(what: Callable[[], bool]) -> None:
-    """Until it is so, for some seconds at most."""
-    end = time.monotonic() + 10
-    while not what():
-        assert time.monotonic() < end
-        time.sleep(0.005)
 
 
 @contextmanager

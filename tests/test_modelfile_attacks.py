@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tampered import FLOAT16, INT4, INT8, INT16, altered
+from tampered import DATA, FLOAT16, INT4, INT8, INT16, altered
 
 from edgernn import BadModelFile
-from edgernn.modelfile import validate
+from edgernn.modelfile import container, validate
+from edgernn.modelfile.description import encode
 
 
 def node(described: dict[str, Any], name: str) -> dict[str, Any]:
@@ -189,3 +190,12 @@ def test_shared_tensors_that_stand_for_too_much_are_refused(monkeypatch: pytest.
     many = altered(lambda d, t: d.update(shared={str(i): "3.bias" for i in range(4)}))
     with pytest.raises(BadModelFile, match="more than 60 bytes"):
         validate(many)
+
+
+BUILT = [np.arange(99), np.full(9, np.nan), np.ones((2, 3), bool)]
+
+
+@pytest.mark.parametrize("built", BUILT, ids=lambda built: str(built.dtype))
+def test_what_a_built_library_reads_is_no_part_of_the_model(built: np.ndarray) -> None:
+    """So whatever it says, edgernn runs the weights that the hash covers and `inspect` shows."""
+    assert container.pack(*encode(validate(altered(lambda d, t: t.update(built=built))))) == DATA

@@ -57,7 +57,7 @@ STEPS = 200  # frames to count instructions over: those of a page that comes are
 def missing() -> str:
     """Why there is no emulator here; empty where there is one."""
     there = all(shutil.which(name) for name in ("bochs", "setpriv")) and Path(BIOS).exists() and Path(SCREEN).exists()
-    return "" if there else "Bochs is missing: apt-get install bochs bochs-term vgabios"
+    return "" if there else "Bochs or setpriv is missing: apt-get install bochs bochs-term util-linux vgabios"
 
 
 class Machine:

@@ -20,6 +20,7 @@ from edgernn.layers import Combine, Constant, Map, Reshape, Softmax
 from edgernn.layers.base import Array
 from edgernn.layers.model import Model
 from edgernn.quantiser import quantise
+from edgernn.stream import Pool, Stream
 
 LARGEST = (3000, 30000)  # parameters: the simulator is slow
 
@@ -195,7 +196,12 @@ def there() -> Iterator[str]:
         expected = singles[n].run(x[1:4, n]) if n != 2 else np.full(answers[:, n].shape, np.nan)
         if not same(answers[:, n], expected):
             yield f"stream {n}, where another is refused"
-    for part in (x[4:5], x[5:9], x[:2]):
+    yield from sizes(pool, singles, [x[4:5], x[5:9], x[:2]])
+
+
+def sizes(pool: Pool, singles: list[Stream], parts: list[Array]) -> Iterator[str]:
+    """Calls of many sizes: the answers to one are its own, and are not touched by the next."""
+    for part in parts:
         answers = pool.run(part)
         kept = answers.copy()
         for n in range(5):

@@ -26,7 +26,7 @@ from edgernn.layers.model import Model
 from edgernn.planner import make_plan
 from edgernn.quantiser import quantise
 
-pytest.importorskip("ziglang", reason="the linker is missing: pip install edgernn[build]")
+pytest.importorskip("ziglang", reason='the linker is missing: pip install "edgernn[build]"')
 MODEL = quantise(SIZES["B"](), "int8")
 X = frames(MODEL, 100)
 

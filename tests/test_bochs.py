@@ -16,8 +16,8 @@ import pytest
 from board_instructions import SETS, STORED, counted
 from cases import CASES, SIZES, Net, frames, stack, worst_sums
 from conftest import instruction_set, stream_on
+from listeners import listener, noise
 from test_features import FRONT_ENDS, SAMPLES, whole
-from test_pipeline import listener, noise
 
 from edgernn.compiler import bundle
 from edgernn.compiler.targets import TARGETS
@@ -28,7 +28,7 @@ from edgernn.layers.model import Model, Port
 from edgernn.quantiser import quantise
 from edgernn.stream import Pool, Stream
 
-pytest.importorskip("ziglang", reason="the linker is missing: pip install edgernn[build]")
+pytest.importorskip("ziglang", reason='the linker is missing: pip install "edgernn[build]"')
 
 
 @pytest.fixture(scope="module", params=bochs.PROCESSORS)

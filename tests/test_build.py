@@ -29,7 +29,7 @@ from edgernn.layers.model import Model, Port
 from edgernn.planner import make_plan
 from edgernn.quantiser import quantise
 
-pytest.importorskip("ziglang", reason="the linker is missing: pip install edgernn[build]")
+pytest.importorskip("ziglang", reason='the linker is missing: pip install "edgernn[build]"')
 __all__ = ["copied", "expected", "folder"]  # fixtures
 
 
@@ -203,6 +203,36 @@ def test_what_cannot_be_built_says_so_and_leaves_nothing(tmp_path: Path, monkeyp
     monkeypatch.setattr(bundle.linker, "find_spec", lambda name: None)
     assert "pip install edgernn[build]" in bad("build", source, "--target", "host", "-o", made)
     assert not list(tmp_path.iterdir())
+
+
+KILLED = """
+import sys, time
+from pathlib import Path
+import edgernn
+from edgernn.compiler import bundle, targets
+bundle.run_compiler = lambda *given: print("compiling", flush=True) or time.sleep(60)
+bundle.build(edgernn.load(sys.argv[1]), "m", targets.host(), Path(sys.argv[2]), "0")
+"""
+
+
+def test_what_a_killed_build_leaves_goes_with_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """But nothing of a build that runs, and nothing of anybody else's."""
+    source, others = GOLDEN / "small.edgernn", [tmp_path / ".edgernn-mineonly", tmp_path / ".edgernn-replaced"]
+    for other, more in zip(others, ("kept", "old"), strict=True):
+        for name in ("work", "made", more):
+            (other / name).mkdir(parents=True)
+        (other / "lock").touch()
+    monkeypatch.setattr(bundle, "run_compiler", unable)
+    command = [sys.executable, "-c", KILLED, str(source), str(tmp_path / "killed")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None and process.stdout.readline() == "compiling\n"
+        bad("build", source, "--target", "host", "-o", tmp_path / "made")
+        (left,) = set(tmp_path.iterdir()) - set(others)
+        assert {path.name for path in left.iterdir()} == {"work", "made", "lock"}
+        process.kill()
+    assert left.exists()
+    bad("build", source, "--target", "host", "-o", tmp_path / "made")
+    assert sorted(tmp_path.iterdir()) == others
 
 
 def interrupted(*given: object) -> None:

@@ -95,7 +95,7 @@ def test_the_error_over_time_can_be_drawn(model: Path, tmp_path: Path) -> None:
     target, arguments = tmp_path / "drift.png", ("verify", model, "--against", SEQUENCE, "--steps", 50, "--plot")
     assert "ends with .png" in bad(*arguments, tmp_path / "drift.jpg")
     assert call("verify", model, "--plot", target).exit_code == 2
-    pytest.importorskip("matplotlib", reason="drawing needs matplotlib")
+    pytest.importorskip("matplotlib", reason='drawing needs matplotlib: pip install "edgernn[plot]"')
     good(*arguments, target)
     assert target.read_bytes().startswith(b"\x89PNG")
 

@@ -65,7 +65,7 @@ def test_a_stream_takes_the_memory_that_inspect_prints(precision: str) -> None:
     assert twin.plan is stream.plan
 
 
-@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="this system does not tell a process its memory")
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="no /proc/self/statm here: run this on Linux")
 def test_memory_is_flat_over_a_million_steps() -> None:
     """Less than a byte a step."""
     model = quantise(SIZES["G"](), "int8")

@@ -20,7 +20,7 @@ from edgernn.compiler import bundle, targets
 from edgernn.layers.base import Array
 from edgernn.quantiser import quantise
 
-pytest.importorskip("ziglang", reason="the linker is missing: pip install edgernn[build]")
+pytest.importorskip("ziglang", reason='the linker is missing: pip install "edgernn[build]"')
 __all__ = ["copied", "expected", "folder"]  # fixtures
 
 
@@ -178,7 +178,7 @@ def test_what_does_not_fit_is_refused_before_it_is_loaded(
     monkeypatch.setattr(module.os, "uname", lambda: os.uname_result(("Linux", "", "", "", machine)))
     if change == "another processor":
         if "avx2" not in about["needs"]:
-            pytest.skip("the kernels for this processor need nothing beyond its architecture")
+            pytest.skip("this processor's kernels need nothing beyond its architecture: run this on x86-64 with AVX2")
         monkeypatch.setattr(module, "_features", lambda *given: set())
     name, text = CHANGES[change]
     with pytest.raises(getattr(module, name), match=text) as error:

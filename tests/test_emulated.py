@@ -25,7 +25,7 @@ from edgernn.layers.base import FORMATS, Array
 from edgernn.layers.model import Model, Port
 from edgernn.quantiser import quantise
 
-pytest.importorskip("ziglang", reason="the linker is missing: pip install edgernn[build]")
+pytest.importorskip("ziglang", reason='the linker is missing: pip install "edgernn[build]"')
 BOARDS = [
     ("rpi5", "cortex-a76"),
     ("rpi4", "cortex-a72"),

@@ -76,7 +76,7 @@ def test_sound_of_another_rate_and_of_two_channels(beeps: Path, tmp_path: Path) 
     result = call("run", beeps, stereo, "--json")
     assert [json.loads(line)["label"] for line in result.stdout.splitlines()] == ["low", "high"]
     assert len(result.stderr.splitlines()) == 1 and "2 channels, mixed to one" in result.stderr
-    pytest.importorskip("soxr", reason="resampling needs soxr")
+    pytest.importorskip("soxr", reason='resampling needs soxr: pip install "edgernn[audio]"')
     with wave.open(str(tmp_path / "cd.wav"), "wb") as file:
         file.setparams((1, 2, 44100, 0, "NONE", ""))
         file.writeframes(song(44100).tobytes())
@@ -130,7 +130,7 @@ def test_eval_of_long_recordings(beeps: Path, tmp_path: Path) -> None:
 
 def test_a_det_curve(beeps: Path, tmp_path: Path) -> None:
     assert "ends with .png" in bad("eval", beeps, tmp_path, "--det", tmp_path / "det.jpg")
-    pytest.importorskip("matplotlib", reason="drawing needs matplotlib")
+    pytest.importorskip("matplotlib", reason='drawing needs matplotlib: pip install "edgernn[plot]"')
     (tmp_path / "low").mkdir()
     write_wav(tmp_path / "low" / "a.wav", beep(500, 0.5))
     found = json.loads(good("eval", beeps, tmp_path, "--det", tmp_path / "det.png", "--json"))

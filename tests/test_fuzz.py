@@ -16,7 +16,7 @@ import onnx
 import pytest
 from fuzz import Worker, case, seeds
 from mutations import SEAL, mutated_bytes, mutated_model, mutated_onnx
-from test_modelfile_attacks import header_of
+from tampered import header_of
 
 ROOT = Path(__file__).resolve().parents[1]
 SECONDS = 30

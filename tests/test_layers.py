@@ -8,9 +8,9 @@ import numpy as np
 import onnx
 import oracle
 import pytest
+from chain_cases import SURROUNDINGS
 from direct import Direct
 from onnx_cases import CELLS, Cell, graph, node, onnx_runtime
-from surroundings import SURROUNDINGS
 
 from edgernn import importer
 from edgernn.layers.definition import run

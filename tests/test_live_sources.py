@@ -19,6 +19,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from source_cases import said as said
+from source_cases import until
 
 from edgernn.errors import BackendUnavailable, BadInput
 from edgernn.pipelines.sources import Block, Source, mailbox, microphone, open_source
@@ -28,25 +30,11 @@ MOSQUITTO = shutil.which(
 )
 
 
-@pytest.fixture
-def said() -> list[str]:
-    """What sources say."""
-    return []
-
-
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """What waits for a second waits for milliseconds."""
     for name in ("mailbox.POLL", "mailbox.RETRY", "microphone.POLL", "mqtt.RETRY"):
         monkeypatch.setattr(f"edgernn.pipelines.sources.{name}", 0.01)
-
-
-def until(what: Callable[[], bool]) -> None:
-    """Until it is so, for some seconds at most."""
-    end = time.monotonic() + 10
-    while not what():
-        assert time.monotonic() < end
-        time.sleep(0.005)
 
 
 @contextmanager
@@ -74,7 +62,7 @@ def answers(port: int) -> bool:
 
 @pytest.mark.skipif(MOSQUITTO is None, reason="needs the broker mosquitto: apt-get install mosquitto")
 def test_a_broker_that_dies_and_comes_back(tmp_path: Path, said: list[str]) -> None:
-    pytest.importorskip("paho.mqtt", reason="needs paho-mqtt")
+    pytest.importorskip("paho.mqtt", reason='MQTT needs paho-mqtt: pip install "edgernn[sensors]"')
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     address = f"mqtt://127.0.0.1:{port}/sensors/+/imu"
@@ -133,7 +121,7 @@ def counted(blocks: Iterator[Block], send: Callable[..., None], count: int) -> f
 
 @pytest.mark.skipif(MOSQUITTO is None, reason="needs the broker mosquitto: apt-get install mosquitto")
 def test_a_broker_that_refuses(tmp_path: Path, said: list[str]) -> None:
-    pytest.importorskip("paho.mqtt", reason="needs paho-mqtt")
+    pytest.importorskip("paho.mqtt", reason='MQTT needs paho-mqtt: pip install "edgernn[sensors]"')
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     with (
@@ -227,7 +215,7 @@ def test_a_microphone_that_runs_over(device: Device, said: list[str]) -> None:
 
 
 def test_a_microphone_of_another_rate(device: Device, said: list[str]) -> None:
-    pytest.importorskip("soxr", reason="resampling needs soxr")
+    pytest.importorskip("soxr", reason='resampling needs soxr: pip install "edgernn[audio]"')
     device.rates = (48000,)
     with open_source("mic:3", 16000, say=said.append) as source:
         blocks = iter(source)

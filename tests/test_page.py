@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_pipeline import noise
-from test_serving import model as model
+from clients import model as model
+from listeners import noise
 from websockets.sync.client import ClientConnection, connect
 
 from edgernn import Model

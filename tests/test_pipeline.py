@@ -1,47 +1,24 @@
-"""Pipelines: samples in, decisions out, in stream time; what their settings are in a model file."""
+"""Pipelines: samples in, decisions out, in stream time."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from cases import Net, stack
+from cases import Net
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from make_golden import LISTENER as GOLDEN_LISTENER
-from make_golden import small_listener
+from listeners import LISTENER, LOUD, PULSE, RATE, average, equipped, forecaster, listener, noise
 
-from edgernn import BadInput, BadModelFile, Decision, Model, Pipeline, load
+from edgernn import BadInput, Decision, Model, Pipeline
 from edgernn.layers import Affine, Take
 from edgernn.layers.deciding import Deciding
-from edgernn.layers.frontend import FrontEnd
 from edgernn.layers.model import Node, Port, State
-from edgernn.modelfile import container, validate
-from edgernn.modelfile.description import encode
-
-RATE = 1000
-LOUD = {"labels": ["loud"], "threshold": 0.5, "report": "end"}
-PULSE = np.zeros(3000, np.float32)
-PULSE[1000:2000] = 1
-
-
-def equipped(model: Model, features: dict[str, Any], decisions: dict[str, Any] | None = None) -> Model:
-    """The model with these settings."""
-    front = FrontEnd.from_settings(features)
-    return replace(model, frontend=front, deciding=Deciding.from_settings(decisions) if decisions else None)
-
-
-def average(size: int) -> Model:
-    """Answers with the mean of a frame."""
-    net = Net(size)
-    return net.model(y=(net.add(Affine(np.full((1, size), 1 / size, np.float32)), "x"), 1))
 
 
 def late(model: Model) -> Model:
@@ -115,32 +92,6 @@ def test_a_decision_comes_no_later_than_smoothing_and_a_hop(name: str, hops: int
     late = ends[0] - onset - pipeline.lag
     assert late <= hops * hop + hop + 1e-9
     assert late >= (0.5 if name == "overlapping" else 1) * hops * hop - hop
-
-
-def listener() -> Model:
-    """Log-mel bands, a GRU, three labels."""
-    features = {"kind": "logmel", "preset": "kaldi", "rate": 16000, "bands": 8, "mean": [10.0], "std": [3.0]}
-    decisions = {"labels": ["a", "b", "c"], "activation": "softmax", "smoothing": 0.05, "threshold": 0.35}
-    return equipped(
-        stack("GRU", 8, 4, 1, [(3, "")]), features, {**decisions, "release": 0.34, "report": "end", "top": 0}
-    )
-
-
-def forecaster() -> Model:
-    """Says that the next row is as the last one."""
-    net = Net(3)
-    model = net.model(y=(net.add(Affine(np.eye(3, dtype=np.float32)), "x"), 3))
-    features = {"kind": "imu", "rate": 100, "frame_length": 1, "hop_length": 1, "channels": 3}
-    return equipped(model, features, {"kind": "anomaly", "warmup": 0.5, "baseline": 2})
-
-
-def noise(model: Model, seconds: float = 2.0) -> np.ndarray:
-    """Samples for the model, louder and softer."""
-    assert model.frontend is not None
-    count = int(model.frontend.rate * seconds)
-    shape = (count, model.frontend.channels) if model.frontend.kind == "imu" else (count,)
-    made = np.random.default_rng(3).standard_normal(shape) * 0.1
-    return (made.T * (1.1 + np.sin(np.arange(count) / count * 30))).T.astype(np.float32)
 
 
 @pytest.mark.parametrize("make", [listener, forecaster])
@@ -292,107 +243,3 @@ def test_no_state_breaks_a_pipeline(at: int, noise_bytes: bytes) -> None:
         return
     with suppress(BadInput):  # which large numbers in the state may lead to
         pipeline.answers(np.ones(1000))
-
-
-LISTENER = listener()
-
-
-def test_golden_bytes(tmp_path: Path) -> None:
-    golden = Path(__file__).parent / "golden" / f"{GOLDEN_LISTENER}.edgernn"
-    small_listener().save(tmp_path / "m.edgernn")
-    assert (tmp_path / "m.edgernn").read_bytes() == golden.read_bytes()
-    assert load(golden).settings == small_listener().settings
-
-
-def test_settings_are_in_the_file_and_in_the_hash(tmp_path: Path) -> None:
-    model = listener()
-    model.save(tmp_path / "m.edgernn")
-    loaded = load(tmp_path / "m.edgernn")
-    assert (loaded.frontend, loaded.deciding, loaded.hash) == (model.frontend, model.deciding, model.hash)
-    assert model.frontend is not None and model.deciding is not None
-    bare = replace(model, frontend=None, deciding=None)
-    hashes = {one.hash for one in (model, replace(model, deciding=None), bare)}
-    hashes.add(replace(model, frontend=replace(model.frontend, preemphasis=0.5)).hash)
-    hashes.add(replace(model, deciding=replace(model.deciding, refractory=1.0)).hash)
-    assert len(hashes) == 5
-    assert '"features"' not in encode(bare)[0] and '"decisions"' not in encode(bare)[0]
-
-
-single = st.sampled_from([None, True, -1, 0, 3, 10**30, 0.5, float("nan"), float("inf"), "", "a", "kaldi", "mfcc"])
-junk = single | st.lists(single, max_size=2) | st.dictionaries(st.sampled_from(["a", "x"]), single, max_size=2)
-TABLES = [(FrontEnd, small_listener().settings["features"]), (Deciding, LOUD), (Deciding, {"kind": "anomaly"})]
-
-
-@settings(max_examples=100, deadline=None)
-@given(st.sampled_from(TABLES), st.data())
-def test_whatever_the_settings_hold_the_error_is_a_bad_input(
-    of: tuple[Any, dict[str, Any]], data: st.DataObject
-) -> None:
-    kind, table = of
-    names = st.sampled_from([*kind.__dataclass_fields__, "preset"])
-    try:
-        kind.from_settings({**table, **data.draw(st.dictionaries(names, junk, min_size=1, max_size=3))})
-    except BadInput as error:
-        assert str(error).startswith("[")
-
-
-MISFITS: dict[str, Callable[[Model], Model]] = {
-    r"\[features\] make 9 numbers a frame, the model takes 8": lambda m: replace(
-        m,
-        frontend=replace(m.frontend, bands=9),  # type: ignore[type-var]
-    ),
-    r"\[decisions\] need \[features\]": lambda m: replace(m, frontend=None),
-    r"\[decisions\] have 1 labels, the model answers with 3": lambda m: replace(
-        m, deciding=Deciding.from_settings(LOUD)
-    ),
-    r'kind "anomaly" is for models that .* takes 8 numbers and answers with 3': lambda m: replace(
-        m, deciding=Deciding.from_settings({"kind": "anomaly"})
-    ),
-    "one output, this one has 2": lambda m: replace(m, outputs=(*m.outputs, replace(m.outputs[0], name="again"))),
-}
-
-
-@pytest.mark.parametrize("message", MISFITS)
-def test_settings_that_do_not_fit_the_model(message: str) -> None:
-    with pytest.raises(BadInput, match=message):
-        MISFITS[message](LISTENER)
-
-
-HOSTILE: dict[str, tuple[str, str, Any]] = {  # message -> table, setting, value
-    "frame_length is 1000000000000": ("features", "frame_length", 10**12),
-    "bands is 1000000000": ("features", "bands", 10**9),
-    "mean is .*at most 4096": ("features", "mean", [0.0] * 5000),
-    "rate is 0": ("features", "rate", 0),
-    "n_fft is 1073741824": ("features", "n_fft", 1 << 30),
-    "window is 3: a text": ("features", "window", 3),
-    "has no setting 'x'": ("features", "x", 1),
-    "log_floor is .*: a number": ("features", "log_floor", 10**400),
-    "make 9 numbers a frame": ("features", "bands", 9),
-    "lacks 'window'": ("features", "window", None),
-    "'features' is not whole": ("features", "mean", None),
-    "'features' is a table|a table of settings": ("features", "", 3),
-    "'decisions' is not whole": ("decisions", "top", None),
-    "smoothing is 1e\\+300": ("decisions", "smoothing", 1e300),
-    "labels is .*: a list of at most": ("decisions", "labels", ["x"] * 5000),
-    "threshold: 2 numbers": ("decisions", "threshold", [0.5, 0.5]),
-    "release of 'a'": ("decisions", "release", [9.0, 0.1, 0.1]),
-    "smoothing over 2.59e\\+07 numbers: at most": ("decisions", "smoothing", 86400.0),
-    r"preset is \[\]": ("features", "preset", []),
-    "'features' is not whole:": ("features", "preset", "kaldi"),
-    "altered": ("decisions", "refractory", 2.0),
-}
-
-
-@pytest.mark.parametrize("message", HOSTILE)
-def test_hostile_settings_in_a_file(message: str) -> None:
-    table, name, value = HOSTILE[message]
-    text, tensors = encode(LISTENER)
-    described = json.loads(text)
-    if not name:
-        described[table] = value
-    elif value is None:
-        del described[table][name]
-    else:
-        described[table][name] = value
-    with pytest.raises(BadModelFile, match=message):
-        validate(container.pack(json.dumps(described), tensors))

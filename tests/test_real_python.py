@@ -21,7 +21,7 @@ from edgernn.kernels.jit import cache_folder
 from edgernn.layers.base import FORMATS
 from edgernn.quantiser import quantise
 
-pytest.importorskip("ziglang", reason="the linker is missing: pip install edgernn[build]")
+pytest.importorskip("ziglang", reason='the linker is missing: pip install "edgernn[build]"')
 ROOTS = {"aarch64": "arm64", "armv7": "armhf"}  # Debian's names
 BOARDS = [("rpi5", "cortex-a76"), ("rpi4", "cortex-a72"), ("rpi3", "cortex-a53"), ("rpi2-32", "cortex-a7")]
 PROGRAM = """

@@ -1,4 +1,4 @@
-"""The server: every connection has a stream of its own, with the answers of a Stream, and no client harms another."""
+"""The server: every connection has a stream of its own, with the answers of a Stream."""
 
 from __future__ import annotations
 
@@ -10,65 +10,22 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
-from dataclasses import replace
+from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from clients import SAMPLES, answers_to, frames_of, reason, resumed
+from clients import client as client
+from clients import model as model
 from commands import call
+from listeners import noise
 from starlette.testclient import TestClient
-from starlette.websockets import WebSocketDisconnect
-from test_pipeline import listener, noise
 
-from edgernn import BadInput, Model, Pipeline
-from edgernn.serving.app import Server
+from edgernn import Model, Pipeline
 from edgernn.serving.batcher import Batcher
-from edgernn.serving.connection import BAD_DATA, LATER, REFUSED
-from edgernn.serving.guard import Allowance, Parked, is_loopback
-from edgernn.serving.limits import Limits
+from edgernn.serving.connection import BAD_DATA, LATER
 from edgernn.stream import Stream
-
-SAMPLES = "/stream?input=samples"
-NEAR = "127.0.0.1:8765"
-
-
-@pytest.fixture(scope="module")
-def model() -> Model:
-    made = listener()
-    assert made.deciding is not None
-    return replace(made, deciding=replace(made.deciding, threshold=(0.3,) * 3, release=(0.2,) * 3, report="start"))
-
-
-def client_of(model: Model, token: str = "", **limits: Any) -> TestClient:
-    return TestClient(
-        Server(model, Limits(**{"streams": 4, "rate": 1e6, "deadline": 0.002} | limits), token=token),
-        headers={"Host": NEAR},
-    )
-
-
-@pytest.fixture
-def client(model: Model) -> Iterator[TestClient]:
-    with client_of(model) as made:
-        yield made
-
-
-def frames_of(model: Model, count: int, seed: int) -> np.ndarray:
-    return np.random.default_rng(seed).standard_normal((count, model.inputs[0].size)).astype(np.float32)
-
-
-def answers_to(session: Any, frames: np.ndarray) -> np.ndarray:
-    session.send_bytes(frames.tobytes())
-    return np.frombuffer(session.receive_bytes(), "<f4")
-
-
-def reason(session: Any) -> tuple[int, str]:
-    """Why the server closes a connection."""
-    with pytest.raises(WebSocketDisconnect) as caught:
-        session.receive_bytes()
-    return caught.value.code, caught.value.reason
 
 
 def test_each_connection_has_a_stream_of_its_own(client: TestClient, model: Model) -> None:
@@ -148,19 +105,6 @@ def test_a_client_that_comes_back_goes_on(client: TestClient, model: Model, quer
         assert code == BAD_DATA and "no state to resume" in why
 
 
-@contextmanager
-def resumed(client: TestClient, url: str) -> Iterator[Any]:
-    """A connection that goes on; the one before it may still be leaving."""
-    while True:
-        with client.websocket_connect(url) as session:
-            if (first := session.receive())["type"] == "websocket.send":
-                assert url.endswith(json.loads(first["text"])["resume"])
-                yield session
-                return
-            assert first["code"] == LATER
-        time.sleep(0.01)
-
-
 def test_a_bad_frame_closes_its_stream_and_touches_no_other(client: TestClient, model: Model) -> None:
     stream, x = Stream(model), frames_of(model, 4, 3)
     bad = x.copy()
@@ -194,63 +138,6 @@ def test_of_a_message_with_a_bad_number_nothing_is_taken(client: TestClient, mod
     with client.websocket_connect(f"/stream?resume={token}") as session:
         session.receive_json()
         np.testing.assert_array_equal(answers_to(session, x), alone.run(x).reshape(-1))
-
-
-@pytest.mark.parametrize("query", ["output=all", "format=int16", "input=samples&format=int8", "output=live"])
-def test_wishes_that_cannot_be_met_are_named(client: TestClient, query: str) -> None:
-    with client.websocket_connect(f"/stream?{query}") as session:
-        code, why = reason(session)
-        assert code == BAD_DATA and "=" in why
-    assert client.post(f"/run?{query}").status_code == 400
-
-
-def test_no_more_connections_than_streams(model: Model) -> None:
-    with client_of(model, streams=1) as client:
-        with client.websocket_connect("/stream") as first:
-            first.receive_json()
-            with client.websocket_connect("/stream") as second:
-                assert reason(second) == (LATER, "all 1 streams are taken; try again later")
-            assert client.post("/run", content=b"").status_code == 503
-        while (done := client.post("/run", content=b"")).status_code == 503:  # the first is still leaving
-            time.sleep(0.01)
-        assert done.json() == {"answers": []}
-
-
-def test_a_client_that_is_too_fast_is_told_and_slowed(model: Model) -> None:
-    with client_of(model, rate=50) as client, client.websocket_connect("/stream") as session:
-        session.receive_json()
-        x, stream = frames_of(model, 60, 0), Stream(model)
-        np.testing.assert_array_equal(answers_to(session, x), stream.run(x).reshape(-1))
-        assert "more than 50 frames a second" in session.receive_json()["slow"]
-        begin = time.monotonic()
-        np.testing.assert_array_equal(answers_to(session, x[:1]), stream.run(x[:1]).reshape(-1))
-        assert time.monotonic() - begin > 0.1
-        assert "edgernn_slowed_total" in client.get("/metrics").text
-
-
-def test_a_token_is_asked_for(model: Model) -> None:
-    with client_of(model, token="secret") as client:
-        assert client.get("/healthz").json() == {"status": "ok"}
-        for path in ("/", "/metrics"):
-            assert client.get(path).status_code == 401
-            assert client.get(path, headers={"Authorization": "Bearer wrong"}).status_code == 401
-            assert client.get(path, headers={"Authorization": "Bearer secret"}).status_code == 200
-        assert client.post("/run").status_code == 401
-        with pytest.raises(WebSocketDisconnect) as caught, client.websocket_connect("/stream"):
-            pass
-        assert caught.value.code == REFUSED
-        with client.websocket_connect("/stream?access_token=secret") as session:
-            assert session.receive_json()["n_in"] == model.inputs[0].size
-
-
-def test_pages_of_other_sites_are_refused(client: TestClient) -> None:
-    with (
-        pytest.raises(WebSocketDisconnect),
-        client.websocket_connect("/stream", headers={"Origin": "http://evil.test"}),
-    ):
-        pass
-    with client.websocket_connect("/stream", headers={"Origin": f"http://{NEAR}"}) as session:
-        session.receive_json()
 
 
 def test_metrics_count(client: TestClient, model: Model) -> None:
@@ -289,43 +176,6 @@ def test_frames_that_come_together_are_computed_together(model: Model) -> None:
         return batches
 
     assert asyncio.run(many())[0] == 8
-
-
-def test_models_that_cannot_be_served_say_so() -> None:
-    from cases import CASES
-
-    with pytest.raises(BadInput, match="one input of numbers and one output"):
-        Batcher(CASES["tokens"](), 4, 0.01)
-    with pytest.raises(BadInput, match="streams=0"):
-        Limits(streams=0)
-    assert Limits(streams=4000).parked >= 4000  # all may leave at once
-
-
-def test_what_is_parked_is_forgotten() -> None:
-    parked = Parked(2, 60.0)
-    for name in "abc":
-        parked.put(name, name.encode())
-    assert [parked.take(name) for name in "abca"] == [None, b"b", b"c", None]
-    late = Parked(2, 0.0)
-    late.put("a", b"a")
-    time.sleep(0.001)
-    assert late.take("a") is None
-
-
-def test_an_allowance_is_saved_up_for_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
-    clock = iter([0.0, 0.5, 0.6, 10.0])
-    monkeypatch.setattr("edgernn.serving.guard.time.monotonic", lambda: next(clock))
-    allowance = Allowance(100.0)
-    assert allowance.wait(90) == 0
-    assert allowance.wait(40) == pytest.approx(0.2)  # 10 were left, and 10 more have come
-    assert allowance.wait(100) == 0
-
-
-@pytest.mark.parametrize(
-    ("host", "near"), [("127.0.0.1", True), ("::1", True), ("localhost", True), ("0.0.0.0", False)]
-)
-def test_which_addresses_are_this_machine_s_own(host: str, near: bool) -> None:
-    assert is_loopback(host) == near
 
 
 def test_the_command_serves_until_it_is_told_to_stop(model: Model, tmp_path: Path) -> None:

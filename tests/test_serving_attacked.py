@@ -17,12 +17,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from clients import NEAR, answers_to, client_of, frames_of, reason, resumed
+from clients import model as model
 from commands import call
 from starlette.websockets import WebSocketDisconnect
 from test_hops import frames_of as hop_frames
 from test_hops import model_of
-from test_serving import NEAR, answers_to, client_of, frames_of, reason, resumed
-from test_serving import model as model
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import pickle
-import threading
 from dataclasses import replace
 
 import numpy as np
@@ -241,60 +240,6 @@ def test_several_ports_take_and_give_mappings() -> None:
     same(by_name, Stream(model).run(x))
     out = {"y": np.empty((3, 24), np.float32)}
     assert Stream(model).run(x, out=out)["y"] is out["y"]
-
-
-def test_streams_run_side_by_side_in_threads() -> None:
-    model = SIZES["C"]()
-    x = frames(model, 400)
-    expected, answers = Stream(model).run(x), {}
-
-    def work(n: int) -> None:
-        answers[n] = Stream(model).run(x)
-
-    threads = [threading.Thread(target=work, args=(n,)) for n in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    for answer in answers.values():
-        same(answer, expected)
-
-
-def test_one_stream_is_for_one_thread_at_a_time() -> None:
-    model = SIZES["C"]()
-    x = frames(model, 4000)
-    stream, refused = Stream(model), []
-
-    def disturb() -> None:
-        while thread.is_alive():
-            for call in (lambda: stream.step(x[0]), lambda: stream.run(x[:2]), stream.reset):
-                try:
-                    call()
-                except BadInput as error:
-                    refused.append(str(error))
-
-    thread = threading.Thread(target=lambda: stream.run(x))
-    thread.start()
-    disturb()
-    thread.join()
-    assert refused and all("another thread" in text for text in refused)
-
-
-def test_a_state_is_never_taken_in_the_middle_of_a_run() -> None:
-    model = SIZES["C"]()
-    x = frames(model, 4000)
-    stream, taken, refused = Stream(model), [], []
-    before = stream.save_state()
-    thread = threading.Thread(target=lambda: stream.run(x))
-    thread.start()
-    while thread.is_alive():
-        for take in (stream.save_state, lambda: stream.fork().save_state(), lambda: copy.copy(stream).save_state()):
-            try:
-                taken.append(take())
-            except BadInput as error:
-                refused.append(str(error))
-    assert refused and all("another thread" in text for text in refused)
-    assert set(taken) <= {before, stream.save_state()}
 
 
 def test_answers_written_over_frames_are_right() -> None:

@@ -43,8 +43,10 @@ ISA, STEPS, BASE = "avx2", 20, 1 << 33
 def missing() -> str:
     """What is needed to count and is not there; empty where all is."""
     if ISA not in available(features()):
-        return f"this processor has no {ISA}"
-    return next((f"{program} is not installed" for program in ("valgrind", "cc") if not shutil.which(program)), "")
+        return f"this processor has no {ISA}: count on one that has"
+    packages = {"valgrind": "valgrind", "cc": "gcc"}
+    lacking = [program for program in packages if not shutil.which(program)]
+    return f"{lacking[0]} is missing: apt-get install {packages[lacking[0]]}" if lacking else ""
 
 
 def kernels() -> tuple[bytes, Library]:

@@ -10,9 +10,9 @@ import os
 import shutil
 import tempfile
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from edgernn.compiler import beside, linker, sources
 from edgernn.compiler.sources import Job
@@ -29,6 +29,7 @@ LARGEST = 1 << 31  # bytes that code reaches from where it stands, and what 32 b
 SPARE = 1 << 20  # bytes: where fewer are free, a compiler that fails had no room
 MANIFEST = "manifest.json"
 MADE_THERE = {MANIFEST, "main", "__pycache__"}  # and what `make` and Python add to a folder
+TEMPORARY, WORK, MADE, LOCK = ".edgernn-", "work", "made", "lock"  # the folder of a build that runs, and its parts
 HERE, EXCHANGE = -100, 2  # AT_FDCWD, RENAME_EXCHANGE: renameat2(2)
 
 
@@ -47,7 +48,7 @@ def build(
     check_size(model, plan, target, inside)
     job = Job(model, plan, sources.prefix(name), target, version, not inside)
     with beside_it(output) as temporary:
-        work, made = Path(temporary) / "work", Path(temporary) / "made"
+        work, made = Path(temporary) / WORK, Path(temporary) / MADE
         work.mkdir()
         made.mkdir()
         compile_kernels(target, sources.kernels_of(plan), job.name, work)
@@ -82,7 +83,12 @@ def beside_it(output: Path) -> Iterator[str]:
     """A temporary folder beside `output`. Raises OSError, about `output` itself, where it cannot be written."""
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".edgernn-", dir=output.parent) as place:
+        clear(output.parent)
+        with (
+            tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=output.parent) as place,
+            (Path(place) / LOCK).open("wb") as lock,
+        ):
+            locked(lock)
             try:
                 yield place
             except BackendUnavailable:  # compilers don't all say that the disk is full
@@ -91,6 +97,30 @@ def beside_it(output: Path) -> Iterator[str]:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from None
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(output)) from None
+
+
+def clear(folder: Path) -> None:
+    """Remove what builds that were killed have left in a folder: their locks have ended with them.
+
+    What holds anything else, as a build that was replaced, stays.
+    """
+    for left in folder.glob(f"{TEMPORARY}????????"):
+        with suppress(OSError):
+            if {path.name for path in left.iterdir()} == {WORK, MADE, LOCK}:
+                with (left / LOCK).open("r+b") as lock:
+                    if locked(lock):
+                        shutil.rmtree(left)
+
+
+def locked(file: IO[bytes]) -> bool:
+    """Lock a file until it is closed or this process has ended; False where another has locked it, or none can."""
+    try:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (ImportError, OSError):
+        return False
+    return True
 
 
 def check_size(model: Model, plan: Plan, target: Target, inside: bool) -> None:

@@ -227,21 +227,23 @@ def vocabulary() -> Iterator[str]:
                 yield str(error)
 
 
+CHECKS = {
+    "cases": cases,
+    "functions": functions,
+    "rows": rows,
+    "streams": streams,
+    "pools": pools,
+    "states": states,
+    "there": there,
+    "vocabulary": vocabulary,
+}
+
+
 def main() -> None:
     """Run the function that the command line names."""
     warnings.simplefilter("ignore")  # integers that wrap, as they are meant to
     name, *arguments = sys.argv[1:]
-    checks = {
-        "cases": cases,
-        "functions": functions,
-        "rows": rows,
-        "streams": streams,
-        "pools": pools,
-        "states": states,
-        "there": there,
-        "vocabulary": vocabulary,
-    }
-    for line in checks[name](*arguments):
+    for line in CHECKS[name](*arguments):
         print(line)
 
 

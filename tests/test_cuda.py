@@ -15,12 +15,10 @@ import pytest
 from cases import CASES
 
 from edgernn.errors import BackendUnavailable, BadInput
-from edgernn.layers.base import FORMATS
 
 HERE = Path(__file__).parent
 TARGETS = {"sm_75": (7, 5), "sm_87": (8, 7), "sm_90": (9, 0)}  # Turing, Jetson Orin, Hopper
-CHECKS = [*(f"cases {name}" for name in ("none", *FORMATS)), "functions", "rows", "streams", "pools", "states", "there"]
-CHECKS += ["vocabulary"]
+CHECKS = ["cases int8", "streams", "states"]  # test_ptx has them all
 MISSING = 'the compiler for GPUs is missing: pip install "edgernn[cuda]"'
 
 

@@ -8,5 +8,9 @@ every groups-th number, or block of rows, of an instruction. Between instruction
 an arena lies at origin + i * lanes, so that a warp reads and writes 32 streams' numbers side by side, while what it
 reads of the weights is the same for all its threads. Weights that fit are copied to shared memory once a launch.
 
+What is done once for each number counts: subscripts are unsigned (u64), for numba wraps signed ones round at every
+access; loops over every groups-th number are `while`, for a range whose step is not known divides 64 bits; weights of
+eight rows are read four at a time (quad).
+
 Nothing here contracts a product and a sum: a product is mul(a, b), which the compiler may not fuse.
 """

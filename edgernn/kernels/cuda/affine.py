@@ -22,8 +22,10 @@ from edgernn.kernels.cuda.primitives import (
     i32,
     mul,
     place,
+    quad,
     source,
     step,
+    u64,
 )
 
 (INT8, INT8X16, INT16, INT4) = range(len(FORMS))
@@ -36,52 +38,55 @@ NIBBLES, FOUR, HALF_WORD = i32(0x0F0F0F0F), i32(4), i32(16)
 @device
 def dot_8(t, w, x, words):
     """The product of int8 with int8."""
-    total = int64(0)
-    for first in range(0, words, CHUNK):
-        part = i32(0)
-        for k in range(first, min(first + CHUNK, words)):
-            part = dp4a(t.ints[x + k * t.lanes], t.panels[w + k * ROWS], part)
-        total += part
-    return total
+    total, part, k = int64(0), i32(0), 0
+    while k < words:
+        part = dp4a(t.ints[u64(x + k * t.lanes)], t.panels[u64(w + k * ROWS)], part)
+        k += 1
+        if k % CHUNK == 0:
+            total, part = total + part, i32(0)
+    return total + part
 
 
 @device
 def dot_8x16(t, w, x, words):
     """The product of int8 weights with int16."""
-    total = int64(0)
-    for first in range(0, words, CHUNK):
-        part = i32(0)
-        for k in range(first, min(first + CHUNK, words)):
-            weights = t.panels[w + k * ROWS]
-            part = dp2a_low(t.ints[x + 2 * k * t.lanes], weights, part)
-            part = dp2a_high(t.ints[x + (2 * k + 1) * t.lanes], weights, part)
-        total += part
-    return total
+    total, part, k = int64(0), i32(0), 0
+    while k < words:
+        weights = t.panels[u64(w + k * ROWS)]
+        part = dp2a_low(t.ints[u64(x + 2 * k * t.lanes)], weights, part)
+        part = dp2a_high(t.ints[u64(x + (2 * k + 1) * t.lanes)], weights, part)
+        k += 1
+        if k % CHUNK == 0:
+            total, part = total + part, i32(0)
+    return total + part
 
 
 @device
 def dot_16(t, w, x, words):
     """The product of int16 with int16."""
-    total = int64(0)
-    for k in range(words):
-        weights = t.panels[w + k * ROWS]
+    total, k = int64(0), 0
+    while k < words:
+        weights = t.panels[u64(w + k * ROWS)]
         lower, upper = i32(i32(weights << HALF_WORD) >> HALF_WORD), i32(weights >> HALF_WORD)
-        total += int64(lower) * t.ints[x + 2 * k * t.lanes] + int64(upper) * t.ints[x + (2 * k + 1) * t.lanes]
+        total += int64(lower) * t.ints[u64(x + 2 * k * t.lanes)]
+        total += int64(upper) * t.ints[u64(x + (2 * k + 1) * t.lanes)]
+        k += 1
     return total
 
 
 @device
 def dot_4(t, w, x, words, factors):
     """The product of int4 in groups of 32, each times its factor, with int8."""
-    total = int64(0)
-    for g in range(words // 4):
+    total, g = int64(0), 0
+    while g < words // 4:
         q = x + 9 * g * t.lanes
-        part = t.ints[q + 8 * t.lanes]
+        part = t.ints[u64(q + 8 * t.lanes)]
         for k in range(4):
-            weights = t.panels[w + (4 * g + k) * ROWS]
-            part = dp4a(t.ints[q + 2 * k * t.lanes], i32(weights & NIBBLES), part)
-            part = dp4a(t.ints[q + (2 * k + 1) * t.lanes], i32((weights >> FOUR) & NIBBLES), part)
-        total += int64(part) * t.panels[factors + g * ROWS]
+            weights = t.panels[u64(w + (4 * g + k) * ROWS)]
+            part = dp4a(t.ints[u64(q + 2 * k * t.lanes)], i32(weights & NIBBLES), part)
+            part = dp4a(t.ints[u64(q + (2 * k + 1) * t.lanes)], i32((weights >> FOUR) & NIBBLES), part)
+        total += int64(part) * t.panels[u64(factors + g * ROWS)]
+        g += 1
     return total
 
 
@@ -98,18 +103,18 @@ def product(t, form, w, x, words, factors):
 
 
 @device
-def scaled(t, a, y, row, total, by):
-    """Row `row` of the answer, from its exact product; by: the scale of the vector."""
-    factor = mul(t.floats[constant(t, a, 3) + row], by)
-    t.floats[y + row * t.lanes] = t.floats[constant(t, a, 5) + row] + mul(f32(total), factor)
+def scaled(t, y, scale, bias, total, by):
+    """One row of the answer, from its exact product; by: the scale of the vector."""
+    t.floats[u64(y)] = t.floats[u64(bias)] + mul(f32(total), mul(t.floats[u64(scale)], by))
 
 
 @device
 def affine_integers(t, a, form):
     """AFFINE_I8, AFFINE_I8X16, AFFINE_I16 and AFFINE_I4."""
     rows, cols, count = arg(t, a, 6), arg(t, a, 7), arg(t, a, 8)
-    w, x, by, x_words = constant(t, a, 2), source(t, a, 1), t.floats[source(t, a, 1)], (cols + 3) // 4
-    words = x_words
+    w, x, scale, bias = constant(t, a, 2), source(t, a, 1), constant(t, a, 3), constant(t, a, 5)
+    by, words = t.floats[u64(x)], (cols + 3) // 4
+    x_words = words
     if form == INT8X16:
         x_words = 2 * words
     elif form == INT16:
@@ -121,53 +126,111 @@ def affine_integers(t, a, form):
     for vector in range(count):
         q, y = x + (HEADER + vector * x_words) * t.lanes, place(t, a, 0) + vector * rows * t.lanes
         if form == INT8 and words <= MOST_WORDS and rows >= t.groups * ROWS:
-            for first in range(t.group * ROWS, rows, t.groups * ROWS):
-                block_8(t, a, y, first, w + first * words, q, words, by)
+            first = t.group * ROWS
+            while first < rows:
+                block_8(
+                    t, y + first * t.lanes, scale + first, bias + first, w + first * words, q, words, rows - first, by
+                )
+                first += t.groups * ROWS
         else:
-            for row in range(t.group, rows, t.groups):
+            row = t.group
+            while row < rows:
                 at = row // ROWS * ROWS
                 factors = constant(t, a, 4) + at * (words // 4) + row - at
-                scaled(t, a, y, row, product(t, form, w + at * words + row - at, q, words, factors), by)
+                total = product(t, form, w + at * words + row - at, q, words, factors)
+                scaled(t, y + row * t.lanes, scale + row, bias + row, total, by)
+                row += t.groups
 
 
 @device
-def block_8(t, a, y, first, w, x, words, by):
-    """ROWS rows of int8 from `first` on: each word of the vector is read once."""
+def block_8(t, y, scale, bias, w, x, words, left, by):
+    """The first `left` of ROWS rows of int8: each word of the vector is read once, and four of the weights at once."""
     s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = i32(0)
-    for k in range(words):
-        q, p = t.ints[x + k * t.lanes], w + k * ROWS
-        s0, s1 = dp4a(q, t.panels[p], s0), dp4a(q, t.panels[p + 1], s1)
-        s2, s3 = dp4a(q, t.panels[p + 2], s2), dp4a(q, t.panels[p + 3], s3)
-        s4, s5 = dp4a(q, t.panels[p + 4], s4), dp4a(q, t.panels[p + 5], s5)
-        s6, s7 = dp4a(q, t.panels[p + 6], s6), dp4a(q, t.panels[p + 7], s7)
-    left = arg(t, a, 6) - first
-    scaled(t, a, y, first, s0, by)
+    end = w + words * ROWS
+    while w < end:
+        q = t.ints[u64(x)]
+        p0, p1, p2, p3 = quad(t.panels, u64(w))
+        p4, p5, p6, p7 = quad(t.panels, u64(w + 4))
+        s0, s1, s2, s3 = dp4a(q, p0, s0), dp4a(q, p1, s1), dp4a(q, p2, s2), dp4a(q, p3, s3)
+        s4, s5, s6, s7 = dp4a(q, p4, s4), dp4a(q, p5, s5), dp4a(q, p6, s6), dp4a(q, p7, s7)
+        x, w = x + t.lanes, w + ROWS
+    scaled(t, y, scale, bias, s0, by)
     if left > 1:
-        scaled(t, a, y, first + 1, s1, by)
+        scaled(t, y + 1 * t.lanes, scale + 1, bias + 1, s1, by)
     if left > 2:
-        scaled(t, a, y, first + 2, s2, by)
+        scaled(t, y + 2 * t.lanes, scale + 2, bias + 2, s2, by)
     if left > 3:
-        scaled(t, a, y, first + 3, s3, by)
+        scaled(t, y + 3 * t.lanes, scale + 3, bias + 3, s3, by)
     if left > 4:
-        scaled(t, a, y, first + 4, s4, by)
+        scaled(t, y + 4 * t.lanes, scale + 4, bias + 4, s4, by)
     if left > 5:
-        scaled(t, a, y, first + 5, s5, by)
+        scaled(t, y + 5 * t.lanes, scale + 5, bias + 5, s5, by)
     if left > 6:
-        scaled(t, a, y, first + 6, s6, by)
+        scaled(t, y + 6 * t.lanes, scale + 6, bias + 6, s6, by)
     if left > 7:
-        scaled(t, a, y, first + 7, s7, by)
+        scaled(t, y + 7 * t.lanes, scale + 7, bias + 7, s7, by)
 
 
 @device
 def affine_floats(t, a):
     """AFFINE_F32 and AFFINE_EXACT: each product rounded and added in the order of the columns."""
-    w, bias = constant(t, a, 2), constant(t, a, 3)
-    rows, cols, count = arg(t, a, 4), arg(t, a, 5), arg(t, a, 6)
-    x, apart = source(t, a, 1), step(t, a, 1)
-    for n in range(t.group, rows * count, t.groups):
-        row, p = n % rows, x + n // rows * cols * apart
-        at = w + row // ROWS * ROWS * cols + row % ROWS
-        total = ZERO
-        for k in range(cols):
-            total += mul(t.floats[p + k * apart], t.floats[at + k * ROWS])
-        t.floats[place(t, a, 0) + n * t.lanes] = total + t.floats[bias + row]
+    w, bias, rows, cols, count = constant(t, a, 2), constant(t, a, 3), arg(t, a, 4), arg(t, a, 5), arg(t, a, 6)
+    apart = step(t, a, 1)
+    for vector in range(count):
+        x, y = source(t, a, 1) + vector * cols * apart, place(t, a, 0) + vector * rows * t.lanes
+        if rows >= t.groups * ROWS:
+            first = t.group * ROWS
+            while first < rows:
+                block_f(t, y + first * t.lanes, bias + first, w + first * cols, x, apart, cols, rows - first)
+                first += t.groups * ROWS
+        else:
+            row = t.group
+            while row < rows:
+                total = row_f(t, w + row // ROWS * ROWS * cols + row % ROWS, x, apart, cols)
+                put_f(t, y + row * t.lanes, bias + row, total)
+                row += t.groups
+
+
+@device
+def put_f(t, y, bias, total):
+    """One row of the answer."""
+    t.floats[u64(y)] = total + t.floats[u64(bias)]
+
+
+@device
+def row_f(t, w, x, apart, cols):
+    """The product of one row."""
+    total, end = ZERO, w + cols * ROWS
+    while w < end:
+        total += mul(t.floats[u64(x)], t.floats[u64(w)])
+        x, w = x + apart, w + ROWS
+    return total
+
+
+@device
+def block_f(t, y, bias, w, x, apart, cols, left):
+    """The first `left` of ROWS rows, as block_8."""
+    s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = ZERO
+    end = w + cols * ROWS
+    while w < end:
+        q = t.floats[u64(x)]
+        p0, p1, p2, p3 = quad(t.floats, u64(w))
+        p4, p5, p6, p7 = quad(t.floats, u64(w + 4))
+        s0, s1, s2, s3 = s0 + mul(q, p0), s1 + mul(q, p1), s2 + mul(q, p2), s3 + mul(q, p3)
+        s4, s5, s6, s7 = s4 + mul(q, p4), s5 + mul(q, p5), s6 + mul(q, p6), s7 + mul(q, p7)
+        x, w = x + apart, w + ROWS
+    put_f(t, y, bias, s0)
+    if left > 1:
+        put_f(t, y + 1 * t.lanes, bias + 1, s1)
+    if left > 2:
+        put_f(t, y + 2 * t.lanes, bias + 2, s2)
+    if left > 3:
+        put_f(t, y + 3 * t.lanes, bias + 3, s3)
+    if left > 4:
+        put_f(t, y + 4 * t.lanes, bias + 4, s4)
+    if left > 5:
+        put_f(t, y + 5 * t.lanes, bias + 5, s5)
+    if left > 6:
+        put_f(t, y + 6 * t.lanes, bias + 6, s6)
+    if left > 7:
+        put_f(t, y + 7 * t.lanes, bias + 7, s7)

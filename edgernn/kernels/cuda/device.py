@@ -13,12 +13,13 @@ from edgernn.errors import BadInput
 from edgernn.kernels.cuda.frames import NONE, WORDS, check
 from edgernn.kernels.cuda.primitives import SIMULATED, i32
 from edgernn.kernels.cuda.staging import Staging
-from edgernn.kernels.cuda.walk import run
+from edgernn.kernels.cuda.walk import MOST_THREADS, run
 
 Array = NDArray[Any]
-THREADS, WARP = (8, 4) if SIMULATED else (256, 32)  # in a block; of them at most WARP streams
+ON_A_GPU = MOST_THREADS, 32
+THREADS, WARP = (8, 4) if SIMULATED else ON_A_GPU  # in a block; of them at most WARP streams
 NAN_BITS, TOKENS = i32(0x7FC00000), (-(2**31), 2**31 - 1)
-FITS = 48 * 1024  # bytes of shared memory that every GPU gives a block
+FITS = 48 * 1024 - 4 * MOST_THREADS  # bytes of shared memory that every GPU gives a block, less what `run` takes
 
 
 @cuda.jit

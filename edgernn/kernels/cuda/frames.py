@@ -12,7 +12,7 @@ from numba import cuda
 
 from edgernn.kernels.contract import GROUP
 from edgernn.kernels.cuda.maths import ONE, ZERO
-from edgernn.kernels.cuda.primitives import arg, constant, device, f32, high, i32, low, mul, place, source, step
+from edgernn.kernels.cuda.primitives import arg, constant, device, f32, high, i32, low, mul, place, source, step, u64
 
 EXPONENT = i32(0x7F800000)
 NONE = i32(2**31 - 1)
@@ -34,16 +34,18 @@ class Traffic(NamedTuple):
 @device
 def row(c, port, count):
     """Where this stream's numbers of a port begin in its frame number `count`."""
-    size = c.ports[port * WORDS + SIZE]
-    return c.ports[port * WORDS + START] + (count * c.streams + c.stream) * size
+    size = c.ports[u64(port * WORDS + SIZE)]
+    return c.ports[u64(port * WORDS + START)] + (count * c.streams + c.stream) * size
 
 
 @device
 def load(t, a, c, frame):
     """LOAD and LOAD_TOKENS: the words of a frame into the arena."""
     y, x, size = place(t, a, 0), row(c, arg(t, a, 1), frame), arg(t, a, 2)
-    for i in range(t.group, size, t.groups):
-        t.ints[y + i * t.lanes] = c.ints[x + i]
+    i = t.group
+    while i < size:
+        t.ints[u64(y + i * t.lanes)] = c.ints[u64(x + i)]
+        i += t.groups
 
 
 @device
@@ -51,11 +53,15 @@ def push(t, a, c, frame):
     """PUSH and PUSH_TOKENS: a frame, as numbers, behind those before it."""
     y, port, size, count = place(t, a, 0), arg(t, a, 1), arg(t, a, 2), arg(t, a, 3)
     x = row(c, port, frame)
-    for i in range(t.group, size, t.groups):
+    i = t.group
+    while i < size:
         for n in range(count - 1):
-            t.floats[y + (n * size + i) * t.lanes] = t.floats[y + ((n + 1) * size + i) * t.lanes]
-        token = c.ports[port * WORDS + IS_TOKEN] != 0
-        t.floats[y + ((count - 1) * size + i) * t.lanes] = f32(c.ints[x + i]) if token else c.floats[x + i]
+            t.floats[u64(y + (n * size + i) * t.lanes)] = t.floats[u64(y + ((n + 1) * size + i) * t.lanes)]
+        token = c.ports[u64(port * WORDS + IS_TOKEN)] != 0
+        t.floats[u64(y + ((count - 1) * size + i) * t.lanes)] = (
+            f32(c.ints[u64(x + i)]) if token else c.floats[u64(x + i)]
+        )
+        i += t.groups
 
 
 @device
@@ -63,8 +69,10 @@ def tokens(t, a):
     """TOKENS: numbers as tokens, kept within low..high."""
     y, x, apart, size = place(t, a, 0), source(t, a, 1), step(t, a, 1), arg(t, a, 2)
     least, most = f32(arg(t, a, 3)), f32(arg(t, a, 4))
-    for i in range(t.group, size, t.groups):
-        t.ints[y + i * t.lanes] = i32(low(high(t.floats[x + i * apart], least), most))
+    i = t.group
+    while i < size:
+        t.ints[u64(y + i * t.lanes)] = i32(low(high(t.floats[u64(x + i * apart)], least), most))
+        i += t.groups
 
 
 @device
@@ -72,14 +80,16 @@ def store(t, a, c, answer):
     """STORE: an answer into the caller's buffer."""
     x, apart, size = source(t, a, 0), step(t, a, 0), arg(t, a, 2)
     y = row(c, arg(t, a, 1), answer)
-    for i in range(t.group, size, t.groups):
-        c.answers[y + i] = t.floats[x + i * apart]
+    i = t.group
+    while i < size:
+        c.answers[u64(y + i)] = t.floats[u64(x + i * apart)]
+        i += t.groups
 
 
 @device
 def byte(t, at):
     """Byte number `at` of the weights."""
-    return i32((t.ints[at >> 2] >> i32((at & 3) * 8)) & i32(255))
+    return i32((t.ints[u64(at >> 2)] >> i32((at & 3) * 8)) & i32(255))
 
 
 @device
@@ -106,26 +116,28 @@ def lookup(t, a, kind):
     y, x, apart = place(t, a, 0), source(t, a, 1), step(t, a, 1)
     first = 3 if kind == FLOAT else (5 if kind == INT4 else 4)
     count, cols, vocabulary = arg(t, a, first), arg(t, a, first + 1), arg(t, a, first + 2)
-    for n in range(t.group, count * cols, t.groups):
-        token = t.ints[x + n // cols * apart]
+    n = t.group
+    while n < count * cols:
+        token = t.ints[u64(x + n // cols * apart)]
         line, i = token if token >= 0 else token + vocabulary, n % cols
         if kind == FLOAT:
-            value = t.floats[constant(t, a, 2) + line * cols + i]
+            value = t.floats[u64(constant(t, a, 2) + line * cols + i)]
         else:
-            value = mul(f32(entry(t, a, kind, line, i, cols)), t.floats[constant(t, a, 3) + line])
-        t.floats[y + n * t.lanes] = value
+            value = mul(f32(entry(t, a, kind, line, i, cols)), t.floats[u64(constant(t, a, 3) + line)])
+        t.floats[u64(y + n * t.lanes)] = value
+        n += t.groups
 
 
 @device
 def opened(t, a):
     """GATE: how many frames are left, before anything has changed."""
-    return t.floats[place(t, a, 0)] - ONE
+    return t.floats[u64(place(t, a, 0))] - ONE
 
 
 @device
 def keep(t, a, left):
     """GATE: the counter of the next frame."""
-    t.floats[place(t, a, 0)] = left if left > ZERO else f32(arg(t, a, 1))
+    t.floats[u64(place(t, a, 0))] = left if left > ZERO else f32(arg(t, a, 1))
 
 
 @cuda.jit

@@ -6,9 +6,10 @@ A sum goes in 16 lanes: lane j takes every 16th number from j on, then halves ar
 from __future__ import annotations
 
 from edgernn.kernels.contract import FORMS, GROUP, QUANTISED_HEADER, REDUCES
-from edgernn.kernels.cuda.maths import INFINITY, MAGIC, ONE, ZERO, absolute, exp, log
+from edgernn.kernels.cuda.maths import INFINITY, MAGIC, MAGNITUDE, ONE, ZERO, absolute, exp, log
 from edgernn.kernels.cuda.primitives import (
     arg,
+    as_float,
     as_int,
     device,
     f32,
@@ -21,6 +22,7 @@ from edgernn.kernels.cuda.primitives import (
     root,
     source,
     step,
+    u64,
 )
 
 (SUM, MEAN, MAX, MIN, PROD, SUM_SQUARE, SUM_ABS) = range(len(REDUCES))
@@ -29,6 +31,7 @@ MAX_ABS = len(REDUCES)
 HEADER = QUANTISED_HEADER // 4
 TINY, FULL_8, FULL_16 = f32(1e-20), f32(127.0), f32(32767.0)
 EIGHT, HALF_WORD = i32(8), i32(16)
+INFINITE = i32(0x7F800000)  # the bits of infinity: those of a NaN are above
 
 
 @device
@@ -58,7 +61,7 @@ def lane(t, operation, x, apart, size, centre, j):
     for i in range(j, (size + 15) // 16 * 16, 16):
         value = start(operation)
         if i < size:
-            value = t.floats[x + i * apart]
+            value = t.floats[u64(x + i * apart)]
             if operation == SUM_SQUARE:
                 value = mul(value - centre, value - centre)
             elif operation >= SUM_ABS:
@@ -102,36 +105,41 @@ def reduce(t, a):
         arg(t, a, 3),
         arg(t, a, 4),
     )
-    for row in range(t.group, rows, t.groups):
+    row = t.group
+    while row < rows:
         total = reduced(t, operation if operation != MEAN else SUM, x + row * cols * apart, apart, cols, ZERO)
-        t.floats[y + row * t.lanes] = total / f32(cols) if operation == MEAN else total
+        t.floats[u64(y + row * t.lanes)] = total / f32(cols) if operation == MEAN else total
+        row += t.groups
 
 
 @device
 def softmax(t, a):
     """SOFTMAX: of each row, or its logarithm."""
     x, apart, rows, cols, wants_log = source(t, a, 1), step(t, a, 1), arg(t, a, 2), arg(t, a, 3), arg(t, a, 4)
-    for row in range(t.group, rows, t.groups):
+    row = t.group
+    while row < rows:
         p, y = x + row * cols * apart, place(t, a, 0) + row * cols * t.lanes
         highest = reduced(t, MAX, p, apart, cols, ZERO)
         for i in range(cols):
-            t.floats[y + i * t.lanes] = exp(t.floats[p + i * apart] - highest)
+            t.floats[u64(y + i * t.lanes)] = exp(t.floats[u64(p + i * apart)] - highest)
         total = reduced(t, SUM, y, t.lanes, cols, ZERO)
         if wants_log != 0:
             shift = log(total)
             for i in range(cols):
-                t.floats[y + i * t.lanes] = (t.floats[p + i * apart] - highest) - shift
+                t.floats[u64(y + i * t.lanes)] = (t.floats[u64(p + i * apart)] - highest) - shift
         else:
             factor = ONE / total
             for i in range(cols):
-                t.floats[y + i * t.lanes] = mul(t.floats[y + i * t.lanes], factor)
+                t.floats[u64(y + i * t.lanes)] = mul(t.floats[u64(y + i * t.lanes)], factor)
+        row += t.groups
 
 
 @device
 def normalise(t, a):
     """NORMALISE: each row less its mean, over its deviation."""
     x, apart, rows, cols, epsilon = source(t, a, 1), step(t, a, 1), arg(t, a, 2), arg(t, a, 3), number(t, a, 4)
-    for row in range(t.group, rows, t.groups):
+    row = t.group
+    while row < rows:
         p, y = x + row * cols * apart, place(t, a, 0) + row * cols * t.lanes
         mean = ZERO
         if arg(t, a, 5) != 0:
@@ -139,7 +147,8 @@ def normalise(t, a):
         variance = reduced(t, SUM_SQUARE, p, apart, cols, mean) / f32(cols)
         scale = ONE / root(variance + epsilon)
         for i in range(cols):
-            t.floats[y + i * t.lanes] = mul(t.floats[p + i * apart] - mean, scale)
+            t.floats[u64(y + i * t.lanes)] = mul(t.floats[u64(p + i * apart)] - mean, scale)
+        row += t.groups
 
 
 @device
@@ -147,7 +156,7 @@ def rounded(t, x, i, cols, apart, factor, full):
     """Number i of a row as an integer; 0 behind its end, and for a NaN."""
     if i >= cols:
         return i32(0)
-    value = mul(t.floats[x + i * apart], factor)
+    value = mul(t.floats[u64(x + i * apart)], factor)
     if value != value:
         return i32(0)
     return i32(i32(as_int(high(low(value, full), -full) + MAGIC) << HALF_WORD) >> HALF_WORD)
@@ -163,39 +172,71 @@ def four(t, x, i, cols, apart, factor):
 
 
 @device
-def quantise(t, a):
+def part_of_largest(t, a):
+    """QUANTISE: the bits of the largest magnitude of this thread's numbers: bits are in the order of magnitudes."""
+    x, apart, found = source(t, a, 1), step(t, a, 1), i32(0)
+    end = x + arg(t, a, 2) * arg(t, a, 3) * apart
+    x += t.group * apart
+    while x < end:
+        found = max(found, t.ints[u64(x)] & MAGNITUDE)
+        x += t.groups * apart
+    return found
+
+
+@device
+def largest_of(t, a, parts):
+    """QUANTISE: the largest magnitude; parts: of the block's threads. What a NaN does depends on where it stands."""
+    found, group, size = i32(0), 0, arg(t, a, 2) * arg(t, a, 3)
+    while group < min(t.groups, size):
+        found = max(found, parts[u64(t.lane + group * t.lanes)])
+        group += 1
+    if found > INFINITE:
+        return reduced(t, MAX_ABS, source(t, a, 1), step(t, a, 1), size, ZERO)
+    return as_float(found)
+
+
+@device
+def quantise(t, a, parts):
     """QUANTISE: q = x * (full / largest), scale = largest / full."""
     y, x, apart, cols, count = place(t, a, 0), source(t, a, 1), step(t, a, 1), arg(t, a, 2), arg(t, a, 3)
     form, reach = arg(t, a, 4), number(t, a, 5)
-    found = reach if reach > ZERO else reduced(t, MAX_ABS, x, apart, cols * count, ZERO)
+    found = reach if reach > ZERO else largest_of(t, a, parts)
     largest = found if found >= TINY else TINY
     full = FULL_16 if form == INT8X16 or form == INT16 else FULL_8
     if t.group == 0:
-        t.floats[y] = largest / full
+        t.floats[u64(y)] = largest / full
     factor = full / largest
     for row in range(count):
         p = x + row * cols * apart
         if form == INT8:
             words = (cols + 3) // 4
             q = y + (HEADER + row * words) * t.lanes
-            for k in range(t.group, words, t.groups):
-                t.ints[q + k * t.lanes] = four(t, p, 4 * k, cols, apart, factor)
+            k = t.group
+            while k < words:
+                t.ints[u64(q + k * t.lanes)] = four(t, p, 4 * k, cols, apart, factor)
+                k += t.groups
         elif form == INT4:
             groups = (cols + GROUP - 1) // GROUP
-            for g in range(t.group, groups, t.groups):
+            g = t.group
+            while g < groups:
                 quantise_group(t, y + (HEADER + (row * groups + g) * 9) * t.lanes, p, g * GROUP, cols, apart, factor)
+                g += t.groups
         elif form == INT16:
             words = (cols + 1) // 2 * 2
             q = y + (HEADER + row * words) * t.lanes
-            for k in range(t.group, words, t.groups):
-                t.ints[q + k * t.lanes] = rounded(t, p, k, cols, apart, factor, full)
+            k = t.group
+            while k < words:
+                t.ints[u64(q + k * t.lanes)] = rounded(t, p, k, cols, apart, factor, full)
+                k += t.groups
         else:
             words = (cols + 3) // 4 * 2
             q = y + (HEADER + row * words) * t.lanes
-            for k in range(t.group, words, t.groups):
+            k = t.group
+            while k < words:
                 lower = rounded(t, p, 2 * k, cols, apart, factor, full) & i32(0xFFFF)
                 upper = rounded(t, p, 2 * k + 1, cols, apart, factor, full)
-                t.ints[q + k * t.lanes] = i32((upper << HALF_WORD) | lower)
+                t.ints[u64(q + k * t.lanes)] = i32((upper << HALF_WORD) | lower)
+                k += t.groups
 
 
 @device
@@ -205,5 +246,5 @@ def quantise_group(t, q, x, first, cols, apart, factor):
     for k in range(8):
         for n in range(4):
             total = i32(total + rounded(t, x, first + 4 * k + n, cols, apart, factor, FULL_8))
-        t.ints[q + k * t.lanes] = four(t, x, first + 4 * k, cols, apart, factor)
-    t.ints[q + 8 * t.lanes] = i32(total * i32(-8))
+        t.ints[u64(q + k * t.lanes)] = four(t, x, first + 4 * k, cols, apart, factor)
+    t.ints[u64(q + 8 * t.lanes)] = i32(total * i32(-8))

@@ -23,8 +23,8 @@ from edgernn.kernels.cuda.frames import (
     tokens,
 )
 from edgernn.kernels.cuda.maths import ZERO
-from edgernn.kernels.cuda.primitives import Thread, device
-from edgernn.kernels.cuda.rows import normalise, quantise, reduce, softmax
+from edgernn.kernels.cuda.primitives import Thread, device, u64
+from edgernn.kernels.cuda.rows import normalise, part_of_largest, quantise, reduce, softmax
 
 CODE = {code.name: int(code) for code in Opcode}
 STOP, GATE, LOAD, LOAD_TOKENS, STORE = (CODE[name] for name in ("STOP", "GATE", "LOAD", "LOAD_TOKENS", "STORE"))
@@ -35,15 +35,14 @@ AFFINE_F32, AFFINE_EXACT, AFFINE_I8 = (CODE[f"AFFINE_{name}"] for name in ("F32"
 AFFINE_I8X16, AFFINE_I16, AFFINE_I4 = (CODE[f"AFFINE_{name}"] for name in ("I8X16", "I16", "I4"))
 QUANTISE, RNN, GRU, LSTM = (CODE[name] for name in ("QUANTISE", "RNN", "GRU", "LSTM"))
 PUSH, PUSH_TOKENS, TOKENS = (CODE[name] for name in ("PUSH", "PUSH_TOKENS", "TOKENS"))
+MOST_THREADS = 256  # in a block
 (FORM_8, FORM_8X16, FORM_16, FORM_4) = range(len(FORMS))
 
 
 @device
 def heavy(t, a, opcode):
-    """The instructions that multiply, quantise and look up."""
-    if opcode == QUANTISE:
-        quantise(t, a)
-    elif opcode == AFFINE_I8:
+    """The instructions that multiply and look up."""
+    if opcode == AFFINE_I8:
         affine_integers(t, a, FORM_8)
     elif opcode == AFFINE_I8X16:
         affine_integers(t, a, FORM_8X16)
@@ -111,10 +110,10 @@ def meet(t):
 
 
 @device
-def passed(t, c, live, frame, answer):
+def passed(t, c, parts, live, frame, answer):
     """One pass over the program: whether this stream reached its end. Every thread of a block takes the same path."""
     a = 0
-    opcode = t.program[0]
+    opcode = t.program[u64(0)]
     while opcode != STOP:
         if opcode == GATE:
             left = opened(t, a) if live else ZERO
@@ -122,13 +121,19 @@ def passed(t, c, live, frame, answer):
             if live and t.group == 0:
                 keep(t, a, left)
             live = live and not left > ZERO
+        elif opcode == QUANTISE:
+            if live:
+                parts[cuda.threadIdx.x] = part_of_largest(t, a)
+            meet(t)
+            if live:
+                quantise(t, a, parts)
         elif live:
             heavy(t, a, opcode)
             light(t, a, opcode)
             traffic(t, a, opcode, c, frame, answer)
         meet(t)
         a += WORDS
-        opcode = t.program[a]
+        opcode = t.program[u64(a)]
     return live
 
 
@@ -146,13 +151,15 @@ def run(program, ints, floats, fitting, weights, arena, lanes, streams, frames, 
         cuda.syncthreads()
     lane, stream = cuda.threadIdx.x % lanes, cuda.blockIdx.x * lanes + cuda.threadIdx.x % lanes
     origin = weights + cuda.blockIdx.x * arena * lanes + lane
-    t = Thread(program, ints, floats, panels, origin, lanes, cuda.threadIdx.x // lanes, cuda.blockDim.x // lanes)
+    group, groups = cuda.threadIdx.x // lanes, cuda.blockDim.x // lanes
+    t = Thread(program, ints, floats, panels, origin, lanes, lane, group, groups)
+    parts = cuda.shared.array(MOST_THREADS, int32)
     c = Traffic(ports, xs, inputs, answers, stream, streams)
     live, answer = stream < streams, 0
     if live:
         live = bad[stream] == NONE
     for frame in range(frames):
-        if passed(t, c, live, frame, answer):
+        if passed(t, c, parts, live, frame, answer):
             answer += 1
     if live and t.group == 0:
         given[stream] = answer

@@ -1,4 +1,4 @@
-"""AFFINE for all slots of a tile: two registers of rows stay where they are quick to reach while all slots meet them.
+"""AFFINE for all slots of a tile: some registers of rows stay where they are quick to reach while all slots meet them.
 
 A kernel here is called with (address of the instruction, list of slots, how many, weights). Four slots at a time share
 what is loaded; those that are left, or too few, go through the kernel of a single stream.
@@ -11,7 +11,7 @@ from edgernn.kernels.cpu.affine import affine_exact, affine_f32, affine_i8, dequ
 from edgernn.kernels.cpu.elementwise import arg, read
 from edgernn.kernels.cpu.functions import function, kernel
 from edgernn.kernels.cpu.isa import ISA
-from edgernn.kernels.cpu.pooled_dots import EXACT, FLOAT, INT8
+from edgernn.kernels.cpu.pooled_dots import EXACT, FLOAT, INT8, puts
 from edgernn.kernels.cpu.vector import BYTES, LANES, F, I, N, load_1f, load_1n, load_f, store_1f, store_1n, store_f
 from edgernn.kernels.cpu.winograd import Winograd
 
@@ -49,7 +49,9 @@ def _ready(name, dots):
 
 def _pooled(name, alone, dots, put, header, side, operands):
     """y[p] = W x[p] + bias for each slot. header, side: of x, and its columns in 32 bits; operands: their numbers."""
-    two_ready, one_ready, two, one, least = dots.two_ready, dots.one_ready, dots.two, dots.one, dots.least
+    some_ready, one_ready, some, one = dots.some_ready, dots.one_ready, dots.some, dots.one
+    registers, least, put = dots.registers, dots.least, put.__name__
+    put_some, put_one = puts(put, dots.kind, registers), puts(put, dots.kind, 1)
     vectors_ready, (scale_at, offset_at, bias_at, rows_at) = _ready(name, dots), operands
 
     def body(a, slots, streams, weights):
@@ -62,28 +64,14 @@ def _pooled(name, alone, dots, put, header, side, operands):
         for position in range(arg(a, rows_at + 2) if whole > slots else 0):
             room = vectors_ready(a, slots, whole, weights, header + 4 * steps * position, steps)
             y = SLOT_HEADER + arg(a, 0) + 4 * rows * position
-            for i in range(0, (blocks & -4) * BYTES, 2 * BYTES):
-                # the first or the second half of a panel of four
-                w = two_ready(room, panels + (i & -4 * BYTES) * steps + (i & 2 * BYTES), steps)
-                j = i + BYTES
+            for i in range(0, (blocks & -4) * BYTES, registers * BYTES):
+                w = some_ready(room, panels + (i & -4 * BYTES) * steps + (i & 3 * BYTES), steps)  # of a panel of four
                 for n in range(slots, whole, 32):
-                    s = two(room, steps, w, n)
-                    put(s[0], n, y + i, bias + i, scale + i, offset + i)
-                    put(s[1], n, y + j, bias + j, scale + j, offset + j)
-                    put(s[2], n + 8, y + i, bias + i, scale + i, offset + i)
-                    put(s[3], n + 8, y + j, bias + j, scale + j, offset + j)
-                    put(s[4], n + 16, y + i, bias + i, scale + i, offset + i)
-                    put(s[5], n + 16, y + j, bias + j, scale + j, offset + j)
-                    put(s[6], n + 24, y + i, bias + i, scale + i, offset + i)
-                    put(s[7], n + 24, y + j, bias + j, scale + j, offset + j)
+                    put_some(some(room, steps, w, n), n, y + i, bias + i, scale + i, offset + i)
             for i in range((blocks & -4) * BYTES, blocks * BYTES, BYTES):
                 w = one_ready(room, panels + i * steps, steps)
                 for n in range(slots, whole, 32):
-                    s = one(room, steps, w, n)
-                    put(s[0], n, y + i, bias + i, scale + i, offset + i)
-                    put(s[1], n + 8, y + i, bias + i, scale + i, offset + i)
-                    put(s[2], n + 16, y + i, bias + i, scale + i, offset + i)
-                    put(s[3], n + 24, y + i, bias + i, scale + i, offset + i)
+                    put_one(one(room, steps, w, n), n, y + i, bias + i, scale + i, offset + i)
         return 0
 
     body.__name__ = f"pooled_{name}"

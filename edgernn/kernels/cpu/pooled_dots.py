@@ -1,4 +1,4 @@
-"""The inner loops of pools: two registers of rows times the vectors of four slots, each weight loaded once for all."""
+"""The inner loops of pools: some registers of rows times the vectors of four slots, each weight loaded once for all."""
 
 from __future__ import annotations
 
@@ -9,10 +9,13 @@ from numba.extending import intrinsic
 
 from edgernn.kernels.contract import SLOT_X
 from edgernn.kernels.cpu.dots import TILE, columns, one_column, step_exact, step_f, step_i8, unroll
-from edgernn.kernels.cpu.functions import function
+from edgernn.kernels.cpu.functions import call_symbol, function
+from edgernn.kernels.cpu.isa import ISA
 from edgernn.kernels.cpu.vector import BYTES, FV, I64, IV, F, I, N, pointer
 
 STREAMS = 4  # side by side
+# registers of a panel of TILE at a time: the sums with all streams, and what these are made of, stay in registers
+ROWS = TILE if ISA.registers >= TILE * STREAMS + TILE + STREAMS else 2
 
 
 def vectors(b: Any, place: Any) -> list[Any]:
@@ -23,7 +26,7 @@ def vectors(b: Any, place: Any) -> list[Any]:
 
 def _dot(side: int, kind: Any, vector: Any, step: Any, add: str, many: int, together: int) -> Any:
     """dot(room, k, w, place): the sums of the first slot's vector, the second's, ...; `together`: so many at once."""
-    registers = min(side, 2)
+    registers = min(side, ROWS)
     zero, emit, strides = [vector(None)] * (registers * together), one_column(step, registers), [BYTES * side]
 
     def dot(typingctx: Any, room: Any, k: Any, w: Any, place: Any) -> Any:
@@ -41,6 +44,23 @@ def _dot(side: int, kind: Any, vector: Any, step: Any, add: str, many: int, toge
     return intrinsic(dot)
 
 
+def puts(put: str, kind: Any, registers: int) -> Any:
+    """A call of the function named so for each slot's sums of each register, (sums, place, y, bias, scale, offset)."""
+
+    def each(typingctx: Any, sums: Any, place: Any, y: Any, bias: Any, scale: Any, offset: Any) -> Any:
+        def codegen(context: Any, b: Any, sig: Any, args: Any) -> Any:
+            sums, place, *rows = args
+            for m in range(registers * STREAMS):
+                slot, row = b.add(place, I64(8 * (m // registers))), I64(BYTES * (m % registers))
+                operands = [b.extract_value(sums, m), slot, *(b.add(at, row) for at in rows)]
+                call_symbol(context, b, put, N(kind, N, N, N, N, N), operands)
+            return I64(0)
+
+        return N(types.UniTuple(kind, registers * STREAMS), N, N, N, N, N), codegen
+
+    return intrinsic(each)
+
+
 @function(N, N, N, N)
 def as_it_is(room, what, k):
     """What is multiplied stays where it lies."""
@@ -54,17 +74,18 @@ def nothing(k):
 
 
 class Dots:
-    """How the vectors of four slots meet two registers of rows of a panel of four, or one of a panel of one.
+    """How the vectors of four slots meet `registers` of the rows of a panel of four, or one of a panel of one.
 
-    ready(room, x, k) and two_ready(room, w, k): what is multiplied, made in the room if need be; x_room(k): bytes that
-    the first takes; least: streams from which this pays. two, one (room of the weights, k, what is ready of them, place
-    in the list of slots): the sums.
+    ready(room, x, k) and some_ready(room, w, k): what is multiplied, made in the room if need be; x_room(k): bytes
+    that the first takes; least: streams from which this pays. some, one (room of the weights, k, what is ready of them,
+    place in the list of slots): the sums.
     """
 
-    ready, x_room, two_ready, one_ready, least = as_it_is, nothing, as_it_is, as_it_is, STREAMS
+    ready, x_room, some_ready, one_ready, least, registers = as_it_is, nothing, as_it_is, as_it_is, STREAMS, ROWS
 
     def __init__(self, kind: Any, vector: Any, step: Any, add: str, many: tuple[int, int], together: tuple[int, int]):
-        self.two = _dot(TILE, kind, vector, step, add, many[0], together[0])
+        self.kind = kind
+        self.some = _dot(TILE, kind, vector, step, add, many[0], together[0])
         self.one = _dot(1, kind, vector, step, add, many[1], together[1])
 
 

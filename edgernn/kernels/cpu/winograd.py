@@ -136,5 +136,5 @@ def spread_bytes(groups):
 class Winograd:
     """The same as pooled_dots.Dots, with vectors and weights spread."""
 
-    ready, x_room, two_ready, one_ready = spread_x, spread_bytes, _spread(2, TILE), _spread(1, 1)
-    two, one, least = _dot(2), _dot(1), 2 * STREAMS
+    ready, x_room, some_ready, one_ready = spread_x, spread_bytes, _spread(2, TILE), _spread(1, 1)
+    some, one, least, registers, kind = _dot(2), _dot(1), 2 * STREAMS, 2, I

@@ -129,17 +129,23 @@ def make_clips(front: FrontEnd, source: str) -> dict[str, NDArray]:
     return {"x": np.concatenate(frames), "sizes": [len(x) for x in frames], "words": words}
 
 
-def make_noise(front: FrontEnd) -> dict[str, NDArray]:
-    """Pieces of noise at 0 dB (pieces, PIECE, bands)."""
-    rng, extractor = np.random.default_rng(9), Extractor(bare(front))
-    babble = vs.babble([one.sound for one in bank("train")])
-    kinds = [vs.colour, vs.colour, vs.gusts, vs.gusts, vs.hum, vs.clicks, vs.music, vs.music, vs.tones, babble]
-    made = np.empty((NOISES, PIECE, front.size), np.float16)
-    for k in range(NOISES):
+def noise_pieces(
+    front: FrontEnd, kinds: Sequence[vs.Noise], count: int, rng: np.random.Generator
+) -> NDArray[np.float16]:
+    """Pieces of noise at 0 dB (count, PIECE, bands), of each kind in turn."""
+    extractor, made = Extractor(bare(front)), np.empty((count, PIECE, front.size), np.float16)
+    for k in range(count):
         x = vs.vary_channel(rng, kinds[k % len(kinds)](rng, PIECE * HOP + FRAME - HOP))
         extractor.reset()
         made[k] = extractor.feed((x / x.std()).astype(np.float32))
-    return {"x": made}
+    return made
+
+
+def make_noise(front: FrontEnd) -> dict[str, NDArray]:
+    """Pieces of noise."""
+    babble = vs.babble([one.sound for one in bank("train")])
+    kinds = [vs.colour, vs.colour, vs.gusts, vs.gusts, vs.hum, vs.clicks, vs.music, vs.music, vs.tones, babble]
+    return {"x": noise_pieces(front, kinds, NOISES, np.random.default_rng(9))}
 
 
 def kept(front: FrontEnd, name: str) -> Path:

@@ -1,24 +1,19 @@
-"""The small networks on log-mels that `train_kws.py` and `train_vad_gru.py` train: layers, export, and how they learn.
+"""The small networks on log-mels that `train_kws.py` and `train_vad_gru.py` train: layers, other voices, export.
 
-In: features (T, B, BANDS) with labels. Out: modules and ONNX files. Imports torch.
+In: features (T, B, BANDS). Out: modules and ONNX files. Imports torch.
 """
 
-import math
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from kws_recurrence import LearningGru
 from torch import Tensor, nn
 
-from edgernn.layers.frontend import FrontEnd
-
 BANDS = 40
 MIXED = 40  # what a Crnn's convolutions make of a frame
 State = Tensor
-Loss = Callable[[Tensor, tuple[Tensor, Tensor]], Tensor]
 
 
 class Gru(nn.Module):
@@ -90,15 +85,27 @@ class Crnn(nn.Module):
         return self.score(x, x.new_zeros(1, x.shape[1], self.gru.hidden_size))[0]
 
 
-@dataclass(frozen=True)
-class Course:
-    """How long and how hard to train."""
+class Vad(nn.Module):
+    """A causal convolution over all bands and some frames, a GRU, a linear layer: an answer for every frame."""
 
-    epochs: tuple[int, ...]  # of each cycle, in which the learning rate rises to its peak and falls to nothing
-    batch: int = 48
-    peak_rate: float = 5e-3
-    chunk: int = 250  # frames between two steps; the state passes on
-    strength: float = 1.0  # of what `varied` does to voices
+    hop = 1
+
+    def __init__(self, width: int, kernel: int, hidden: int) -> None:
+        """Lay out the layers; width and kernel: channels and frames of the convolution."""
+        super().__init__()
+        self.conv = Causal(1, width, (BANDS, kernel), apart=False)
+        self.gru = LearningGru(width, hidden, 100)
+        self.head = nn.Linear(hidden, 1)
+
+    def score(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Frames (T, B, BANDS) to log odds (T, B, 1), from and to a state (1, B, hidden); the past before x is 0."""
+        z = self.conv(x.permute(1, 2, 0)[:, None])[:, :, 0]  # (B, width, T)
+        h, state = self.gru(z.permute(2, 0, 1), state)
+        return self.head(h), state
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Frames (T, 1, BANDS) to log odds (T, 1, 1)."""
+        return self.score(x, x.new_zeros(1, x.shape[1], self.gru.hidden_size))[0]
 
 
 def voices(count: int, strength: float) -> Tensor:
@@ -113,66 +120,6 @@ def voices(count: int, strength: float) -> Tensor:
     width = 1 + 1.2 * strength * torch.rand(count, 1, 1)
     mixing = (1 - (place - bands[:, None]).abs() / width).clamp(min=0)  # (B, BANDS, BANDS)
     return mixing / mixing.sum(dim=1, keepdim=True) * (1 + strength * (0.5 * torch.rand(count, 1, 1) - 0.2))
-
-
-def varied(x: Tensor, floor: float, unit: float, strength: float) -> Tensor:
-    """Scenes (T, B, BANDS), each with another voice, gain and tone, some bands missing, a third band-limited.
-
-    A `unit` of x is about 20 dB.
-    """
-    count, bands = x.shape[1], torch.arange(BANDS)
-    mixing = voices(count, strength)
-    tone = nn.functional.interpolate(0.8 * unit * torch.randn(count, 1, 6), BANDS, mode="linear", align_corners=True)
-    offset = tone + unit * torch.randn(count, 1, 1)  # (B, 1, BANDS)
-    first, number = torch.randint(0, BANDS, (count, 1, 1)), torch.randint(0, 7, (count, 1, 1))
-    there = ~((bands >= first) & (bands < first + number))
-    top = torch.randint(26, 36, (count, 1, 1)) + BANDS * (torch.rand(count, 1, 1) < 0.65)
-    offset = offset * there - 2 * unit * (bands >= top)
-    return torch.baddbmm(offset, x.transpose(0, 1), mixing * there).transpose(0, 1).clamp(min=floor)
-
-
-def follow(x: Tensor, frames: float, mean: Tensor, count: Tensor) -> Tensor:
-    """Frames (T, B, BANDS) minus a running mean (B, BANDS) of `count` (B, 1) frames so far, as edgernn's front end."""
-    made = []
-    for t, frame in enumerate(x, 1):
-        mean = torch.lerp(mean, frame, (1 / (count + t)).clamp(min=-math.expm1(-1 / frames)))
-        made.append(frame - mean)
-    return torch.stack(made)
-
-
-def fit(model: nn.Module, x: Tensor, loss: Loss, course: Course, front: FrontEnd) -> None:
-    """Train on scenes `x` (T, scenes, BANDS); loss(scores, (scenes, frames)) says how wrong the scores are.
-
-    In every epoch a scene is heard anew: at another pace, and as `varied` says; a running mean of `front` comes off.
-
-    Half of the scenes start in the state that another one ended in, so that the model stays right in long streams.
-    """
-    state, chunks = torch.zeros(1, course.batch, model.gru.hidden_size), int(0.8 * len(x)) // course.chunk
-    floor = (math.log(front.log_floor) - front.mean[0]) / front.std[0]
-    for epochs in course.epochs:
-        steps = epochs * chunks * (x.shape[1] // course.batch)
-        optimiser = torch.optim.AdamW(model.parameters(), lr=course.peak_rate, weight_decay=1e-2)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, course.peak_rate, total_steps=steps, pct_start=0.15)
-        for epoch in range(epochs):
-            losses = []
-            for scenes in torch.randperm(x.shape[1]).split(course.batch)[: x.shape[1] // course.batch]:
-                state = state * (torch.rand(1, course.batch, 1) < 0.5)
-                pace = 0.8 + 0.45 * torch.rand(1)  # slower or faster
-                start = torch.rand(1) * (len(x) - pace * chunks * course.chunk)
-                read = (start + pace * torch.arange(chunks * course.chunk)).long()
-                z = varied(x[:, scenes][read].float(), floor, 5 / front.std[0], course.strength)
-                if front.running:
-                    z = follow(z, front.running / front.seconds, torch.zeros_like(z[0]), torch.zeros(course.batch, 1))
-                for part, frames in zip(z.split(course.chunk), read.split(course.chunk), strict=True):
-                    scores, state = model.score(part, state.detach())
-                    error = loss(scores, (scenes, frames))
-                    optimiser.zero_grad()
-                    error.backward()
-                    nn.utils.clip_grad_norm_(model.parameters(), 1)
-                    optimiser.step()
-                    schedule.step()
-                    losses.append(error.item())
-            print(f"epoch {epoch}: loss {sum(losses) / len(losses):.4f}", flush=True)
 
 
 class Probability(nn.Module):

@@ -1,9 +1,10 @@
-"""How word spotters learn from scenes that are mixed anew for every batch; a run can be ended and goes on.
+"""How the networks on log-mels learn from scenes that are mixed anew for every batch; a run can be ended and goes on.
 
 In: a network of `kws_models`, `Scenes`. Out: the network with the mean of its last weights. Imports torch.
 """
 
 import copy
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,8 @@ CHUNK = 150  # frames between two steps, where the state passes on
 PEAK_RATE = 5e-3
 RISE, FALL = 20, 0.85  # batches in which the rate rises at first; the part of all batches in which it falls at last
 KEPT = 0.998  # of the mean of the weights, in a step
+
+Wrong = Callable[[Tensor, Tensor, Tensor], Tensor]  # scores (T / hop, B, n), labels and weights (T, B) -> how wrong
 
 
 def error(scores: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
@@ -50,11 +53,11 @@ def decided(answers: Tensor, labels: Tensor, counts: Tensor, length: int) -> Ten
 class Run:
     """A model on its way: steps with a rate that rises, stays, and falls to nothing; the mean of the last weights."""
 
-    def __init__(self, model: nn.Module, count: int, teacher: nn.Module | None = None) -> None:
+    def __init__(self, model: nn.Module, count: int, wrong: Wrong, teacher: nn.Module | None = None) -> None:
         """From here on every batch has `count` scenes; what a teacher answers to them counts beside their labels."""
         torch.manual_seed(0)
         self.model, self.count, self.done, self.rng = model, count, 0, np.random.default_rng(1)
-        self.mean, self.teacher = copy.deepcopy(self.model), teacher and teacher.eval()
+        self.mean, self.wrong, self.teacher = copy.deepcopy(self.model), wrong, teacher and teacher.eval()
         self.told = torch.zeros(1, count, teacher.gru.hidden_size) if teacher else None
         self.optimiser = torch.optim.AdamW(self.model.parameters(), weight_decay=1e-2)
         self.state = torch.zeros(1, count, self.model.gru.hidden_size)
@@ -73,7 +76,7 @@ class Run:
             self.told = self.told * going_on[:, None]
         for x, labels, weights in zip(*(part.split(CHUNK) for part in batch), strict=True):
             scores, self.state = self.model.score(x, self.state.detach())
-            wrong = error(scores, labels, weights)
+            wrong = self.wrong(scores, labels, weights)
             if self.teacher:
                 wrong = wrong + TAUGHT * self._unlike_teacher(x, scores)
             self.optimiser.zero_grad()
@@ -113,10 +116,16 @@ class Run:
 
 
 def learn(
-    model: nn.Module, scenes: Scenes, batches: int, count: int, kept: Path, teacher: nn.Module | None = None
+    model: nn.Module,
+    scenes: Scenes,
+    batches: int,
+    count: int,
+    kept: Path,
+    wrong: Wrong = error,
+    teacher: nn.Module | None = None,
 ) -> nn.Module:
     """Train on scenes that are mixed anew for every batch; a run that was ended goes on."""
-    run, errors = Run(model, count, teacher), []
+    run, errors = Run(model, count, wrong, teacher), []
     if kept.exists():
         run.load(kept)
     while run.done < batches:

@@ -75,7 +75,7 @@ def trained(name: str, scenes: Scenes) -> nn.Module:
     make, batches, teacher = MODELS[name]
     taught_by = trained(teacher, scenes) if teacher else None
     torch.manual_seed(0)
-    return learn(make(), scenes, batches, COUNT, CACHE / f"kws-{name}-mixed.pt", taught_by)
+    return learn(make(), scenes, batches, COUNT, CACHE / f"kws-{name}-mixed.pt", teacher=taught_by)
 
 
 def main() -> None:

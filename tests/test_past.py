@@ -114,8 +114,89 @@ def test_the_end_of_a_padded_sequence_is_no_last_step() -> None:
     assert "ends with padding that a stream never sees" in refused(node("Conv", "x w", "c", pads=[1, 1]))
 
 
-@pytest.mark.parametrize("mode", ["edge", "reflect"])
-def test_only_a_constant_can_stand_before_the_first_step(mode: str) -> None:
-    pads = np.array([0, 0, 2, 0, 0, 0])
-    said = refused(node("Pad", "x pads", "p", mode=mode), node("Conv", "p w", "c"), pads=pads)
-    assert f"pads the front of the sequence with {mode}" in said
+# what puts two steps before the first, and how late a convolution over three answers then
+BEGUN: dict[str, tuple[list[onnx.NodeProto], int]] = {
+    "a number": ([node("Pad", "x ends number", "p")], 0),
+    "the first step": ([node("Pad", "x ends", "p", mode="edge")], 0),
+    "the next steps": ([node("Pad", "x ends", "p", mode="reflect")], 2),
+    "the first step, turned": (
+        [
+            node("Transpose", "x", "t", perm=[0, 2, 1]),
+            node("Pad", "t turned_ends", "e", mode="edge"),
+            node("Transpose", "e", "p", perm=[0, 2, 1]),
+        ],
+        0,
+    ),
+    "copies": ([node("Slice", "x zero one axis", "f"), node("Concat", "f f x", "p", axis=2)], 0),
+    "an expanded copy": (
+        [
+            node("Slice", "x zero one axis", "f"),
+            node("Expand", "f twice", "e"),
+            node("Concat", "e x", "p", axis=2),
+        ],
+        0,
+    ),
+    "a tiled copy, and the last step behind": (
+        [
+            node("Slice", "x zero one axis", "f"),
+            node("Tile", "f tiles", "e"),
+            node("Slice", "x minus end axis", "l"),
+            node("Concat", "e x l", "q", axis=2),
+            node("Slice", "q zero minus axis", "p"),
+        ],
+        0,
+    ),
+    "a delayed first step": (
+        [
+            node("Conv", "x w", "late", pads=[1, 1]),
+            node("Pad", "late ends", "p", mode="edge"),
+        ],
+        1,
+    ),
+    "features, too": (
+        [
+            node("Pad", "x ends", "e", mode="edge"),
+            node("Pad", "e around number", "f"),
+            node("Slice", "f one five one", "p"),
+        ],
+        0,
+    ),
+    "the first step, then zeros": (
+        [
+            node("Pad", "x first", "e", mode="edge"),
+            node("Pad", "e first", "p"),
+        ],
+        1,
+    ),
+}  # fmt: skip
+HELD = {
+    **{"zero": [0], "one": [1], "five": [5], "axis": [2], "minus": [-1], "end": [2**62], "twice": [1, 1, 2]},
+    **{"tiles": [1, 1, 2], "ends": [0, 0, 2, 0, 0, 0], "first": [0, 0, 1, 0, 0, 0], "around": [0, 1, 0, 0, 1, 0]},
+    **{"turned_ends": [0, 2, 0, 0, 0, 0], "number": np.float32(0.7)},
+}
+
+
+@pytest.mark.parametrize("length", ["T", 20])
+@pytest.mark.parametrize("how", BEGUN)
+def test_a_sequence_begins_with_numbers_or_with_its_own_steps(how: str, length: int | str) -> None:
+    nodes, delay = BEGUN[how]
+    held = {**weights("GRU", CHANNELS, 3), "w": np.random.default_rng(2).normal(size=(4, 4, 3)).astype(np.float32)}
+    tail = [node("Transpose", "c", "turned", perm=[2, 0, 1]), node("GRU", "turned W R B", "Y", hidden_size=3)]
+    source = graph([*nodes, node("Conv", "p w", "c"), *tail], {"x": (1, CHANNELS, length)}, ["Y"], {**HELD, **held})
+    model = read(source.SerializeToString())
+    x = np.random.default_rng(1).standard_normal((20, CHANNELS)).astype(np.float32)
+    (whole,) = onnx_runtime(source, {"x": np.ascontiguousarray(x.T[None])}).values()
+    stream = Stream(model)
+    for _ in range(2):
+        answers = np.concatenate([stream.run(x[:1]), stream.run(x[1:6]), stream.run(x[6:])])
+        assert (model.hop, model.delay, len(answers)) == (1, delay, 20) and not answers[:delay].any()
+        assert np.abs(answers[delay:] - whole.reshape(-1, 3)[: 20 - delay]).max() < 1e-5
+        stream.reset()
+
+
+def test_a_sequence_cannot_begin_with_its_end() -> None:
+    nodes = [node("Pad", "x ends", "p", mode="wrap"), node("Conv", "p w", "c")]
+    held = {**weights("GRU", CHANNELS, 3), "w": np.ones((CHANNELS, CHANNELS, 3), np.float32), "ends": HELD["ends"]}
+    nodes += [node("Transpose", "c", "turned", perm=[2, 0, 1]), node("GRU", "turned W R B", "Y", hidden_size=3)]
+    with pytest.raises(UnsupportedModel, match=r"begins the sequence with its end.*pad with zeros, or .*window=N"):
+        read(graph(nodes, {"x": (1, CHANNELS, "T")}, ["Y"], held, opset=19).SerializeToString())

@@ -21,7 +21,7 @@ from edgernn.layers.gru import GRU
 from edgernn.layers.lstm import LSTM
 from edgernn.layers.model import Model, Node, Port, State
 from edgernn.layers.reshape import Reshape, reshaped
-from edgernn.layers.rhythm import WINDOW, delayed, masked, steps_of
+from edgernn.layers.rhythm import WINDOW, delayed, masked, ready, steps_of
 from edgernn.layers.rnn import RNN
 from edgernn.layers.rules import Value
 from edgernn.layers.take import places, taken
@@ -38,7 +38,7 @@ NO_INPUT = Problem("graph", "", "no output depends on an input that takes frames
 
 def assembled(build: Build, graph: Graph, pairs: Mapping[str, str]) -> Model | list[Problem]:
     """The Model with the states of `pairs` (input -> output) hidden, or what is wrong with it."""
-    values = {name: value for name in graph.outputs if (value := build.output(name)) is not None}
+    values = {name: ready(build, value) for name in graph.outputs if (value := build.output(name)) is not None}
     if build.problems:
         return build.problems
     delay = max((_frames_late(build, value) for value in values.values()), default=0)

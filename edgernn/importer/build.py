@@ -31,12 +31,10 @@ from edgernn.layers.constant import Constant
 from edgernn.layers.model import Node, State
 from edgernn.layers.pointwise import Map
 from edgernn.layers.reshape import Reshape
-from edgernn.layers.rhythm import FOREVER, WINDOW, aligned, remembered
+from edgernn.layers.rhythm import FOREVER, WINDOW, aligned, only_moves, remembered
 from edgernn.layers.rules import RULES, Value
-from edgernn.layers.take import Take
 
 AGAIN = "export the model again, after checking its training; where infinity masks something, with -1e9 in its place"
-MOVES = (Reshape, Take)  # layers that a sequence may pass while it is ahead by the zeros before its first step
 MOST_NUMBERS = 1 << 24  # in all values of a frame, constants too
 STILL = Value("", ())  # the rhythm of what has no time
 ADVISED = 16  # problems for which a walk over all nodes looks for advice
@@ -172,7 +170,7 @@ class Build:
 
     def add(self, layer: Layer, *inputs: Value, time: int | None = None, dtype: Any = np.float32) -> tuple[Value, ...]:
         """Add a node; see `layers.rules.Importing`."""
-        if time is not None and not isinstance(layer, MOVES):
+        if time is not None and not only_moves(layer, inputs[0]):
             inputs = aligned(self, inputs)
         layer, endless = self._once.of(layer)  # an unrolled graph holds the same weights for every step
         if endless:
@@ -190,7 +188,7 @@ class Build:
         self.moments.follow([x.name for x in named], names)
         final = any(x.final for x in inputs)
         like = STILL if time is None else self._rhythm(inputs)
-        rhythm = like.delay, like.length, like.past, like.ahead
+        rhythm = like.delay, like.length, like.past, like.ahead, like.front, like.begins
         return tuple([Value(n, s, time, None, dtype, final, *rhythm) for n, s in zip(names, shapes, strict=True)])
 
     def _rhythm(self, inputs: Sequence[Value]) -> Value:

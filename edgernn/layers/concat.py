@@ -57,12 +57,10 @@ def _longest(g: Importing, pieces: Sequence[Value]) -> int:
     """Which piece is the sequence, beside which all others are a few steps long."""
     timed = [place for place, v in enumerate(pieces) if v.time is not None and v.const is None]
     endless = [place for place in timed if not isinstance(pieces[place].length, int)]
-    fits = all(v.time is not None or (v.const is not None and v.const.dtype != object) for v in pieces)
-    if not fits or not timed or len(endless) > 1:
-        g.refuse("joins pieces along time", f"feed one sequence, frame after frame, or {WINDOW}")
-    place = endless[0] if endless else max(timed, key=lambda place: pieces[place].length)
+    place = endless[0] if endless else max(timed, key=lambda place: pieces[place].length, default=-1)
+    fits = all(v.time is not None or (v.const is not None and v.const.dtype != object) for v in pieces[: place + 1])
     others = [v for n, v in enumerate(pieces) if n != place and v.time is not None]
-    if any(not isinstance(v.length, int) for v in others):
+    if not fits or not timed or len(endless) > 1 or any(not isinstance(v.length, int) for v in others):
         g.refuse("joins pieces along time", f"feed one sequence, frame after frame, or {WINDOW}")
     return place
 

@@ -28,7 +28,8 @@ class Value:
     values that have a time axis.
 
     Of a sequence: `length`: how many steps it has in all; `delay`: how many steps late it comes (see `rhythm`); `past`
-    and `ahead`: how many frames before and after its own each step is made of.
+    and `ahead`: how many frames before and after its own each step is made of; `front`: the number that it begins with
+    where its delay is negative; `begins`: for each of its first few steps the later one that it repeats.
     """
 
     name: str
@@ -41,10 +42,13 @@ class Value:
     length: Any = None
     past: int = 0
     ahead: int = 0
+    front: float = 0.0
+    begins: tuple[int, ...] = ()
 
     def like(self, x: Value) -> Value:
         """The same value in the rhythm of another one."""
-        return replace(self, delay=x.delay, length=x.length, past=x.past, ahead=x.ahead)
+        paced = replace(self, delay=x.delay, length=x.length, past=x.past, ahead=x.ahead)
+        return replace(paced, front=x.front, begins=x.begins)
 
     def untimed(self) -> Value:
         """The same value as one thing an evaluation."""

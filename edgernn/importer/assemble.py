@@ -118,7 +118,7 @@ def _parts(
     ends, made = [port.value for port in outputs], [node for node in build.nodes if node.outputs[0] not in carried]
     nodes, states = pruned_parts(ends, made, [*explicit, *build.states])
     for port, vocabulary in build.tokens.items():
-        nodes = looked_up(nodes, port, build.window, vocabulary, build.roots)
+        nodes = looked_up(nodes, port, build.window * build.ports[port], vocabulary, build.roots)
     nodes, states = pruned_parts(ends, nodes, states)
     return tuple(nodes), tuple(states)
 
@@ -132,7 +132,7 @@ def _port(build: Build, name: str) -> Port:
     vocabulary = build.tokens.get(name)
     if vocabulary is None:
         return Port(name, name, build.ports[name])
-    return Port(name, name, 1, "int64", -vocabulary, vocabulary - 1)
+    return Port(name, name, build.ports[name], "int64", -vocabulary, vocabulary - 1)
 
 
 def _misused_tokens(build: Build, graph: Graph, nodes: Sequence[Node], outputs: Sequence[Port]) -> list[Problem]:

@@ -22,7 +22,7 @@ from edgernn.importer.moments import Moments, picked
 from edgernn.importer.once import Once
 from edgernn.importer.preset import misfit, unset
 from edgernn.importer.signals import Refused, Wider
-from edgernn.importer.token import token_of, untold
+from edgernn.importer.token import UNTOLD, of_several_sizes, token_of
 from edgernn.importer.trace import Start
 from edgernn.importer.unrolled import finish, rolled
 from edgernn.importer.work import MOST_PROBLEMS, UNKNOWN
@@ -129,8 +129,7 @@ class Build:
             self.refuse(
                 f"is an operator of {operator.domain}, not of ONNX", "export without runtime-specific operators"
             )
-        value = known(self, operator, inputs)
-        if value is not None:
+        if (value := known(self, operator, inputs)) is not None:
             return [value]
         special = picked(self, operator, inputs) or rolled(self, operator, inputs)
         if special is not None:
@@ -272,13 +271,16 @@ class Build:
         """Note where a cell starts; see `layers.rules.Importing`."""
         self.starting.append(Start(self.operator.name, self.operator.kind, initial.name, last.name, over_time))
 
-    def token(self, x: Value, vocabulary: int) -> Value:
-        """The integer of a port; see `layers.rules.Importing`."""
-        root = token_of(self.nodes, self.ports, self.window, x.name, vocabulary)
-        if root is None:
-            self.refuse(*untold(self.nodes, self.ports, x.name))
-        self.tokens[root] = min(vocabulary, self.tokens.get(root, vocabulary))
-        return replace(x, name=root, shape=(self.window,), time=None)
+    def token(self, x: Value, vocabulary: int) -> tuple[Value, Array]:
+        """The integers of a port; see `layers.rules.Importing`."""
+        found = token_of(self.nodes, self.ports, self.window, x.name, vocabulary)
+        if found is None:
+            self.refuse(*UNTOLD)
+        (root, places), rows = found, self.tokens.setdefault(found[0], vocabulary)
+        if self.ports[root] > 1 and rows != vocabulary:
+            self.refuse(*of_several_sizes(root, rows, vocabulary))
+        self.tokens[root] = min(vocabulary, rows)
+        return replace(x, name=root, shape=(self.window * self.ports[root],), time=None), places
 
     def is_token(self, x: Value, vocabulary: int) -> bool:
         """Whether x is the integer of a port; see `layers.rules.Importing`."""

@@ -110,11 +110,11 @@ class Importing(Protocol):
     def starts(self, initial: Value, last: Value, over_time: bool) -> None:
         """A cell starts from a computed `initial` and leaves `last`; over time, a state must lead back there."""
 
-    def token(self, x: Value, vocabulary: int) -> Value:
-        """The integer that an input port takes, where x is nothing else; refused otherwise."""
+    def token(self, x: Value, vocabulary: int) -> tuple[Value, Array]:
+        """(the integers that an input port takes, which of them each number of x is); refused where x is else."""
 
     def is_token(self, x: Value, vocabulary: int) -> bool:
-        """Whether x is the integer that an input port takes, for tokens up to this vocabulary, and nothing else."""
+        """Whether x is integers that an input port takes, for tokens up to this vocabulary, and nothing else."""
 
     def note(self, text: str) -> None:
         """Something that stops nothing but should be known."""

@@ -13,6 +13,7 @@ from edgernn.layers.base import Array
 from edgernn.layers.past import Look, seen
 from edgernn.layers.rhythm import (
     CUT_OFF,
+    FROM_END,
     PAD_FRONT,
     WINDOW,
     at_end,
@@ -205,7 +206,7 @@ def begun_with(g: Importing, x: Value, before: int, mode: str, fill: float = 0.0
     if mode == "constant" or before == 0 or x.const is not None:
         return padded(g, x, before, 0, fill)
     if mode == "wrap":
-        g.refuse("begins the sequence with its end, which a stream does not know", f"pad with zeros, or {WINDOW}")
+        g.refuse(FROM_END, f"pad with zeros, or {WINDOW}")
     if mode == "reflect" and isinstance(x.length, int) and x.length <= before:
         g.refuse(f"reflects {before} steps of a sequence of {x.length}", "pad less")
     begins = [2 * before - step if mode == "reflect" else before for step in range(before)]

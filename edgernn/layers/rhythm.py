@@ -22,6 +22,7 @@ from edgernn.layers.rules import Importing, Value
 from edgernn.layers.take import AS_WINDOW, Take, places, taken
 
 WINDOW = AS_WINDOW
+FROM_END = "begins the sequence with its end, which a stream does not know"
 CUT_OFF = "the sequence ends with padding that a stream never sees"
 PAD_FRONT = f"pad in front only, or {WINDOW}"
 MOST_STEPS = 1 << 16  # that one evaluation makes

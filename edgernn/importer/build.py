@@ -131,8 +131,7 @@ class Build:
             )
         if (value := known(self, operator, inputs)) is not None:
             return [value]
-        special = picked(self, operator, inputs) or rolled(self, operator, inputs)
-        if special is not None:
+        if (special := picked(self, operator, inputs) or rolled(self, operator, inputs)) is not None:
             return special
         if self.moments.inside:
             check_inside(self, operator, inputs)
@@ -284,7 +283,8 @@ class Build:
 
     def is_token(self, x: Value, vocabulary: int) -> bool:
         """Whether x is the integer of a port; see `layers.rules.Importing`."""
-        return token_of(self.nodes, self.ports, self.window, x.name, vocabulary) is not None
+        found = token_of(self.nodes, self.ports, self.window, x.name, vocabulary)
+        return found is not None and self.ports[found[0]] == 1
 
     def note(self, text: str) -> None:
         """Note it once; see `layers.rules.Importing`."""

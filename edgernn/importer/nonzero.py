@@ -79,4 +79,4 @@ def _turns(o: Operator) -> bool:
 
 
 def _adds(o: Operator) -> bool:
-    return o.attributes.get("reduction", "none") != "none"
+    return bool(o.attributes.get("reduction", "none") != "none")

@@ -95,10 +95,11 @@ def frames(g: Importing, x: Value, steps: int) -> int:
 
 def multiplied(g: Importing, x: Value, index: Array, time: int, factor: int) -> Value:
     """The numbers of x at an index that makes `factor` steps of each of its steps."""
-    if steps_of(x) * factor > MOST_STEPS:
-        g.refuse(f"makes {steps_of(x) * factor:,} steps of {g.hop} frames, more than {MOST_STEPS:,}", "upsample less")
+    count = index.shape[time]
+    if count > MOST_STEPS:
+        g.refuse(f"makes {count:,} steps of {g.hop} frames, more than {MOST_STEPS:,}", "upsample less")
     y = taken(g, x, index, time)
-    late = frames(g, x, factor - 1) // factor
+    late = -(-(factor - 1) * factor * g.hop // count) // factor
     return replace(y.like(x), delay=x.delay * factor, length=x.length * factor, past=x.past + late)
 
 

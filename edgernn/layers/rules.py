@@ -114,7 +114,7 @@ class Importing(Protocol):
         """(the integers that an input port takes, which of them each number of x is); refused where x is else."""
 
     def is_token(self, x: Value, vocabulary: int) -> bool:
-        """Whether x is integers that an input port takes, for tokens up to this vocabulary, and nothing else."""
+        """Whether x is the one integer that an input port takes, for tokens up to this vocabulary, and nothing else."""
 
     def note(self, text: str) -> None:
         """Something that stops nothing but should be known."""

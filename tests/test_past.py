@@ -194,6 +194,29 @@ def test_a_sequence_begins_with_numbers_or_with_its_own_steps(how: str, length: 
         stream.reset()
 
 
+@pytest.mark.parametrize("strides", [1, 2])
+@pytest.mark.parametrize(("mode", "fill"), [("constant", 0.0), ("constant", 0.7), ("edge", 0.0)])
+def test_a_constant_of_every_step_begins_with_others_where_it_is_padded(mode: str, fill: float, strides: int) -> None:
+    nodes = [
+        node("Conv", "x w", "c", strides=[strides], pads=[2, 0]),
+        node("Shape", "c", "shape"),
+        node("Expand", "number shape", "n"),
+        node("Pad", "n shift fill", "p", mode=mode),
+        node("Mul", "c p", "m"),
+        node("Transpose", "m", "turned", perm=[2, 0, 1]),
+        node("GRU", "turned W R B", "Y", hidden_size=3),
+    ]
+    held = {**weights("GRU", CHANNELS, 3), "number": np.float32(0.4), "shift": [0, 0, 2, 0, 0, -2]}
+    held |= {"fill": np.float32(fill), "w": np.random.default_rng(2).normal(size=(4, 4, 3)).astype(np.float32)}
+    source = graph(nodes, {"x": (1, CHANNELS, "T")}, ["Y"], held)
+    model = read(source.SerializeToString())
+    x = np.random.default_rng(1).standard_normal((20, CHANNELS)).astype(np.float32)
+    (whole,) = onnx_runtime(source, {"x": np.ascontiguousarray(x.T[None])}).values()
+    answers = Stream(model).run(x)
+    assert (model.hop, model.delay) == (strides, 0)
+    assert np.abs(answers - whole.reshape(-1, 3)[: len(answers)]).max() < 1e-5
+
+
 def test_a_file_of_fixed_length_must_answer_within_it() -> None:
     """The last two steps go before all others, as circular padding is written out: they come after ten frames."""
     nodes = [node("Slice", "x ten end axis", "l"), node("Concat", "l x", "p", axis=2), node("Conv", "p w", "c")]

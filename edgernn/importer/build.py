@@ -22,7 +22,7 @@ from edgernn.importer.moments import Moments, picked
 from edgernn.importer.once import Once
 from edgernn.importer.preset import misfit, unset
 from edgernn.importer.signals import Refused, Wider
-from edgernn.importer.token import UNTOLD, of_several_sizes, token_of
+from edgernn.importer.token import UNTOLD, Makers, of_several_sizes, token_of
 from edgernn.importer.trace import Start
 from edgernn.importer.unrolled import finish, rolled
 from edgernn.importer.work import MOST_PROBLEMS, UNKNOWN
@@ -71,7 +71,7 @@ class Build:
         self.values: dict[str, Value | None] = {}  # None: what makes it has failed
         self.moments, self.branches = Moments(), 0  # branches: how many Ifs a frame decides on
         self.own: set[str] = set()  # copies of what a loop starts from, which nothing but the loop reads
-        self.recurs = False  # whether a state is carried that no recurrent layer holds
+        self.recurs, self.makers = False, Makers()  # recurs: whether a state is carried that no recurrent layer holds
         self.in_frame: list[Problem] = []  # cells that run inside a frame, and what is wrong if no other goes on
         self.notes: list[str] = []
         self._timed = not window and any(axis is not None for axis in times.values())
@@ -272,7 +272,7 @@ class Build:
 
     def token(self, x: Value, vocabulary: int) -> tuple[Value, Array]:
         """The integers of a port; see `layers.rules.Importing`."""
-        found = token_of(self.nodes, self.ports, self.window, x.name, vocabulary)
+        found = token_of(self.makers.of(self.nodes), self.ports, self.window, x.name, vocabulary)
         if found is None:
             self.refuse(*UNTOLD)
         (root, places), rows = found, self.tokens.setdefault(found[0], vocabulary)
@@ -283,7 +283,7 @@ class Build:
 
     def is_token(self, x: Value, vocabulary: int) -> bool:
         """Whether x is the integer of a port; see `layers.rules.Importing`."""
-        found = token_of(self.nodes, self.ports, self.window, x.name, vocabulary)
+        found = token_of(self.makers.of(self.nodes), self.ports, self.window, x.name, vocabulary)
         return found is not None and self.ports[found[0]] == 1
 
     def note(self, text: str) -> None:

@@ -62,7 +62,7 @@ def _written(graph: Graph, o: Operator, makers: Makers, constants: dict[str, Arr
 
 def _lines(o: Operator, makers: Makers) -> Lines | None:
     """What low + (high - low) * share is made of; None for anything else."""
-    if o.kind != "Add" or o.domain:
+    if o.kind != "Add" or o.domain or len(o.inputs) != 2:
         return None
     for low, product in (o.inputs, o.inputs[::-1]):
         factors = _inputs(makers, product, "Mul")

@@ -32,11 +32,28 @@ class OfToken:
     places: Array  # which token of the window each number of the value is made of; -1: of none, a constant
 
 
+class Makers:
+    """Which node makes each value of a walk, for a list of nodes that grows at its end as a rule."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, tuple[int, Node]] = {}
+        self._count = 0
+        self._last: Node | None = None
+
+    def of(self, nodes: Sequence[Node]) -> Mapping[str, tuple[int, Node]]:
+        """value -> (its place among these nodes, the node that makes it)."""
+        if self._count and nodes[min(self._count, len(nodes)) - 1] is not self._last:  # nodes have come in between
+            self._made, self._count = {}, 0
+        for place in range(self._count, len(nodes)):
+            self._made.update(dict.fromkeys(nodes[place].outputs, (place, nodes[place])))
+        self._count, self._last = len(nodes), nodes[-1] if nodes else None
+        return self._made
+
+
 def token_of(
-    nodes: Sequence[Node], ports: Mapping[str, int], window: int, value: str, vocabulary: int
+    makers: Mapping[str, tuple[int, Node]], ports: Mapping[str, int], window: int, value: str, vocabulary: int
 ) -> tuple[str, Array] | None:
     """(the input port that `value` holds tokens of, which of those of a window); None where it is something else."""
-    makers = {name: node for node in nodes for name in node.outputs}
     order, ports_read = _needed(makers, ports, value)
     if len(ports_read) != 1 or vocabulary * len(order) > LARGEST:
         return None
@@ -110,14 +127,19 @@ def _shared(places: Sequence[Array]) -> Array | None:
     return at if all(((one == at) | (one < 0)).all() for one in spread) else None
 
 
-def _needed(makers: Mapping[str, Node], ports: Mapping[str, int], value: str) -> tuple[list[Node], list[str]]:
+def _needed(
+    makers: Mapping[str, tuple[int, Node]], ports: Mapping[str, int], value: str
+) -> tuple[list[Node], list[str]]:
     """The nodes that `value` is computed by, in the order of the graph, and the ports that they read."""
     seen: set[str] = set()
+    places: dict[int, Node] = {}
     waiting = [value]
     while waiting:
         name = waiting.pop()
         if name not in seen:
             seen.add(name)
-            waiting.extend(makers[name].inputs if name in makers else ())
-    order = [node for name, node in makers.items() if name in seen]
-    return order, [name for name in ports if name in seen]
+            if name in makers:
+                place, node = makers[name]
+                places[place] = node
+                waiting.extend(node.inputs)
+    return [places[place] for place in sorted(places)], [name for name in ports if name in seen]

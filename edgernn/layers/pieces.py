@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from edgernn.layers.axes import check_size, integers, normal, normal_axes, numbers, scalar, surely
+from edgernn.layers.axes import check_size, integers, normal, normal_axes, numbers, scalar, steps_in, surely
 from edgernn.layers.base import Array
+from edgernn.layers.constant import Constant
 from edgernn.layers.past import Look, seen
 from edgernn.layers.rhythm import (
     CUT_OFF,
@@ -203,8 +204,10 @@ def pad(
 
 def begun_with(g: Importing, x: Value, before: int, mode: str, fill: float = 0.0) -> Value:
     """x with so many steps before its first: `fill`, or as a mode of Pad makes them of x."""
-    if mode == "constant" or before == 0 or x.const is not None:
+    if mode == "constant" or before == 0:
         return padded(g, x, before, 0, fill)
+    if x.const is not None:
+        return replace(x, length=x.length + before)
     if mode == "wrap":
         g.refuse(FROM_END, f"pad with zeros, or {WINDOW}")
     if mode == "reflect" and isinstance(x.length, int) and x.length <= before:
@@ -213,11 +216,19 @@ def begun_with(g: Importing, x: Value, before: int, mode: str, fill: float = 0.0
     return replace(padded(g, settled(g, x), before, 0), begins=tuple(begins))
 
 
+def _made(g: Importing, x: Value, steps: Array) -> Value:
+    """x, which is the same in every step, as a sequence that may begin with other numbers."""
+    (y,) = g.add(Constant(steps.astype(np.float32)), dtype=x.dtype)
+    return replace(y, time=x.time, length=x.length)
+
+
 def padded(g: Importing, x: Value, before: int, after: Any, fill: float = 0.0) -> Value:
     """x with so many steps of `fill` before its first and so many more at its end; with less where they are negative.
 
     Those in front cost nothing: the sequence just is that much ahead. What is at the end a stream must not get to see.
     """
+    if before > 0 and x.const is not None and x.time is not None and (x.const != fill).any():
+        x = _made(g, x, x.const.repeat(steps_in(g, x.length), x.time))
     if x.const is None and after > 0:
         check_end(g, x)
     if x.const is None and before < 0:

@@ -209,6 +209,17 @@ def test_straight_lines_that_are_written_out_stream(times: int, length: int | st
     np.testing.assert_allclose(made, expected[: len(made)], rtol=1e-5, atol=1e-5)
 
 
+def test_places_of_an_example_are_not_those_of_any_length() -> None:
+    """Exporters may leave them in a file whose length is declared free: as many for any length."""
+    model = interpolated(2)
+    model.graph.input[0].type.tensor_type.shape.dim[2].dim_param = "time"
+    with pytest.raises(
+        UnsupportedModel, match=r"takes steps 0, 0, 0, 1, \.\.\. of the sequence -> say .*--set NAME=STEPS"
+    ):
+        importer.read(model.SerializeToString())
+    assert importer.read(model.SerializeToString(), constants={"time": T}).outputs[0].size == 12
+
+
 def test_lines_between_other_places_are_refused() -> None:
     model = interpolated(2)
     tensor = next(tensor for tensor in model.graph.initializer if tensor.name == "share")

@@ -16,6 +16,7 @@ import numpy as np
 from edgernn.errors import UnsupportedModel
 from edgernn.importer.graph import Graph, Operator, ordered
 from edgernn.importer.signals import Refused
+from edgernn.importer.time import is_batch
 from edgernn.layers.base import Array
 
 LENGTHS = (8, 23)  # steps for which places are computed that depend on their number
@@ -91,16 +92,21 @@ def _gathered(makers: Makers, name: str) -> tuple[str, tuple[int, ...], str] | N
 
 
 def _factor(graph: Graph, lines: Lines, makers: Makers) -> int:
-    """How many places there are for each step, where they lie as Resize has them; 0 where they lie elsewhere."""
-    found = set()
+    """How many places there are for each step, where they lie as Resize has them; 0 where they lie elsewhere.
+
+    So many places for any number of steps are no such ones: exporters may leave those of the example in a file.
+    """
+    free = any(isinstance(n, str) and not is_batch(n) for given in graph.inputs for n in given.dims or ())
+    found, sizes = set(), set()
     for length in LENGTHS:
         known: ChainMap[str, Array] = ChainMap({}, dict(graph.constants))
         try:
             values = [_value(graph, name, makers, known, length) for name in (lines.low, lines.high, lines.share)]
             found.add(_spread(*values))
+            sizes.add(values[0].size)
         except (LookupError, Refused, UnsupportedModel, ValueError, TypeError, AttributeError, ArithmeticError):
             return 0
-    return found.pop() if len(found) == 1 else 0
+    return found.pop() if len(found) == 1 and len(sizes) == (len(LENGTHS) if free else 1) else 0
 
 
 def _value(

@@ -88,9 +88,10 @@ def _windows(g: Importing, x: Value, index: Array) -> Value:
     along = max(range(index.ndim), key=lambda a: (4 * steps[a] >= spans[a - 1], index.shape[a]))
     regular = index.dtype != object and index.ndim <= 2 and first >= 0 and min(steps) > 0
     if not regular or not np.array_equal(index - first, np.tensordot(steps, np.indices(index.shape), 1)):
+        example = "" if isinstance(x.length, int) else "say how long a sequence these are for: --set NAME=STEPS; "
         g.refuse(
             f"takes steps {', '.join(map(str, index.flat[:4]))}, ... of the sequence",
-            f"a stream can give the last step, every so many, or windows that move on evenly; or {WINDOW}",
+            f"{example}a stream can give the last step, every so many, or windows that move on evenly; or {WINDOW}",
         )
     return stepped_windows(g, x, np.take(index, [0], along), steps[along], along, index.shape[along])
 

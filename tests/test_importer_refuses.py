@@ -103,8 +103,15 @@ REFUSED: dict[str, tuple[Callable[[], onnx.ModelProto], tuple[str, ...]]] = {
         ("takes steps",),
     ),
     "padded time": (
-        lambda: on_gru(node("Pad", "Y p", "y", mode="edge"), constants={"p": ints(2, 0, 0, 0, 0, 0, 0, 0)}),
-        ("pads the front of the sequence with edge", "pad with a constant"),
+        lambda: on_gru(node("Pad", "Y p", "y", mode="wrap"), constants={"p": ints(2, 0, 0, 0, 0, 0, 0, 0)}),
+        ("begins the sequence with its end", "pad with zeros"),
+    ),
+    "rolled": (
+        lambda: on_gru(
+            *(node("Slice", "Y last end", "l"), node("Slice", "Y zero last", "r"), node("Concat", "l r", "y", axis=0)),
+            constants={"last": ints(-1), "zero": ints(0), "end": ints(2**62)},
+        ),
+        ("begins the sequence with its end", "begin with zeros", "window=N"),
     ),
     "concat over time": (lambda: on_gru(node("Concat", "Y Y", "y", axis=0)), ("joins pieces along time",)),
     "split time": (lambda: on_gru(node("Split", "Y", "y z", axis=0)), ("splits the time axis",)),

@@ -105,7 +105,7 @@ CHANGES: dict[str, tuple[Callable[[Any, Any], object], str]] = {
     "input of a huge size": (lambda d, t: d["inputs"][1].update(size=1 << 40), "not well formed"),
     "port of another dtype": (lambda d, t: d["inputs"][0].update(dtype="object"), "port 'x'"),
     "tokens without bounds": (lambda d, t: d["inputs"][1].update(dtype="int64", low=1), "port 'gain'"),
-    "several tokens": (lambda d, t: d["inputs"][0].update(dtype="int64"), "port 'x'"),
+    "tokens for numbers": (lambda d, t: d["inputs"][0].update(dtype="int64"), "tokens and numbers are not the same"),
     "tokens as output": (lambda d, t: d["outputs"][0].update(dtype="int64"), "port 'y'"),
     "name is a number": (lambda d, t: d["inputs"][0].update(name=1), "is not str"),
     "outputs are null": (lambda d, t: node(d, "in").update(outputs=None), "outputs: None is not"),

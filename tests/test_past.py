@@ -114,8 +114,121 @@ def test_the_end_of_a_padded_sequence_is_no_last_step() -> None:
     assert "ends with padding that a stream never sees" in refused(node("Conv", "x w", "c", pads=[1, 1]))
 
 
-@pytest.mark.parametrize("mode", ["edge", "reflect"])
-def test_only_a_constant_can_stand_before_the_first_step(mode: str) -> None:
-    pads = np.array([0, 0, 2, 0, 0, 0])
-    said = refused(node("Pad", "x pads", "p", mode=mode), node("Conv", "p w", "c"), pads=pads)
-    assert f"pads the front of the sequence with {mode}" in said
+# what puts two steps before the first, and how late a convolution over three answers then
+BEGUN: dict[str, tuple[list[onnx.NodeProto], int]] = {
+    "a number": ([node("Pad", "x ends number", "p")], 0),
+    "the first step": ([node("Pad", "x ends", "p", mode="edge")], 0),
+    "the next steps": ([node("Pad", "x ends", "p", mode="reflect")], 2),
+    "the first step, turned": (
+        [
+            node("Transpose", "x", "t", perm=[0, 2, 1]),
+            node("Pad", "t turned_ends", "e", mode="edge"),
+            node("Transpose", "e", "p", perm=[0, 2, 1]),
+        ],
+        0,
+    ),
+    "copies": ([node("Slice", "x zero one axis", "f"), node("Concat", "f f x", "p", axis=2)], 0),
+    "an expanded copy": (
+        [
+            node("Slice", "x zero one axis", "f"),
+            node("Expand", "f twice", "e"),
+            node("Concat", "e x", "p", axis=2),
+        ],
+        0,
+    ),
+    "a tiled copy, and the last step behind": (
+        [
+            node("Slice", "x zero one axis", "f"),
+            node("Tile", "f tiles", "e"),
+            node("Slice", "x minus end axis", "l"),
+            node("Concat", "e x l", "q", axis=2),
+            node("Slice", "q zero minus axis", "p"),
+        ],
+        0,
+    ),
+    "a delayed first step": (
+        [
+            node("Conv", "x w", "late", pads=[1, 1]),
+            node("Pad", "late ends", "p", mode="edge"),
+        ],
+        1,
+    ),
+    "features, too": (
+        [
+            node("Pad", "x ends", "e", mode="edge"),
+            node("Pad", "e around number", "f"),
+            node("Slice", "f one five one", "p"),
+        ],
+        0,
+    ),
+    "the first step, then zeros": (
+        [
+            node("Pad", "x first", "e", mode="edge"),
+            node("Pad", "e first", "p"),
+        ],
+        1,
+    ),
+}  # fmt: skip
+HELD = {
+    **{"zero": [0], "one": [1], "five": [5], "axis": [2], "minus": [-1], "end": [2**62], "twice": [1, 1, 2]},
+    **{"tiles": [1, 1, 2], "ends": [0, 0, 2, 0, 0, 0], "first": [0, 0, 1, 0, 0, 0], "around": [0, 1, 0, 0, 1, 0]},
+    **{"turned_ends": [0, 2, 0, 0, 0, 0], "number": np.float32(0.7)},
+}
+
+
+@pytest.mark.parametrize("length", ["T", 20])
+@pytest.mark.parametrize("how", BEGUN)
+def test_a_sequence_begins_with_numbers_or_with_its_own_steps(how: str, length: int | str) -> None:
+    nodes, delay = BEGUN[how]
+    held = {**weights("GRU", CHANNELS, 3), "w": np.random.default_rng(2).normal(size=(4, 4, 3)).astype(np.float32)}
+    tail = [node("Transpose", "c", "turned", perm=[2, 0, 1]), node("GRU", "turned W R B", "Y", hidden_size=3)]
+    source = graph([*nodes, node("Conv", "p w", "c"), *tail], {"x": (1, CHANNELS, length)}, ["Y"], {**HELD, **held})
+    model = read(source.SerializeToString())
+    x = np.random.default_rng(1).standard_normal((20, CHANNELS)).astype(np.float32)
+    (whole,) = onnx_runtime(source, {"x": np.ascontiguousarray(x.T[None])}).values()
+    stream = Stream(model)
+    for _ in range(2):
+        answers = np.concatenate([stream.run(x[:1]), stream.run(x[1:6]), stream.run(x[6:])])
+        assert (model.hop, model.delay, len(answers)) == (1, delay, 20) and not answers[:delay].any()
+        assert np.abs(answers[delay:] - whole.reshape(-1, 3)[: 20 - delay]).max() < 1e-5
+        stream.reset()
+
+
+@pytest.mark.parametrize("strides", [1, 2])
+@pytest.mark.parametrize(("mode", "fill"), [("constant", 0.0), ("constant", 0.7), ("edge", 0.0)])
+def test_a_constant_of_every_step_begins_with_others_where_it_is_padded(mode: str, fill: float, strides: int) -> None:
+    nodes = [
+        node("Conv", "x w", "c", strides=[strides], pads=[2, 0]),
+        node("Shape", "c", "shape"),
+        node("Expand", "number shape", "n"),
+        node("Pad", "n shift fill", "p", mode=mode),
+        node("Mul", "c p", "m"),
+        node("Transpose", "m", "turned", perm=[2, 0, 1]),
+        node("GRU", "turned W R B", "Y", hidden_size=3),
+    ]
+    held = {**weights("GRU", CHANNELS, 3), "number": np.float32(0.4), "shift": [0, 0, 2, 0, 0, -2]}
+    held |= {"fill": np.float32(fill), "w": np.random.default_rng(2).normal(size=(4, 4, 3)).astype(np.float32)}
+    source = graph(nodes, {"x": (1, CHANNELS, "T")}, ["Y"], held)
+    model = read(source.SerializeToString())
+    x = np.random.default_rng(1).standard_normal((20, CHANNELS)).astype(np.float32)
+    (whole,) = onnx_runtime(source, {"x": np.ascontiguousarray(x.T[None])}).values()
+    answers = Stream(model).run(x)
+    assert (model.hop, model.delay) == (strides, 0)
+    assert np.abs(answers - whole.reshape(-1, 3)[: len(answers)]).max() < 1e-5
+
+
+def test_a_file_of_fixed_length_must_answer_within_it() -> None:
+    """The last two steps go before all others, as circular padding is written out: they come after ten frames."""
+    nodes = [node("Slice", "x ten end axis", "l"), node("Concat", "l x", "p", axis=2), node("Conv", "p w", "c")]
+    held = {**weights("GRU", CHANNELS, 3), **HELD, "w": np.ones((CHANNELS, CHANNELS, 3), np.float32), "ten": [10]}
+    nodes += [node("Transpose", "c", "turned", perm=[2, 0, 1]), node("GRU", "turned W R B", "Y", hidden_size=3)]
+    with pytest.raises(UnsupportedModel, match=r"comes 12 frames late, after the 12 frames that the file is for.*win"):
+        read(graph(nodes, {"x": (1, CHANNELS, 12)}, ["Y"], held).SerializeToString())
+
+
+def test_a_sequence_cannot_begin_with_its_end() -> None:
+    nodes = [node("Pad", "x ends", "p", mode="wrap"), node("Conv", "p w", "c")]
+    held = {**weights("GRU", CHANNELS, 3), "w": np.ones((CHANNELS, CHANNELS, 3), np.float32), "ends": HELD["ends"]}
+    nodes += [node("Transpose", "c", "turned", perm=[2, 0, 1]), node("GRU", "turned W R B", "Y", hidden_size=3)]
+    with pytest.raises(UnsupportedModel, match=r"begins the sequence with its end.*pad with zeros, or .*window=N"):
+        read(graph(nodes, {"x": (1, CHANNELS, "T")}, ["Y"], held, opset=19).SerializeToString())

@@ -84,8 +84,10 @@ def crop(m: Made, low: int, high: int, step: int) -> str:
     return m.cropped(m.value, low, high, step)
 
 
-def pad(m: Made, before: int, after: int) -> str:
-    return m.add("Pad", m.value, m.const(np.array([0, 0, before, 0, 0, after])))
+def pad(m: Made, before: int, after: int, how: str | float) -> str:
+    pads, number = m.const(np.array([0, 0, before, 0, 0, after])), not isinstance(how, str)
+    extra = [m.const(np.float32(how))] if number else []
+    return m.add("Pad", m.value, pads, *extra, mode="constant" if number else how)
 
 
 def stack(m: Made, factor: int) -> str:
@@ -111,7 +113,7 @@ LAYERS = st.one_of(
         st.just(pool), st.sampled_from(["MaxPool", "AveragePool"]), kernels, small, small, strides, st.integers(0, 1)
     ),
     st.tuples(st.just(crop), small, small, strides),
-    st.tuples(st.just(pad), small, small),
+    st.tuples(st.just(pad), small, small, st.sampled_from([0.0, 0.5, "edge", "reflect"])),
     st.tuples(st.just(stack), st.integers(2, 3)),
     st.tuples(st.just(branches), small, small),
 )
@@ -156,7 +158,7 @@ def whole_sequence(source: bytes, x: Array) -> Array:
 
 def test_what_does_not_come_out_even_is_refused_and_no_step_graph() -> None:
     """It runs at some lengths, 1 among them, so of one frame all of it works."""
-    layers: list[Layer] = [(conv, 1, 1, 0, 0, 2, 1), (pad, 1, 3), (conv, 1, 1, 0, 0, 2, 1), (stack, 3)]
+    layers: list[Layer] = [(conv, 1, 1, 0, 0, 2, 1), (pad, 1, 3, 0.0), (conv, 1, 1, 0, 0, 2, 1), (stack, 3)]
     with pytest.raises(UnsupportedModel, match="does not divide into"):
         read(made(layers, True, 0))
 

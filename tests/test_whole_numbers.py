@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from conftest import COMPILED, stream_on
 from onnx import TensorProto, helper
 from onnx_cases import graph, node, weights
 
+import edgernn
 from edgernn import importer
 from edgernn.conversion.parity import parity
-from edgernn.errors import UnsupportedModel
+from edgernn.errors import BadInput, UnsupportedModel
+from edgernn.kernels.isas import REFERENCE
 from edgernn.layers.base import Array
+from edgernn.quantiser import quantise
 from edgernn.stream import Stream
 
 
@@ -82,17 +87,94 @@ def test_a_token_that_is_embedded_may_decide() -> None:
     np.testing.assert_allclose(made, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_several_tokens_a_frame_are_refused_as_such() -> None:
-    held = {**weights("GRU", 4, 5), "E": np.ones((7, 4), np.float32), "one": np.array(1), "ways": [1]}
-    nodes = [
-        node("Gather", "x one", "t", axis=1),
-        node("Gather", "E t", "e"),
-        node("Transpose", "e", "s", perm=[1, 0, 2]),
-    ]
-    cell = [node("GRU", "s W R B", "Y", hidden_size=5), node("Squeeze", "Y ways", "y")]
-    model = graph([*nodes, *cell], {"x": [1, 2, "T"]}, ["y"], held, integers=["x"])
-    with pytest.raises(UnsupportedModel, match=r"one of the 2 numbers of 'x' in a frame.*an input for each token"):
-        importer.read(model.SerializeToString())
+def by_tokens(*nodes: onnx.NodeProto, size: int, length: int | str = "T", **constants: Any) -> onnx.ModelProto:
+    """What the nodes make of x (1, length, 2), called `s` (1, length, size), through a GRU."""
+    rng = np.random.default_rng(4)
+    held = {name: rng.normal(size=(rows, 4)).astype(np.float32) for name, rows in (("E", 7), ("F", 7), ("small", 3))}
+    cell = [node("Transpose", "s", "t", perm=[1, 0, 2]), node("GRU", "t W R B", "Y", hidden_size=5)]
+    held |= {**weights("GRU", size, 5), "first": np.array(0), "second": np.array(1), "ways": [1], **constants}
+    return graph([*nodes, *cell, node("Squeeze", "Y ways", "y")], {"x": [1, length, 2]}, ["y"], held, integers=["x"])
+
+
+ONE_OF_EACH = [node("Gather", "x first", "a", axis=2), node("Gather", "x second", "b", axis=2)]
+# what is made of two tokens a frame, and of how many numbers it is
+PAIRS: dict[str, tuple[list[onnx.NodeProto], int, dict[str, Any]]] = {
+    "summed": ([node("Gather", "E x", "e"), node("ReduceSum", "e axis", "s", keepdims=0)], 4, {"axis": [2]}),
+    "side by side": ([node("Gather", "E x", "e"), node("Reshape", "e to", "s")], 8, {"to": [1, -1, 8]}),
+    "each by a table of its own": (
+        [*ONE_OF_EACH, node("Gather", "E b", "e"), node("Gather", "F a", "f"), node("Add", "e f", "s")], 4, {}
+    ),
+    "turned": (
+        [
+            node("Transpose", "x", "p", perm=[2, 1, 0]),
+            node("Gather", "E p", "e"),
+            node("ReduceMean", "e", "m", axes=[2]),
+            node("Transpose", "m", "q", perm=[2, 1, 0, 3]),
+            node("Reshape", "q to", "s"),
+        ],
+        8,
+        {"to": [1, -1, 8]},
+    ),
+    "masked by one of them": (
+        [
+            *ONE_OF_EACH,
+            node("Gather", "E x", "e"),
+            node("Reshape", "e to", "r"),
+            node("Equal", "b nought", "pad"),
+            node("Unsqueeze", "pad last", "wide"),
+            node("Where", "wide none r", "s"),
+        ],
+        8,
+        {"to": [1, -1, 8], "nought": np.array(0), "last": [-1], "none": np.float32(0)},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_a_frame_may_be_several_tokens(name: str, tmp_path: Path) -> None:
+    nodes, size, constants = PAIRS[name]
+    source = by_tokens(*nodes, size=size, **constants)
+    x = np.random.default_rng(5).integers(0, 7, (30, 2))
+    (expected,) = session(source).run(None, {"x": x[None]})
+    model = importer.read(source.SerializeToString())
+    assert [(port.size, port.dtype, port.high) for port in model.inputs] == [(2, "int64", 6)]
+    stream = Stream(model)
+    np.testing.assert_allclose(stream.run(x), expected[:, 0], rtol=1e-5, atol=1e-6)
+    with pytest.raises(BadInput, match=r"token 7 is outside -7\.\.6"):
+        stream.step([7, 0])
+    small = quantise(model, "int8")
+    small.save(tmp_path / "m.edgernn")
+    expected = stream_on(REFERENCE, small).run(x)
+    assert all(np.array_equal(stream_on(isa, small).run(x), expected) for isa in COMPILED)
+    pool = edgernn.load(tmp_path / "m.edgernn").pool(3)
+    answers = pool.run(np.stack([x, x[::-1], x], axis=1))
+    assert np.array_equal(answers[:, 2], expected)
+    assert np.array_equal(answers[:, 1], stream_on(REFERENCE, small).run(x[::-1]))
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_several_tokens_a_frame_run_on_windows_and_at_a_fixed_length(name: str) -> None:
+    nodes, size, constants = PAIRS[name]
+    source = by_tokens(*nodes, size=size, length=12, **constants)
+    x = np.random.default_rng(5).integers(0, 7, (12, 2))
+    (expected,) = session(source).run(None, {"x": x[None]})
+    windowed = importer.read(source.SerializeToString(), window=12)
+    np.testing.assert_allclose(Stream(windowed).run(x), expected.reshape(1, -1), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        Stream(importer.read(source.SerializeToString())).run(x), expected[:, 0], rtol=1e-5, atol=1e-6
+    )
+
+
+def test_tokens_of_a_frame_have_one_bound() -> None:
+    nodes = [*ONE_OF_EACH, node("Gather", "E b", "e"), node("Gather", "small a", "f"), node("Add", "e f", "s")]
+    with pytest.raises(UnsupportedModel, match=r"'x' pick from tables of 7 and 3 rows.*an input for each token"):
+        importer.read(by_tokens(*nodes, size=4).SerializeToString())
+
+
+def test_a_number_made_of_two_tokens_is_no_token() -> None:
+    nodes = [node("ReduceSum", "x axis", "n", keepdims=0), node("Gather", "E n", "s")]
+    with pytest.raises(UnsupportedModel, match="picks by a number that is computed at run time"):
+        importer.read(by_tokens(*nodes, size=4, axis=[2]).SerializeToString())
 
 
 def test_the_only_input_is_no_state_whatever_it_holds() -> None:

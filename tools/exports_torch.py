@@ -16,7 +16,18 @@ from pathlib import Path
 import numpy as np
 import torch
 from exports_torch_cells import GruStep, LstmStep, scripted
-from exports_torch_convolved import Convolved, Crnn, Deltas, DualPath, Separable, Squeezed, Tcn, Unfolded, WaveNet
+from exports_torch_convolved import (
+    Convolved,
+    Crnn,
+    Deltas,
+    DualPath,
+    Replicated,
+    Separable,
+    Squeezed,
+    Tcn,
+    Unfolded,
+    WaveNet,
+)
 from torch import Tensor, nn
 
 Arrays = dict[str, np.ndarray]
@@ -28,6 +39,7 @@ EXPORTERS = ("torchscript", "dynamo")
 
 TIME_SECOND: Axes = {"x": {1: "time"}, "y": {1: "time"}}
 TIME_FIRST: Axes = {"x": {0: "time"}, "y": {0: "time"}}
+TIME_TWICE: Axes = {"x": {1: "time"}, "y": {1: "twice"}}
 BATCH_TIME: Axes = {"x": {0: "batch", 1: "time"}, "y": {0: "batch", 1: "time"}}
 BATCH_LAST: Axes = {"x": {0: "batch", 1: "time"}, "y": {0: "batch"}}
 
@@ -62,6 +74,20 @@ class Classifier(nn.Module):
         states, _ = self.lstm(self.embed(x))
         y: Tensor = self.out(states[:, -1])
         return y
+
+
+class Paired(nn.Module):
+    """Two tokens a frame, the sum of what each stands for, a GRU."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(50, 12)
+        self.gru = nn.GRU(12, 8, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Tokens (1, T, 2) to (1, T, 8)."""
+        states: Tensor = self.gru(self.embed(x).sum(2))[0]
+        return states
 
 
 class Stack(nn.Module):
@@ -134,6 +160,11 @@ def tokens(vocabulary: int, batch: int, steps: int) -> dict[str, Tensor]:
     return {"x": torch.randint(0, vocabulary, (batch, steps))}
 
 
+def pairs(vocabulary: int, batch: int, steps: int) -> dict[str, Tensor]:
+    """Random token numbers, (batch, steps, 2)."""
+    return {"x": torch.randint(0, vocabulary, (batch, steps, 2))}
+
+
 def frames(
     shape: tuple[int | None, ...], states: Mapping[str, tuple[int, ...]], batch: int, steps: int
 ) -> dict[str, Tensor]:
@@ -185,6 +216,8 @@ def recipes(vocabulary: int) -> dict[str, Recipe]:
         "separable": Recipe(Separable, eight, BATCH_TIME, exporters=("torchscript",)),
         "unfolded": Recipe(Unfolded, eight, TIME_SECOND, fixed=True, exporters=("dynamo",)),
         "deltas": Recipe(Deltas, eight, TIME_SECOND),
+        "paired": Recipe(Paired, partial(pairs, 50), TIME_SECOND),
+        "replicated": Recipe(Replicated, eight, TIME_TWICE, exporters=("torchscript",)),
         "scripted": Recipe(scripted, eight, TIME_SECOND, exporters=("torchscript",)),
         "squeezed": Recipe(Squeezed, eight, TIME_SECOND, exporters=("torchscript",)),
     }

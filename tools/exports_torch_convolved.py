@@ -164,6 +164,26 @@ class Deltas(nn.Module):
         return self.out(self.gru(torch.cat([late, delta], 2))[0])
 
 
+class Replicated(nn.Module):
+    """Causal convolutions that begin with copies of the first step, a mask, a GRU, and twice as many steps of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList(nn.Conv1d(8, 8, 3, dilation=d) for d in (1, 2))
+        self.gru = nn.GRU(8, 8, batch_first=True)
+        self.out = nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Frames (1, T, 8) to (1, 2 T, 3)."""
+        y = x.transpose(1, 2)
+        for conv in self.convs:
+            y = torch.tanh(conv(nn.functional.pad(y, (2 * conv.dilation[0], 0), mode="replicate")))
+        y = y.transpose(1, 2).clone()
+        y[y < -0.5] = -0.5
+        states = self.gru(y)[0].transpose(1, 2)
+        return self.out(nn.functional.interpolate(states, scale_factor=2, mode="linear").transpose(1, 2))
+
+
 class Squeezed(nn.Module):
     """Squeeze and excitation: the mean of the whole sequence weights every step, so it can't be streamed."""
 

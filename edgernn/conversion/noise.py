@@ -11,7 +11,7 @@ from edgernn.layers.model import Port
 
 
 def noise(ports: Sequence[Port], steps: int) -> dict[str, Array]:
-    """For each input port `steps` frames: numbers (steps, size) float32, or tokens (steps,) int64.
+    """For each input port `steps` frames: float32 (steps, size), or tokens: int64 (steps,), (steps, size) of several.
 
     Numbers are near to normal: sums of four even ones, which takes integers and one division alone.
     """
@@ -22,7 +22,8 @@ def noise(ports: Sequence[Port], steps: int) -> dict[str, Array]:
 def _of_port(rng: np.random.PCG64, port: Port, steps: int) -> Array:
     if port.dtype == "int64":
         span = np.uint64(port.high - port.low + 1)
-        return (rng.random_raw(steps) % span).astype(np.int64) + port.low
+        made_tokens = (rng.random_raw(steps * port.size) % span).astype(np.int64) + port.low
+        return made_tokens if port.size == 1 else made_tokens.reshape(steps, port.size)
     even = rng.random_raw(steps * port.size).astype("<u8").view("<i2").reshape(-1, 4)  # deviation 2**16 / sqrt(12)
     total = even.sum(axis=1, dtype=np.int32).astype(np.float32)
     made: Array = total / np.float32(37837.23)

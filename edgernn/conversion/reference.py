@@ -118,7 +118,8 @@ def _frames(port: Port, report: Report, path: str | Path, array: Array) -> Array
             f"{path}: '{port.name}' has the shape {list(array.shape)}; expected {list(dims)} as the graph takes it, or "
             f"frames (T, {port.size})"
         )
-    return array.reshape(len(array)) if port.dtype == "int64" else array.reshape(len(array), port.size)
+    alone = port.dtype == "int64" and port.size == 1
+    return array.reshape(len(array)) if alone else array.reshape(len(array), port.size)
 
 
 def _expected(model: Model, path: str | Path, name: str, array: Array, count: int) -> Answers:

@@ -20,6 +20,7 @@ from edgernn.importer.evaluate import folded
 from edgernn.importer.free import along_a_free_dimension
 from edgernn.importer.graph import Dim, Graph
 from edgernn.importer.lengths import counted
+from edgernn.importer.lines import lined
 from edgernn.importer.lists import unlisted
 from edgernn.importer.nonzero import tallied
 from edgernn.importer.numbered import numbered
@@ -96,7 +97,7 @@ def analyse(
         graph = with_states(graph, state or {})
         graph = replace(graph, origin={**graph.origin, **({"fix_torch_gru": True} if fix_torch_gru else {})})
         notes = tuple(filter(None, (otherwise(graph, name) for name in constants or {})))
-        graph = counted(unfolded(tallied(unlisted(stacked(folded(graph))))))
+        graph = counted(unfolded(tallied(unlisted(stacked(lined(folded(graph)))))))
         report = _analysed(graph, state or {}) if window is None else _on_windows(graph, window, hop or 1)
     except UnsupportedModel as unsupported:
         return Report(None, unsupported.problems)

@@ -21,7 +21,7 @@ from edgernn.layers.gru import GRU
 from edgernn.layers.lstm import LSTM
 from edgernn.layers.model import Model, Node, Port, State
 from edgernn.layers.reshape import Reshape, reshaped
-from edgernn.layers.rhythm import WINDOW, delayed, masked, steps_of
+from edgernn.layers.rhythm import WINDOW, delayed, masked, ready, steps_of
 from edgernn.layers.rnn import RNN
 from edgernn.layers.rules import Value
 from edgernn.layers.take import places, taken
@@ -38,10 +38,13 @@ NO_INPUT = Problem("graph", "", "no output depends on an input that takes frames
 
 def assembled(build: Build, graph: Graph, pairs: Mapping[str, str]) -> Model | list[Problem]:
     """The Model with the states of `pairs` (input -> output) hidden, or what is wrong with it."""
-    values = {name: value for name in graph.outputs if (value := build.output(name)) is not None}
+    values = {name: ready(build, value) for name in graph.outputs if (value := build.output(name)) is not None}
     if build.problems:
         return build.problems
     delay = max((_frames_late(build, value) for value in values.values()), default=0)
+    if delay and isinstance(build.length, int) and delay >= build.length and not build.whole:
+        what = f"its first answer comes {delay} frames late, after the {build.length} frames that the file is for"
+        return [Problem("graph", "", what, f"export for more frames, or with a free length; or {WINDOW}")]
     lasting = all(value.time is not None for value in values.values())
     values = {name: value if name in pairs.values() else _shown(build, value, delay) for name, value in values.items()}
     if not values or not build.ports.keys() - pairs.keys():
@@ -118,7 +121,7 @@ def _parts(
     ends, made = [port.value for port in outputs], [node for node in build.nodes if node.outputs[0] not in carried]
     nodes, states = pruned_parts(ends, made, [*explicit, *build.states])
     for port, vocabulary in build.tokens.items():
-        nodes = looked_up(nodes, port, build.window, vocabulary, build.roots)
+        nodes = looked_up(nodes, port, build.window * build.ports[port], vocabulary, build.roots)
     nodes, states = pruned_parts(ends, nodes, states)
     return tuple(nodes), tuple(states)
 
@@ -132,7 +135,7 @@ def _port(build: Build, name: str) -> Port:
     vocabulary = build.tokens.get(name)
     if vocabulary is None:
         return Port(name, name, build.ports[name])
-    return Port(name, name, 1, "int64", -vocabulary, vocabulary - 1)
+    return Port(name, name, build.ports[name], "int64", -vocabulary, vocabulary - 1)
 
 
 def _misused_tokens(build: Build, graph: Graph, nodes: Sequence[Node], outputs: Sequence[Port]) -> list[Problem]:

@@ -22,7 +22,7 @@ from edgernn.importer.moments import Moments, picked
 from edgernn.importer.once import Once
 from edgernn.importer.preset import misfit, unset
 from edgernn.importer.signals import Refused, Wider
-from edgernn.importer.token import token_of, untold
+from edgernn.importer.token import UNTOLD, Makers, of_several_sizes, token_of
 from edgernn.importer.trace import Start
 from edgernn.importer.unrolled import finish, rolled
 from edgernn.importer.work import MOST_PROBLEMS, UNKNOWN
@@ -31,12 +31,10 @@ from edgernn.layers.constant import Constant
 from edgernn.layers.model import Node, State
 from edgernn.layers.pointwise import Map
 from edgernn.layers.reshape import Reshape
-from edgernn.layers.rhythm import FOREVER, WINDOW, aligned, remembered
+from edgernn.layers.rhythm import FOREVER, WINDOW, aligned, only_moves, remembered
 from edgernn.layers.rules import RULES, Value
-from edgernn.layers.take import Take
 
 AGAIN = "export the model again, after checking its training; where infinity masks something, with -1e9 in its place"
-MOVES = (Reshape, Take)  # layers that a sequence may pass while it is ahead by the zeros before its first step
 MOST_NUMBERS = 1 << 24  # in all values of a frame, constants too
 STILL = Value("", ())  # the rhythm of what has no time
 ADVISED = 16  # problems for which a walk over all nodes looks for advice
@@ -73,7 +71,7 @@ class Build:
         self.values: dict[str, Value | None] = {}  # None: what makes it has failed
         self.moments, self.branches = Moments(), 0  # branches: how many Ifs a frame decides on
         self.own: set[str] = set()  # copies of what a loop starts from, which nothing but the loop reads
-        self.recurs = False  # whether a state is carried that no recurrent layer holds
+        self.recurs, self.makers = False, Makers()  # recurs: whether a state is carried that no recurrent layer holds
         self.in_frame: list[Problem] = []  # cells that run inside a frame, and what is wrong if no other goes on
         self.notes: list[str] = []
         self._timed = not window and any(axis is not None for axis in times.values())
@@ -131,11 +129,9 @@ class Build:
             self.refuse(
                 f"is an operator of {operator.domain}, not of ONNX", "export without runtime-specific operators"
             )
-        value = known(self, operator, inputs)
-        if value is not None:
+        if (value := known(self, operator, inputs)) is not None:
             return [value]
-        special = picked(self, operator, inputs) or rolled(self, operator, inputs)
-        if special is not None:
+        if (special := picked(self, operator, inputs) or rolled(self, operator, inputs)) is not None:
             return special
         if self.moments.inside:
             check_inside(self, operator, inputs)
@@ -172,7 +168,7 @@ class Build:
 
     def add(self, layer: Layer, *inputs: Value, time: int | None = None, dtype: Any = np.float32) -> tuple[Value, ...]:
         """Add a node; see `layers.rules.Importing`."""
-        if time is not None and not isinstance(layer, MOVES):
+        if time is not None and not only_moves(layer, inputs[0]):
             inputs = aligned(self, inputs)
         layer, endless = self._once.of(layer)  # an unrolled graph holds the same weights for every step
         if endless:
@@ -190,7 +186,7 @@ class Build:
         self.moments.follow([x.name for x in named], names)
         final = any(x.final for x in inputs)
         like = STILL if time is None else self._rhythm(inputs)
-        rhythm = like.delay, like.length, like.past, like.ahead
+        rhythm = like.delay, like.length, like.past, like.ahead, like.front, like.begins
         return tuple([Value(n, s, time, None, dtype, final, *rhythm) for n, s in zip(names, shapes, strict=True)])
 
     def _rhythm(self, inputs: Sequence[Value]) -> Value:
@@ -274,17 +270,21 @@ class Build:
         """Note where a cell starts; see `layers.rules.Importing`."""
         self.starting.append(Start(self.operator.name, self.operator.kind, initial.name, last.name, over_time))
 
-    def token(self, x: Value, vocabulary: int) -> Value:
-        """The integer of a port; see `layers.rules.Importing`."""
-        root = token_of(self.nodes, self.ports, self.window, x.name, vocabulary)
-        if root is None:
-            self.refuse(*untold(self.nodes, self.ports, x.name))
-        self.tokens[root] = min(vocabulary, self.tokens.get(root, vocabulary))
-        return replace(x, name=root, shape=(self.window,), time=None)
+    def token(self, x: Value, vocabulary: int) -> tuple[Value, Array]:
+        """The integers of a port; see `layers.rules.Importing`."""
+        found = token_of(self.makers.of(self.nodes), self.ports, self.window, x.name, vocabulary)
+        if found is None:
+            self.refuse(*UNTOLD)
+        (root, places), rows = found, self.tokens.setdefault(found[0], vocabulary)
+        if self.ports[root] > 1 and rows != vocabulary:
+            self.refuse(*of_several_sizes(root, rows, vocabulary))
+        self.tokens[root] = min(vocabulary, rows)
+        return replace(x, name=root, shape=(self.window * self.ports[root],), time=None), places
 
     def is_token(self, x: Value, vocabulary: int) -> bool:
         """Whether x is the integer of a port; see `layers.rules.Importing`."""
-        return token_of(self.nodes, self.ports, self.window, x.name, vocabulary) is not None
+        found = token_of(self.makers.of(self.nodes), self.ports, self.window, x.name, vocabulary)
+        return found is not None and self.ports[found[0]] == 1
 
     def note(self, text: str) -> None:
         """Note it once; see `layers.rules.Importing`."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import onnx
@@ -28,6 +29,10 @@ from edgernn.layers.base import Array
 FLOOR = 1 << 24  # numbers that any file may make
 PER_BYTE = 2  # numbers more for each byte of it
 SMALL = 4096  # numbers: what may be a shape
+TINY = 64  # numbers that are told apart by what they are, larger arrays by being the same array
+KEPT = 1 << 20  # numbers in results that are kept: loops and further readings ask for them again
+
+PLAIN_BROADCAST = 7  # the opset since which shapes are broadcast as NumPy does
 
 # What a number costs more than in plain arithmetic: where the reference walks in Python, or numbers are symbols.
 SLOW = {"Erf": 16, "GatherND": 16, "ScatterElements": 16, "ScatterND": 16}
@@ -42,6 +47,14 @@ SINCE = {"Softmax": 13}
 
 # onnx.reference computes this with these values of its attributes
 PLAIN = {"ConvTranspose": {"auto_pad": "NOTSET", "group": 1, "output_padding": None, "output_shape": None}}
+
+# What counts the turns of a loop, for inputs of one kind of number: the same as onnx.reference, a hundred times faster.
+COUNTING: dict[str, tuple[np.ufunc, str]] = {
+    "Add": (np.add, "if"), "Sub": (np.subtract, "if"), "Mul": (np.multiply, "if"), "Less": (np.less, "if"),
+    "LessOrEqual": (np.less_equal, "if"), "Greater": (np.greater, "if"), "GreaterOrEqual": (np.greater_equal, "if"),
+    "Equal": (np.equal, "bif"), "And": (np.logical_and, "b"), "Or": (np.logical_or, "b"), "Not": (np.logical_not, "b"),
+}  # fmt: skip
+CASTS = {1: np.float32, 6: np.int32, 7: np.int64, 9: np.bool_}  # TensorProto.DataType
 
 # What exporters compute from constants. Each costs as much as it reads and writes, products apart.
 FOLDABLE = frozenset(
@@ -65,6 +78,9 @@ class Folder:
     def __init__(self, opset: int, size: int):
         self.opset = opset
         self.left = FLOOR + PER_BYTE * size
+        # what a node made of these inputs, with all that the key tells by identity, and what it costs
+        self._kept: dict[tuple[Any, ...], tuple[Any, int, list[Array]]] = {}
+        self._room = KEPT
 
     def fold(self, operator: Operator, inputs: Sequence[Array | None]) -> list[Array] | None:
         """The outputs; None for an operator that is not folded.
@@ -83,15 +99,33 @@ class Folder:
             return None
         inputs = symbolic.widened(operator.kind, inputs)
         _check_inputs(operator, inputs)
+        if (counted := _counted(operator, inputs)) is not None and self.opset >= PLAIN_BROADCAST:
+            self._spend(operator, counted.size)
+            return [counted]
+        key = id(operator), *map(_identity, inputs)
+        if key in self._kept:
+            _, cost, made = self._kept[key]
+            self._spend(operator, cost)
+            return made
+        cost, made = self._computed(operator, inputs)
+        size = sum(y.size for y in made)
+        if size <= self._room:
+            self._room -= size
+            self._kept[key] = (operator, inputs), cost, made
+        return made
+
+    def _computed(self, operator: Operator, inputs: Sequence[Array | None]) -> tuple[int, list[Array]]:
+        """(what it costs, which is spent, the outputs)."""
         model = self._model(operator, inputs)
-        self._spend(operator, SLOW.get(operator.kind, 1) * self._predicted(model, operator, inputs))
+        cost = SLOW.get(operator.kind, 1) * self._predicted(model, operator, inputs)
+        self._spend(operator, cost)
         feeds = {name: x for name, x in zip(operator.inputs, inputs, strict=True) if x is not None}
         try:
             with np.errstate(all="ignore"):
                 made = ReferenceEvaluator(model).run(None, feeds)
         except Exception as error:  # the reference implementation raises what it likes
             raise ValueError(f"cannot be computed from its constants: {error}") from None
-        return [np.asarray(y) for y in made]
+        return cost, [np.asarray(y) for y in made]
 
     def _spend(self, operator: Operator, cost: int) -> None:
         """Take the cost of a node from the budget."""
@@ -146,6 +180,29 @@ class Folder:
                 raise ValueError("the size of a computed constant cannot be told beforehand")
             total += each * math.prod(dim.dim_value for dim in kind.shape.dim)
         return total
+
+
+def _identity(x: Array | None) -> Any:
+    """What tells an input apart from others, as long as it is there."""
+    return x if x is None else (x.dtype, x.shape, x.tobytes()) if x.size <= TINY else id(x)
+
+
+def _counted(operator: Operator, inputs: Sequence[Array | None]) -> Array | None:
+    """What a node makes of few numbers that count something; None for every other node, and where that fails."""
+    held = [x for x in inputs if x is not None and x.size <= TINY]
+    if not held or len(held) < len(inputs) or len({x.dtype for x in held}) > 1 or len(operator.outputs) != 1:
+        return None
+    kind, attributes = held[0].dtype.kind, dict(operator.attributes)
+    if operator.kind == "Cast" and len(held) == 1 and kind in "bi" and attributes.keys() == {"to"}:
+        return held[0].astype(CASTS[attributes["to"]]) if attributes["to"] in CASTS else None
+    function, kinds = COUNTING.get(operator.kind, (None, ""))
+    if function is None or attributes or kind not in kinds or len(held) != function.nin:
+        return None
+    try:
+        with np.errstate(all="ignore"):
+            return np.asarray(function(*held))
+    except ValueError:
+        return None
 
 
 def _check_inputs(operator: Operator, inputs: Sequence[Array | None]) -> None:

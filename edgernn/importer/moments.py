@@ -8,6 +8,7 @@ made of it is refused where an output needs it.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -20,9 +21,11 @@ from edgernn.importer.dims import MOST, Symbol
 from edgernn.importer.graph import Operator
 from edgernn.importer.steps import Now
 from edgernn.layers.axes import surely
+from edgernn.layers.base import volume
+from edgernn.layers.pieces import begun_with
 from edgernn.layers.recurrent import OTHER_AXIS
 from edgernn.layers.reshape import Reshape
-from edgernn.layers.rhythm import CUT_OFF, PAD_FRONT, WINDOW, at_end, delayed, settled, steps_of
+from edgernn.layers.rhythm import CUT_OFF, PAD_FRONT, WINDOW, at_end, delayed, ready, settled, steps_of
 from edgernn.layers.rules import RULES, Value
 
 if TYPE_CHECKING:
@@ -58,7 +61,8 @@ class Moments:
                 f"reads a sequence of which {steps_of(x)} steps come at once",
                 f"stride or pool after the loop, or {WINDOW}",
             )
-        x = settled(g, x) if self.now is None else delayed(g, x, max(0, self.now.delay - x.delay))
+        x = settled(g, x) if self.now is None else ready(g, x)
+        x = delayed(g, x, max(0, (self.now or x).delay - x.delay))
         self.now = self.now or x
         if self.now.delay != x.delay:
             g.refuse("reads sequences that come with different delays", f"give them one padding, or {WINDOW}")
@@ -197,15 +201,38 @@ def _joined(g: Build, operator: Operator, data: Value, inputs: Inputs) -> Sequen
     axis = int(operator.attributes.get("axis", 0)) % len(data.shape)
     if len(pieces) != len(inputs) or any(piece.time not in (None, axis) for piece in pieces):
         return None
-    made: Any = RULES["Concat"](g, *pieces, axis=axis)
+    lead = list(itertools.takewhile(_is_first_step, pieces[:-1]))
+    x, *after = pieces[len(lead) :]
+    if lead and not x.begins and all(piece.name == x.name for piece in lead):
+        pieces = [begun_with(g, x, sum(piece.length for piece in lead), "edge"), *after]
+    made: Any = RULES["Concat"](g, *pieces, axis=axis) if len(pieces) > 1 else pieces[0]
+    return [made]
+
+
+def _is_first_step(x: Value) -> bool:
+    """Whether x is nothing but the first step of a sequence, once or several times."""
+    return isinstance(x.length, int) and x.begins == (x.length - 1,) * (x.length - 1)
+
+
+def _spread(g: Build, operator: Operator, data: Value, inputs: Inputs) -> Sequence[Value | None] | None:
+    """ONNX Expand or Tile of the first step of a sequence, which may go before others several times."""
+    head = g.moments.heads.get(data.name)
+    if head is None or head.time is None or not _is_first_step(head) or len(inputs) != 2:
+        return None
+    made: Any = RULES[operator.kind](g, data, inputs[1])
+    steps = made.shape[head.time] if len(made.shape) == len(data.shape) else 1
+    if steps > 1 and volume(made.shape) == steps * volume(data.shape):
+        g.moments.heads[made.name] = begun_with(g, head, steps - 1, "edge")
     return [made]
 
 
 PICKING: dict[str, Callable[[Any, Operator, Value, Inputs], Sequence[Value | None] | None]] = {
     "Concat": _joined,
+    "Expand": _spread,
     "Gather": _gathered,
     "Slice": _sliced,
     "Split": _split,
+    "Tile": _spread,
 }
 
 

@@ -121,8 +121,12 @@ def _sliced(g: Importing, x: Value, inputs: Sequence[Value | None]) -> Value:
     start, after = from_front(x, low), from_end(x, high)
     if (axis % len(x.shape), step) != (x.time, 1) or not isinstance(start, int):
         _refuse(g)
-    first = np.asarray(x.const)
-    return g.constant(first + start * first.reshape(-1)[0].stride, x.time, x.length - start - after)
+    first, count = np.asarray(x.const), x.length - start - after
+    if isinstance(count, int):  # the first few steps, whose numbers are known
+        check_size(g, (*first.shape, count))
+        steps = [[n.offset + step * n.stride for n in first.reshape(-1)] for step in range(start, start + count)]
+        return g.constant(np.concatenate([np.reshape(step, first.shape) for step in steps], x.time))
+    return g.constant(first + start * first.reshape(-1)[0].stride, x.time, count)
 
 
 def _expanded(g: Importing, x: Value, target: list[Any]) -> Value:

@@ -74,10 +74,9 @@ def tried(graph: Graph, hypothesis: Hypothesis, window: int, hop: int, others: C
 
     `others`: gives the cells that run over several steps though every free axis has one.
     """
-    steps = window if isinstance(hypothesis.length, Symbol) else hypothesis.length
-    build = Build(graph, steps, hypothesis.times, restarts=True, hop=hop, window=steps)
+    build, found = on_frames(graph, hypothesis, window, hop)
+    steps = build.window
     counted = [problem for problem in build.in_frame if problem.what == f"{SEVERAL_STEPS}: {steps}"]
-    found = build.problems or _starts(build, graph, hypothesis) or assembled(build, graph, {})
     evidence, streams = _along(graph, hypothesis)
     if evidence and counted and isinstance(hypothesis.length, int):
         evidence = max(evidence, Evidence.COUNTED)
@@ -85,6 +84,13 @@ def tried(graph: Graph, hypothesis: Hypothesis, window: int, hop: int, others: C
         evidence = Evidence.RECURRING
     text = f"windows of {steps} frames, {hypothesis.text}"
     return Windowed(replace(hypothesis, text=text), found, evidence, streams, tuple(build.notes))
+
+
+def on_frames(graph: Graph, hypothesis: Hypothesis, window: int, hop: int) -> tuple[Build, Model | list[Problem]]:
+    """(the walk over the graph on so many frames, which are those of a fixed length, what comes of it)."""
+    steps = window if isinstance(hypothesis.length, Symbol) else hypothesis.length
+    build = Build(graph, steps, hypothesis.times, restarts=True, hop=hop, window=steps)
+    return build, build.problems or _starts(build, graph, hypothesis) or assembled(build, graph, {})
 
 
 def _along(graph: Graph, hypothesis: Hypothesis) -> tuple[Evidence, bool]:

@@ -29,7 +29,10 @@ def walked(
     g.values.update(given)
     g.values.update({name: Value(name, array.shape, None, array, array.dtype) for name, array in held.items()})
     read = {*wanted, *(name for inner in operators for name in inner.reads)}
-    for inner in ordered(operators, read & g.values.keys(), wanted):
+    key = id(graph), tuple(wanted), frozenset(read & g.values.keys())
+    if key not in g.work.orders:
+        g.work.orders[key] = ordered(operators, key[2], wanted)
+    for inner in g.work.orders[key]:
         g.visit(inner)
     found = {name: g.values[name] for name in wanted}
     for name in own & g.values.keys():

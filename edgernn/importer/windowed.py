@@ -20,7 +20,7 @@ from edgernn.importer.graph import Dim, Graph
 from edgernn.importer.meeting import steps_meet
 from edgernn.importer.naming import follows
 from edgernn.importer.preset import dimension
-from edgernn.importer.reading import Evidence, Windowed, state_input, tried
+from edgernn.importer.reading import Evidence, Windowed, on_frames, state_input, tried
 from edgernn.importer.state import pair
 from edgernn.importer.time import Hypothesis, hypotheses, is_batch
 from edgernn.importer.timeless import timeless
@@ -28,6 +28,7 @@ from edgernn.importer.wire import MOST_AXES
 from edgernn.layers.model import Model
 
 MOST_LENGTHS, LONGEST = 8, 4096  # lengths that are tried, and steps of any
+GROWTH = 4  # from one length to the next, where a longer one is looked for
 SHORT = ("does not fit together", "runs over an empty axis", "makes not one turn")  # what may be wrong with few steps
 STREAMS = "the graph can stream, too: without a window, its state goes on from frame to frame and each is computed once"
 
@@ -51,7 +52,7 @@ def windowed(graph: Graph, window: int, hop: int) -> Windowed:
     if rivals := _rivals(graph, first, likely, window):
         return _asked(graph, [first, *rivals])
     if not fitting:
-        return Windowed(likely[0].hypothesis, [_of_other_length(equals, window)])
+        return Windowed(likely[0].hypothesis, [_of_other_length([r.hypothesis.length for r in equals], window)])
     if fewest := _fewest(graph, first, window, hop):
         what = f"a window of {window} frames is too short: it needs {fewest} or more"
         return replace(first, found=[Problem("graph", "", what, f"convert with window={fewest}")])
@@ -139,16 +140,16 @@ def _fewest(graph: Graph, reading: Windowed, window: int, hop: int) -> int | Non
 
     def long_enough(length: int) -> bool:
         try:
-            found = [] if graph.work.much else tried(graph, reading.hypothesis, length, hop, list).found
+            found = [] if graph.work.much else on_frames(graph, reading.hypothesis, length, hop)[1]
         except UnsupportedModel:  # of a size that nothing but this length has
             return False
         return isinstance(found, Model) and all(port.size for port in found.outputs)
 
     if not _too_short(reading.found):
         return None
-    short, enough = window, min(2 * window, LONGEST)
+    short, enough = window, min(GROWTH * window, LONGEST)
     while not long_enough(enough):
-        short, enough = enough, min(2 * enough, LONGEST)
+        short, enough = enough, min(GROWTH * enough, LONGEST)
         if short == enough:
             return None
     if not long_enough(enough + 1):  # as one for a single length would not be
@@ -166,22 +167,21 @@ def _too_short(found: Model | list[Problem]) -> bool:
     return all(problem.what.startswith(SHORT) for problem in found)
 
 
-def _held_within(graph: Graph, hypothesis: Hypothesis, window: int, hop: int) -> Windowed | None:
-    """The graph on windows of a length that its shapes hold though its inputs leave it free, where that works."""
+def _held_within(graph: Graph, hypothesis: Hypothesis, window: int, hop: int) -> int | None:
+    """A length of windows that the graph's shapes hold though its inputs leave it free, where that works."""
     shapes = [held for held in graph.constants.values() if held.dtype == np.int64 and 0 < held.size <= MOST_AXES]
     lengths = {int(n) for held in shapes for n in held.reshape(-1)} - {window}
     for length in sorted((n for n in lengths if 1 < n <= LONGEST), reverse=True)[:MOST_LENGTHS]:
         if graph.work.much:
             break
-        reading = tried(graph, hypothesis, length, hop, list)
-        if reading.works:
-            return replace(reading, hypothesis=replace(hypothesis, length=length))
+        if isinstance(on_frames(graph, hypothesis, length, hop)[1], Model):
+            return length
     return None
 
 
-def _of_other_length(readings: Sequence[Windowed], window: int) -> Problem:
-    """Why a graph for a fixed length has no such window."""
-    lengths = " or ".join(str(n) for n in dict.fromkeys(reading.hypothesis.length for reading in readings))
+def _of_other_length(held: Sequence[int], window: int) -> Problem:
+    """Why a graph for one of these lengths has no such window."""
+    lengths = " or ".join(str(n) for n in dict.fromkeys(held))
     what = f"is exported for sequences of {lengths} steps, so a window of {window} cannot run over it"
     return Problem("graph", "", what, f"convert with window={lengths}, or export with a free length")
 

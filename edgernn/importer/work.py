@@ -30,6 +30,8 @@ class Work:
     # subgraphs that have been read, by identity: the subgraph itself (so that it stays), its weights and its operators
     bodies: dict[int, tuple[object, dict[str, Any], list[Operator]]] = field(default_factory=dict)
     outside: Outside = field(default_factory=dict)
+    # the operators of such a subgraph that make certain values of certain others, in their order
+    orders: dict[tuple[int, tuple[str, ...], frozenset[str]], tuple[Operator, ...]] = field(default_factory=dict)
 
     @property
     def much(self) -> bool:

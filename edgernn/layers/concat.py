@@ -10,7 +10,7 @@ from edgernn.layers.axes import normal
 from edgernn.layers.broadcast import broadcast_time
 from edgernn.layers.join import Join
 from edgernn.layers.pieces import padded
-from edgernn.layers.rhythm import WINDOW, continued
+from edgernn.layers.rhythm import FROM_END, WINDOW, continued
 from edgernn.layers.rules import Importing, Value, rule
 from edgernn.layers.take import repeated
 
@@ -57,12 +57,12 @@ def _longest(g: Importing, pieces: Sequence[Value]) -> int:
     """Which piece is the sequence, beside which all others are a few steps long."""
     timed = [place for place, v in enumerate(pieces) if v.time is not None and v.const is None]
     endless = [place for place in timed if not isinstance(pieces[place].length, int)]
-    fits = all(v.time is not None or (v.const is not None and v.const.dtype != object) for v in pieces)
-    if not fits or not timed or len(endless) > 1:
-        g.refuse("joins pieces along time", f"feed one sequence, frame after frame, or {WINDOW}")
-    place = endless[0] if endless else max(timed, key=lambda place: pieces[place].length)
+    place = endless[0] if endless else max(timed, key=lambda place: pieces[place].length, default=-1)
+    fits = all(v.time is not None or (v.const is not None and v.const.dtype != object) for v in pieces[: place + 1])
     others = [v for n, v in enumerate(pieces) if n != place and v.time is not None]
-    if any(not isinstance(v.length, int) for v in others):
+    if any(v.final for v in pieces[: max(place, 0)]):
+        g.refuse(FROM_END, f"begin with zeros, or with copies of the first step, or {WINDOW}")
+    if not fits or not timed or len(endless) > 1 or any(not isinstance(v.length, int) for v in others):
         g.refuse("joins pieces along time", f"feed one sequence, frame after frame, or {WINDOW}")
     return place
 

@@ -7,9 +7,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from edgernn.layers.base import Array, Builder, Layer, Matrix, Ref, Shape, dense
+from edgernn.layers.base import Array, Builder, Layer, Matrix, Ref, Shape, dense, volume
 from edgernn.layers.reshape import reshaped
 from edgernn.layers.rules import Importing, Value
+from edgernn.layers.take import taken
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,9 +47,7 @@ def told_apart(g: Importing, x: Value, other: Value) -> Value | None:
     if x.const is not None or not alone or np.dtype(x.dtype).kind not in "iu" or not g.is_token(x, count):
         return None
     table = np.eye(2 * count, count, dtype=np.float32)  # the later rows are those that negative tokens find
-    (y,) = g.add(Embedding(table), g.token(x, count))
-    rows = replace(reshaped(g, y, (*x.shape[:-1], count), x.time), dtype=np.bool_)
-    return rows if x.time is None else rows.like(x)
+    return replace(_rows(g, table, x, count, x.shape[:-1]), dtype=np.bool_)
 
 
 def embedded(g: Importing, data: Value, indices: Value, axis: int) -> Value:
@@ -61,6 +60,14 @@ def embedded(g: Importing, data: Value, indices: Value, axis: int) -> Value:
     if not vocabulary:
         g.refuse("the table is empty")
     table = np.ascontiguousarray(data.const.reshape(vocabulary, -1), np.float32)
-    (y,) = g.add(Embedding(table), g.token(indices, vocabulary))
-    rows = reshaped(g, y, (*indices.shape, *rest), indices.time)
-    return rows if indices.time is None else rows.like(indices)
+    rows = _rows(g, table, indices, vocabulary, indices.shape)
+    return reshaped(g, rows, (*indices.shape, *rest), rows.time)
+
+
+def _rows(g: Importing, table: Array, x: Value, vocabulary: int, lead: Shape) -> Value:
+    """The rows that the tokens x pick, (*lead, size)."""
+    tokens, places = g.token(x, vocabulary)
+    (y,) = g.add(Embedding(table), tokens)
+    numbers = np.arange(volume(y.shape)).reshape(-1, table.shape[1])
+    rows = taken(g, y, numbers[places.reshape(-1)].reshape(*lead, table.shape[1]), x.time)
+    return rows if x.time is None else rows.like(x)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,9 +11,9 @@ from edgernn.layers.axes import check_size, constant, integers, normal, numbers,
 from edgernn.layers.base import Array
 from edgernn.layers.embedding import embedded
 from edgernn.layers.past import Look, seen
-from edgernn.layers.pieces import last_step
+from edgernn.layers.pieces import last_step, padded
 from edgernn.layers.reshape import reshaped
-from edgernn.layers.rhythm import WINDOW, steps_of
+from edgernn.layers.rhythm import WINDOW, multiplied, settled, steps_of
 from edgernn.layers.rules import Importing, Value, rule
 from edgernn.layers.take import counted, of_a_step, places, taken
 
@@ -28,7 +29,9 @@ def gather(g: Importing, data: Value, indices: Value, *, axis: int = 0) -> Value
     if along == data.time:
         index = integers(g, indices, "indices")
         if len(index) > 1:
-            return _windows(g, data, np.asarray(indices.const))
+            held = np.asarray(indices.const)
+            around = _around(held, data.length)
+            return _windows(g, data, held) if around is None else _stretched(g, data, *around)
         if not index or not (surely(index[0], -1) or surely(index[0], data.length - 1)):
             g.refuse(
                 f"takes step {index} of the sequence", f"a stream can give the last step only (index -1); or {WINDOW}"
@@ -46,6 +49,34 @@ def gather(g: Importing, data: Value, indices: Value, *, axis: int = 0) -> Value
     return taken(g, data, np.take(places(data), index_array, along), moved)
 
 
+def _around(index: Array, length: Any) -> tuple[Array, dict[int, int]] | None:
+    """How an index gives, for each of `length` steps, those around it: (how far from it, what stands for other steps).
+
+    The last step stands for those behind it, later steps for some at the front. None for any other index.
+    """
+    count = len(index) // length if isinstance(length, int) and index.ndim == 1 else 0
+    if not isinstance(length, int) or count * length != index.size or not count:
+        return None
+    middle = length // 2
+    offsets: Array = index[middle * count : (middle + 1) * count] - middle
+    places = (np.arange(length)[:, None] + offsets).reshape(-1)
+    picks = dict(zip(places.tolist(), index.tolist(), strict=True))
+    others = {place: step for place, step in picks.items() if step != min(place, length - 1)}
+    known = all(picks[place] == step for place, step in zip(places.tolist(), index.tolist(), strict=True))
+    plain = count == 1 and not offsets.any()
+    return (offsets, others) if known and not plain and all(p < min(n, middle) for p, n in others.items()) else None
+
+
+def _stretched(g: Importing, x: Value, offsets: Array, others: dict[int, int]) -> Value:
+    """For each step of x those at these offsets from it, with later ones in the place of a few at the front."""
+    before, after, time = max(0, -int(offsets.min())), max(0, int(offsets.max())), x.time or 0
+    begins = [others.get(place, place) + before for place in range(-before, max(others, default=-1) + 1)]
+    front = padded(g, settled(g, x) if begins else x, before, after)
+    around = seen(g, replace(front, begins=tuple(begins)), Look(before + after, 1, 0, 0))
+    steps = np.arange(steps_of(x))[:, None] + before + offsets
+    return multiplied(g, around, np.take(places(around), steps.reshape(-1), time), time, len(offsets))
+
+
 def _windows(g: Importing, x: Value, index: Array) -> Value:
     """Every so many steps of x, or windows of as many steps each.
 
@@ -57,9 +88,10 @@ def _windows(g: Importing, x: Value, index: Array) -> Value:
     along = max(range(index.ndim), key=lambda a: (4 * steps[a] >= spans[a - 1], index.shape[a]))
     regular = index.dtype != object and index.ndim <= 2 and first >= 0 and min(steps) > 0
     if not regular or not np.array_equal(index - first, np.tensordot(steps, np.indices(index.shape), 1)):
+        example = "" if isinstance(x.length, int) else "say how long a sequence these are for: --set NAME=STEPS; "
         g.refuse(
             f"takes steps {', '.join(map(str, index.flat[:4]))}, ... of the sequence",
-            f"a stream can give the last step, every so many, or windows that move on evenly; or {WINDOW}",
+            f"{example}a stream can give the last step, every so many, or windows that move on evenly; or {WINDOW}",
         )
     return stepped_windows(g, x, np.take(index, [0], along), steps[along], along, index.shape[along])
 
@@ -100,6 +132,8 @@ def gather_nd(g: Importing, data: Value, indices: Value, *, batch_dims: int = 0)
     held = constant(g, indices, "indices") if time is None or time >= batch_dims else _of_each_step(g, data, indices)
     depth, ahead = held.shape[-1] if held.ndim else 0, held.ndim - 1
     sizes = data.shape[batch_dims : batch_dims + depth]
+    if time == 0 and depth == 1 and not batch_dims:
+        return gather(g, data, g.constant(held[..., 0]))
     fits = 0 <= batch_dims <= ahead and held.shape[:batch_dims] == data.shape[:batch_dims]
     if not fits or not len(sizes) == depth > 0:
         g.refuse(f"indices of shape {list(held.shape)} do not fit data of shape {list(data.shape)}")

@@ -32,7 +32,7 @@ LARGEST_SMOOTHING = 1 << 20  # numbers that are averaged for one decision
 
 @dataclass(frozen=True)
 class Port:
-    """One vector a frame, in or out. Token ports take one integer within `low..high` instead."""
+    """One vector a frame, in or out. Token ports take integers within `low..high` instead, mostly one."""
 
     name: str
     value: str

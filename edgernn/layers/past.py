@@ -10,10 +10,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
-from edgernn.layers.axes import check_size
-from edgernn.layers.rhythm import FOREVER, check_end, cut, frames, joined, masked, steps_of
+from edgernn.layers.rhythm import FOREVER, check_end, cut, frames, masked, on_ring, ready, steps_of
 from edgernn.layers.rules import Importing, Value
 from edgernn.layers.windows import Window
 
@@ -62,25 +59,14 @@ def seen(g: Importing, x: Value, look: Look, fill: float = 0.0) -> Value:
     if count % stride:
         g.widen(stride // math.gcd(stride, count))
     if look.before > 0:
-        x = masked(g, x, fill)
-    late = max(0, -(-(x.delay + look.reach - look.before - stride + 1) // stride))
+        x = masked(g, ready(g, x), fill)
+    last = max((look.reach - look.before, *x.begins))  # what must have come before the first step that is made
+    late = max(0, -(-(x.delay + last - stride + 1) // stride))
     if late > FOREVER:
         g.refuse(f"comes {late:,} steps late, more than {FOREVER:,.0f}", "leave out or look ahead fewer steps")
     past = late * stride + look.before - x.delay
-    held = _with_ring(g, x, past, fill) if past > 0 else x.untimed()
+    held = on_ring(g, x, past, fill) if past > 0 else x.untimed()
     held = cut(g, held, x.time or 0, max(0, -past), count - stride + look.reach + 1)
     sides = x.past + frames(g, x, look.before), x.ahead + frames(g, x, look.reach - look.before)
-    return replace(held, time=x.time, delay=late, length=look.made(x.length), past=sides[0], ahead=sides[1])
-
-
-def _with_ring(g: Importing, x: Value, past: int, fill: float) -> Value:
-    """The last `past` steps and those of this evaluation; zeros that x begins with come after the padding."""
-    time = x.time or 0
-    shape = tuple(past if axis == time else n for axis, n in enumerate(x.shape))
-    check_size(g, shape)
-    initial = np.full(shape, fill, np.float32)
-    initial[(slice(None),) * time + (slice(past - min(past, max(0, -x.delay)), past),)] = 0
-    ring = g.carry(initial)
-    held = joined(g, ring, x, time)
-    g.close(ring, cut(g, held, time, steps_of(x), past))
-    return held
+    made = replace(held, time=x.time, delay=late, length=look.made(x.length), begins=())
+    return replace(made, past=sides[0], ahead=sides[1])

@@ -8,10 +8,23 @@ from typing import Any
 
 import numpy as np
 
-from edgernn.layers.axes import check_size, integers, normal, normal_axes, numbers, scalar, surely
+from edgernn.layers.axes import check_size, integers, normal, normal_axes, numbers, scalar, steps_in, surely
 from edgernn.layers.base import Array
+from edgernn.layers.constant import Constant
 from edgernn.layers.past import Look, seen
-from edgernn.layers.rhythm import CUT_OFF, PAD_FRONT, WINDOW, at_end, check_end, continued, frames, masked, steps_of
+from edgernn.layers.rhythm import (
+    CUT_OFF,
+    FROM_END,
+    PAD_FRONT,
+    WINDOW,
+    at_end,
+    check_end,
+    frames,
+    masked,
+    ready,
+    settled,
+    steps_of,
+)
 from edgernn.layers.rules import Importing, Value, rule
 from edgernn.layers.take import places, taken
 
@@ -96,6 +109,8 @@ def _sliced(g: Importing, x: Value, low: Any, high: Any, step: int) -> Value:
 
 def every(g: Importing, x: Value, step: int, start: int, after: int) -> Value:
     """Every so many steps from `start` on, up to `after` steps before the end."""
+    if step == 1 and start == 0:
+        return replace(x, length=x.length - after)
     frames = seen(g, x, Look(0, step, -start, -after))
     kept = np.take(places(frames), range(0, steps_of(frames), step), x.time or 0)
     return taken(g, frames, kept, x.time)
@@ -177,10 +192,8 @@ def pad(
         g.refuse(f"pads={widths}: {2 * len(along)} numbers expected")
     before, after = dict(zip(along, widths, strict=False)), dict(zip(along, widths[len(along) :], strict=True))
     if data.time is not None:
-        ends = before.pop(data.time, 0), after.pop(data.time, 0)
-        if ends[0] > 0 and mode != "constant":
-            g.refuse(f"pads the front of the sequence with {mode}", f"pad with a constant, or {WINDOW}")
-        data = _begun_with(g, padded(g, data, *ends), fill, ends[0])
+        front, end = before.pop(data.time, 0), after.pop(data.time, 0)
+        data = begun_with(g, padded(g, data, min(front, 0), end), max(front, 0), mode, fill)
     sides = [(before.get(axis, 0), after.get(axis, 0)) for axis in range(rank)]
     cut = tuple(slice(max(0, -low), n - max(0, -high)) for n, (low, high) in zip(data.shape, sides, strict=True))
     grow = [(max(0, low), max(0, high)) for low, high in sides]
@@ -189,25 +202,40 @@ def pad(
     return taken(g, data, PAD_MODES[mode](places(data)[cut], grow), data.time, fill)
 
 
-def _begun_with(g: Importing, x: Value, fill: float, steps: int) -> Value:
-    """A sequence whose first steps are this number; where they are zeros, as they were padded."""
-    if not fill or steps <= 0 or x.const is not None:
-        return x
-    first = np.full([1 if axis == x.time else n for axis, n in enumerate(x.shape)], fill, np.float32)
-    return continued(g, g.constant(first, x.time, x.length), x, steps)
+def begun_with(g: Importing, x: Value, before: int, mode: str, fill: float = 0.0) -> Value:
+    """x with so many steps before its first: `fill`, or as a mode of Pad makes them of x."""
+    if mode == "constant" or before == 0:
+        return padded(g, x, before, 0, fill)
+    if x.const is not None:
+        return replace(x, length=x.length + before)
+    if mode == "wrap":
+        g.refuse(FROM_END, f"pad with zeros, or {WINDOW}")
+    if mode == "reflect" and isinstance(x.length, int) and x.length <= before:
+        g.refuse(f"reflects {before} steps of a sequence of {x.length}", "pad less")
+    begins = [2 * before - step if mode == "reflect" else before for step in range(before)]
+    return replace(padded(g, settled(g, x), before, 0), begins=tuple(begins))
 
 
-def padded(g: Importing, x: Value, before: int, after: Any) -> Value:
-    """x with so many zeros before its first step and so many steps more at its end; with less where they are negative.
+def _made(g: Importing, x: Value, steps: Array) -> Value:
+    """x, which is the same in every step, as a sequence that may begin with other numbers."""
+    (y,) = g.add(Constant(steps.astype(np.float32)), dtype=x.dtype)
+    return replace(y, time=x.time, length=x.length)
 
-    Zeros cost nothing: the sequence just is that much ahead. What is at the end a stream must not get to see.
+
+def padded(g: Importing, x: Value, before: int, after: Any, fill: float = 0.0) -> Value:
+    """x with so many steps of `fill` before its first and so many more at its end; with less where they are negative.
+
+    Those in front cost nothing: the sequence just is that much ahead. What is at the end a stream must not get to see.
     """
+    if before > 0 and x.const is not None and x.time is not None and (x.const != fill).any():
+        x = _made(g, x, x.const.repeat(steps_in(g, x.length), x.time))
     if x.const is None and after > 0:
         check_end(g, x)
     if x.const is None and before < 0:
         x, before = every(g, x, 1, -before, 0), 0
     if x.const is None and before:
-        x = masked(g, x, 0.0)
+        x = ready(g, x) if x.delay >= 0 or x.front == fill else settled(g, x)
+        x = replace(masked(g, x, fill), front=fill)
         past, ahead = x.past + frames(g, x, before), x.ahead + frames(g, x, -before)
         x = replace(x, delay=x.delay - before, past=past, ahead=ahead)
     return replace(x, length=x.length + before + after)

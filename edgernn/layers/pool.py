@@ -13,7 +13,7 @@ from edgernn.layers.constant import Constant
 from edgernn.layers.past import with_past
 from edgernn.layers.pointwise import LARGEST
 from edgernn.layers.reduce import reduced, squeezed
-from edgernn.layers.rhythm import delayed
+from edgernn.layers.rhythm import shown
 from edgernn.layers.rules import Importing, Value, rule
 from edgernn.layers.take import taken
 from edgernn.layers.windows import Window, window
@@ -103,7 +103,7 @@ def average_pool(
 ) -> Value:
     """ONNX AveragePool; padding counts only with count_include_pad."""
     over = _window(g, X, kernel_shape, strides, pads, dilations, auto_pad)
-    X = delayed(g, X, max(0, -X.delay))  # zeros that the sequence begins with count, padding does not
+    X = shown(g, X)  # zeros that the sequence begins with count, padding does not
     total, counts = _summed(g, X, _ceiling(X, over) if ceil_mode else over, "sum", 0.0)
     if count_include_pad:
         counts = _padding_too(X, over, total.shape)

@@ -12,7 +12,7 @@ from edgernn.layers.axes import check_size, constant, full_shape, integers, norm
 from edgernn.layers.base import Array
 from edgernn.layers.combine import combined
 from edgernn.layers.pieces import every, padded
-from edgernn.layers.rhythm import WINDOW, continued, delayed, multiplied, steps_of
+from edgernn.layers.rhythm import WINDOW, continued, multiplied, shown, steps_of
 from edgernn.layers.rules import Importing, Value, rule
 from edgernn.layers.take import places, taken
 
@@ -128,7 +128,7 @@ def _faster(
     whole = np.arange(n * times) // times
     away = (spots - whole)[:times]
     if times == factor and mode == "nearest" and np.array_equal(nearest(spots).clip(0, n - 1), whole):
-        x = delayed(g, x, max(0, -x.delay))
+        x = shown(g, x)
         return multiplied(g, x, np.repeat(places(x), times, x.time), x.time or 0, times)
     if times != factor or mode == "nearest" or not np.allclose(np.tile(away, n) + whole, spots, rtol=0, atol=1e-6):
         g.refuse(
@@ -146,7 +146,7 @@ def _on_the_way(g: Importing, x: Value, away: Array) -> Value:
     for step, share in ((earlier, np.maximum(-away, 0)), (x, 1 - np.abs(away)), (later, np.maximum(away, 0))):
         if not share.any():
             continue
-        step = delayed(g, step, max(0, -step.delay))
+        step = shown(g, step)
         count = steps_of(step)
         shares = np.tile(share, count).reshape([-1 if axis == time else 1 for axis in range(len(x.shape))])
         part = multiplied(g, step, np.repeat(places(step), len(away), time), time, len(away))

@@ -3,7 +3,8 @@
 An evaluation sees the next `g.hop` frames. Of a sequence value it holds as many steps as its time axis counts, n: the
 j-th evaluation holds the steps j * n - delay ... j * n - delay + n - 1. What it holds before step 0 is made of nothing
 and means nothing: it may be computed with, but never remembered or shown. A negative delay is a sequence that begins
-with zeros: those before what the first evaluation holds.
+with a number, mostly zero: what is before the steps of the first evaluation. Its first steps may also repeat later ones
+(`Value.begins`): they are made when the last of these comes, by whatever remembers steps, and mean nothing before.
 """
 
 from __future__ import annotations
@@ -13,13 +14,15 @@ from dataclasses import replace
 import numpy as np
 
 from edgernn.layers.axes import check_rates, check_size, surely
-from edgernn.layers.base import Array
+from edgernn.layers.base import Array, Layer
 from edgernn.layers.join import Join
 from edgernn.layers.pointwise import Combine, Map, Select
+from edgernn.layers.reshape import Reshape
 from edgernn.layers.rules import Importing, Value
 from edgernn.layers.take import AS_WINDOW, Take, places, taken
 
 WINDOW = AS_WINDOW
+FROM_END = "begins the sequence with its end, which a stream does not know"
 CUT_OFF = "the sequence ends with padding that a stream never sees"
 PAD_FRONT = f"pad in front only, or {WINDOW}"
 MOST_STEPS = 1 << 16  # that one evaluation makes
@@ -37,12 +40,46 @@ def delayed(g: Importing, x: Value, steps: int) -> Value:
     """x so many steps later."""
     if steps == 0 or x.const is not None or x.time is None:
         return x
-    shape = tuple(steps if axis == x.time else n for axis, n in enumerate(x.shape))
+    held = on_ring(g, x, steps)
+    late = replace(cut(g, held, x.time, 0, steps_of(x)).like(x), time=x.time, dtype=x.dtype, delay=x.delay + steps)
+    return replace(late, begins=()) if late.delay >= known(x) else late
+
+
+def on_ring(g: Importing, x: Value, past: int, fill: float = 0.0) -> Value:
+    """The last `past` steps and those of this evaluation; `fill` is before all, also before what x begins with."""
+    time = x.time or 0
+    shape = tuple(past if axis == time else n for axis, n in enumerate(x.shape))
     check_size(g, shape)
-    ring = g.carry(np.zeros(shape, np.float32))
-    frames = joined(g, ring, x, x.time)
-    g.close(ring, cut(g, frames, x.time, steps_of(x), steps))
-    return replace(cut(g, frames, x.time, 0, steps_of(x)).like(x), time=x.time, dtype=x.dtype, delay=x.delay + steps)
+    initial = np.full(shape, fill, np.float32)
+    initial[(slice(None),) * time + (slice(past - min(past, max(0, -x.delay)), past),)] = x.front
+    ring = g.carry(initial)
+    held = _with_beginning(g, x, joined(g, ring, x, time), past)
+    g.close(ring, cut(g, held, time, steps_of(x), past))
+    return held
+
+
+def _with_beginning(g: Importing, x: Value, held: Value, past: int) -> Value:
+    """What is held of x, with the first steps as they are to be from the evaluation on that has all they repeat."""
+    if not x.begins:
+        return held
+    evaluation = known(x) // steps_of(x)
+    first = evaluation * steps_of(x) - x.delay - past  # the step that is held first in this evaluation
+    steps = range(first, first + past + steps_of(x))
+    repeats = np.array([x.begins[max(0, step)] if step < len(x.begins) else step for step in steps])
+    index = np.take(places(held), repeats - first, x.time)
+    (beginning,) = g.add(Take(np.ascontiguousarray(index.reshape(-1)), held.shape), held)
+    (y,) = g.add(Select(), begun(g, evaluation + 1, 1), held, beginning)
+    return y
+
+
+def known(x: Value) -> int:
+    """The delay with which all steps of x are known when they come."""
+    return (x.delay + max(x.begins)) // steps_of(x) * steps_of(x) if x.begins else x.delay
+
+
+def ready(g: Importing, x: Value) -> Value:
+    """x late enough for all steps that it begins with to be known."""
+    return delayed(g, x, known(x) - x.delay) if x.begins else x
 
 
 def check_end(g: Importing, x: Value) -> None:
@@ -58,10 +95,11 @@ def frames(g: Importing, x: Value, steps: int) -> int:
 
 def multiplied(g: Importing, x: Value, index: Array, time: int, factor: int) -> Value:
     """The numbers of x at an index that makes `factor` steps of each of its steps."""
-    if steps_of(x) * factor > MOST_STEPS:
-        g.refuse(f"makes {steps_of(x) * factor:,} steps of {g.hop} frames, more than {MOST_STEPS:,}", "upsample less")
+    count = index.shape[time]
+    if count > MOST_STEPS:
+        g.refuse(f"makes {count:,} steps of {g.hop} frames, more than {MOST_STEPS:,}", "upsample less")
     y = taken(g, x, index, time)
-    late = frames(g, x, factor - 1) // factor
+    late = -(-(factor - 1) * factor * g.hop // count) // factor
     return replace(y.like(x), delay=x.delay * factor, length=x.length * factor, past=x.past + late)
 
 
@@ -80,13 +118,27 @@ def cut(g: Importing, x: Value, time: int, start: int, count: int) -> Value:
     return y
 
 
+def shown(g: Importing, x: Value) -> Value:
+    """x late enough for every step of it to come."""
+    x = ready(g, x)
+    return delayed(g, x, max(0, -x.delay))
+
+
 def settled(g: Importing, x: Value) -> Value:
     """x with a delay of whole evaluations, so that each holds steps of the sequence only, or none."""
-    return delayed(g, x, max(0, -x.delay) if x.delay < 0 else -x.delay % steps_of(x)) if x.time is not None else x
+    x = shown(g, x)
+    return delayed(g, x, -x.delay % steps_of(x)) if x.time is not None else x
+
+
+def only_moves(layer: Layer, x: Value) -> bool:
+    """Whether what the layer makes of x begins as x does: it moves numbers, and adds only what x begins with."""
+    fits = isinstance(layer, Take) and (layer.fill == x.front or x.begins or layer.index.min(initial=0) >= 0)
+    return isinstance(layer, Reshape) or bool(fits)
 
 
 def aligned(g: Importing, inputs: tuple[Value, ...]) -> tuple[Value, ...]:
     """Sequences that are combined step by step, with one delay."""
+    inputs = tuple(ready(g, x) for x in inputs)
     timed = [x for x in inputs if x.time is not None and x.const is None]
     if not timed or (len(timed) == 1 and timed[0].delay >= 0):
         return inputs

@@ -28,7 +28,8 @@ class Value:
     values that have a time axis.
 
     Of a sequence: `length`: how many steps it has in all; `delay`: how many steps late it comes (see `rhythm`); `past`
-    and `ahead`: how many frames before and after its own each step is made of.
+    and `ahead`: how many frames before and after its own each step is made of; `front`: the number that it begins with
+    where its delay is negative; `begins`: for each of its first few steps the later one that it repeats.
     """
 
     name: str
@@ -41,10 +42,13 @@ class Value:
     length: Any = None
     past: int = 0
     ahead: int = 0
+    front: float = 0.0
+    begins: tuple[int, ...] = ()
 
     def like(self, x: Value) -> Value:
         """The same value in the rhythm of another one."""
-        return replace(self, delay=x.delay, length=x.length, past=x.past, ahead=x.ahead)
+        paced = replace(self, delay=x.delay, length=x.length, past=x.past, ahead=x.ahead)
+        return replace(paced, front=x.front, begins=x.begins)
 
     def untimed(self) -> Value:
         """The same value as one thing an evaluation."""
@@ -106,11 +110,11 @@ class Importing(Protocol):
     def starts(self, initial: Value, last: Value, over_time: bool) -> None:
         """A cell starts from a computed `initial` and leaves `last`; over time, a state must lead back there."""
 
-    def token(self, x: Value, vocabulary: int) -> Value:
-        """The integer that an input port takes, where x is nothing else; refused otherwise."""
+    def token(self, x: Value, vocabulary: int) -> tuple[Value, Array]:
+        """(the integers that an input port takes, which of them each number of x is); refused where x is else."""
 
     def is_token(self, x: Value, vocabulary: int) -> bool:
-        """Whether x is the integer that an input port takes, for tokens up to this vocabulary, and nothing else."""
+        """Whether x is the one integer that an input port takes, for tokens up to this vocabulary, and nothing else."""
 
     def note(self, text: str) -> None:
         """Something that stops nothing but should be known."""

@@ -10,7 +10,7 @@ from typing import Any
 from edgernn.layers.axes import full_shape, integers, normal, surely
 from edgernn.layers.base import volume
 from edgernn.layers.reshape import reshaped
-from edgernn.layers.rhythm import WINDOW, delayed, multiplied, steps_of
+from edgernn.layers.rhythm import WINDOW, delayed, multiplied, shown, steps_of
 from edgernn.layers.rules import Importing, Value, rule
 from edgernn.layers.take import places
 
@@ -68,7 +68,8 @@ def _stacked(g: Importing, x: Value, new: list[Any], axis: int, factor: int) -> 
     count = steps_of(x)
     if count % factor:
         g.widen(factor // math.gcd(factor, count))
-    x = delayed(g, x, -x.delay if x.delay < 0 else -x.delay % factor)
+    x = shown(g, x)
+    x = delayed(g, x, -x.delay % factor)
     y = reshaped(g, x, [count // factor if i == axis else n for i, n in enumerate(new)], axis)
     ahead = x.ahead + (factor - 1) * (g.hop // count)
     return replace(y.like(x), delay=x.delay // factor, length=new[axis], ahead=ahead)
@@ -76,7 +77,7 @@ def _stacked(g: Importing, x: Value, new: list[Any], axis: int, factor: int) -> 
 
 def _apart(g: Importing, x: Value, new: list[Any], axis: int, factor: int) -> Value:
     """Each step of x as `factor` steps."""
-    x = delayed(g, x, -x.delay) if x.delay < 0 else x
+    x = shown(g, x)
     count = steps_of(x) * factor
     index = places(x).reshape([count if i == axis else n for i, n in enumerate(new)])
     return multiplied(g, x, index, axis, factor)

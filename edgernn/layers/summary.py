@@ -80,7 +80,7 @@ def port_text(port: Port) -> str:
     """What a port takes or gives, in words."""
     if port.dtype == "float32":
         return f"{port.name} ({port.size} number{'s' if port.size > 1 else ''})"
-    return f"{port.name} (a token within {port.low}..{port.high})"
+    return f"{port.name} ({f'{port.size} tokens' if port.size > 1 else 'a token'} within {port.low}..{port.high})"
 
 
 def setting_text(value: object) -> str:

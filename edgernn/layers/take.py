@@ -116,7 +116,7 @@ def expanded(g: Importing, input: Value, target: list[Any]) -> Value:
         time, length, target[axis] = axis, n, steps_in(g, n)
     try:
         full = np.broadcast_shapes(input.shape, tuple(target))
-    except ValueError:
+    except (ValueError, RuntimeError):  # the latter for more axes than NumPy has
         g.refuse(f"{list(input.shape)} cannot be broadcast to {target}")
     check_size(g, full)
     spread = taken(g, input, np.broadcast_to(places(input), full), time)

@@ -183,11 +183,11 @@ def _port(value: object, what: str) -> Port:
     hints = get_type_hints(Port)
     record = _check_keys(value, set(hints), what)
     port = Port(**{name: _field(hint, record[name], f"{what}, {name}") for name, hint in hints.items()})
-    tokens = port.dtype == "int64" and port.size == 1 and port.low <= port.high and what.startswith("input")
+    tokens = port.dtype == "int64" and port.size >= 1 and port.low <= port.high and what.startswith("input")
     least = int(what.startswith("input"))  # an answer may be empty
     if not tokens and (port.dtype != "float32" or port.size < least):
         raise BadModelFile(
-            f"port '{port.name}' is neither of float32 numbers nor, as an input, of one token within bounds"
+            f"port '{port.name}' is neither of float32 numbers nor, as an input, of tokens within bounds"
         )
     return port
 

@@ -44,6 +44,8 @@ def check_generates(model: Model) -> None:
     if len(model.inputs) > 1 or len(model.outputs) > 1:
         ends = f"{len(model.inputs)} inputs and {len(model.outputs)} outputs"
         raise BadInput(f"the model has {ends}: one of each expected")
+    if tokens[0].size > 1:
+        raise BadInput(f"the model takes {tokens[0].size} tokens a frame: one expected")
     if model.rhythm:
         raise BadInput(f"the model does not answer each token at once ({model.rhythm}), so it cannot go on from it")
     if model.outputs[0].size != tokens[0].high + 1:

@@ -11,7 +11,7 @@ from edgernn.errors import BadInput
 from edgernn.layers.base import Array
 from edgernn.layers.model import Port
 
-Frames = Array | dict[str, Array]  # (T, size), or (T,) tokens; by name where a model has several input ports
+Frames = Array | dict[str, Array]  # (T, size), or (T,) where size is 1; by name where a model has several input ports
 
 
 def single(ports: Sequence[Port], kind: str) -> Port:
@@ -23,7 +23,7 @@ def single(ports: Sequence[Port], kind: str) -> Port:
 
 
 def as_frames(port: Port, rows: Any, where: str) -> Array:
-    """rows (T, size), or (T,) where size is 1, as float32 (T, size) or as int64 tokens (T,).
+    """rows (T, size), or (T,) where size is 1, as float32 (T, size) or as int64 tokens (T,) or (T, size).
 
     Raises BadInput, naming `where`, for any other shape and for what is not a real number.
     """
@@ -39,7 +39,7 @@ def as_frames(port: Port, rows: Any, where: str) -> Array:
             return np.ascontiguousarray(array, np.float32)
     if (array != np.trunc(array)).any():
         raise BadInput(f"{where}: input '{port.name}' takes tokens, which are whole numbers")
-    return np.ascontiguousarray(array[:, 0], np.int64)
+    return np.ascontiguousarray(array[:, 0] if port.size == 1 else array, np.int64)
 
 
 def together(ports: Sequence[Port], frames: Mapping[str, Array]) -> Frames:

@@ -106,6 +106,7 @@ def test_calibration_frames_are_measured_on(tmp_path: Path) -> None:
     np.save(tmp_path / "frames" / "a.npy", frames[:40])
     np.savetxt(tmp_path / "frames" / "b.csv", frames[40:], delimiter=",")
     (tmp_path / "frames" / "notes.txt").write_text("left alone")
+    (tmp_path / "frames" / "labels.csv").write_text("file,start,end,label\n")
     arguments = ("convert", SEQUENCE, "-o", tmp_path / "m.edgernn", "--calibrate", tmp_path / "frames", "--json")
     parity = json.loads(good(*arguments))["parity"]
     assert [figures["frames"] for figures in parity.values()] == [60]

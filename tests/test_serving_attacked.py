@@ -213,7 +213,8 @@ def hello(session: ClientConnection) -> dict[str, Any]:
     return told
 
 
-def test_a_server_ends_while_clients_are_there(model: Model, tmp_path: Path) -> None:
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_server_ends_while_clients_are_there(model: Model, tmp_path: Path, ending: signal.Signals) -> None:
     """One waits, one is being slowed, one has said nothing, one left in the middle of a word."""
     with server(model, tmp_path) as (process, port):
         url = f"ws://127.0.0.1:{port}/stream"
@@ -229,11 +230,11 @@ def test_a_server_ends_while_clients_are_there(model: Model, tmp_path: Path) -> 
             gone.close()
             waiting.send(x.tobytes())
             assert np.array_equal(np.frombuffer(waiting.recv(10), "<f4"), Stream(model).run(x).reshape(-1))
-            process.send_signal(signal.SIGTERM)
+            process.send_signal(ending)
             with pytest.raises(ConnectionClosed) as caught:
                 waiting.recv(10)
             assert caught.value.rcvd is not None and caught.value.rcvd.code == 1012  # service restart
-            assert process.wait(20) in (0, -signal.SIGTERM)
+            assert process.wait(20) in (0, -ending)
         assert process.stderr is not None
         assert "Traceback" not in process.stderr.read()
 

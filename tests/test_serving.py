@@ -18,12 +18,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-from commands import call
+from cases import Net
+from commands import call, good
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 from test_pipeline import listener, noise
 
 from edgernn import BadInput, Model, Pipeline
+from edgernn.layers import Affine
 from edgernn.serving.app import Server
 from edgernn.serving.batcher import Batcher
 from edgernn.serving.connection import BAD_DATA, LATER, REFUSED
@@ -289,6 +291,19 @@ def test_frames_that_come_together_are_computed_together(model: Model) -> None:
         return batches
 
     assert asyncio.run(many())[0] == 8
+
+
+def test_json_has_null_for_an_infinite_answer(tmp_path: Path) -> None:
+    """From /run, and from the command line."""
+    net = Net(1)
+    large = net.model(y=(net.add(Affine(np.full((1, 1), 2.0**127, np.float32), None), "x"), 1))
+    with client_of(large) as client:
+        done = client.post("/run", content=np.array([1, 2], "<f4").tobytes())
+    assert done.json() == {"answers": [[2.0**127], [None]]}
+    large.save(tmp_path / "m.edgernn")
+    lines = good("run", tmp_path / "m.edgernn", "-", "--json", input="1\n2\n").splitlines()
+    assert [np.float32(json.loads(line)[0] or 0) for line in lines] == [np.float32(2.0**127), 0]
+    assert lines[1] == "[null]"
 
 
 def test_models_that_cannot_be_served_say_so() -> None:

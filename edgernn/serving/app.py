@@ -96,7 +96,11 @@ class Server:
             return JSONResponse({"error": str(error)}, 500)
         except ClientDisconnect:
             return Response(status_code=400)  # nobody reads it
-        return JSONResponse({"answers": told.tolist()} if isinstance(told, np.ndarray) else told or {"decisions": []})
+        if isinstance(told, np.ndarray):
+            numbers = told.astype(object)
+            numbers[~np.isfinite(told)] = None  # JSON has neither infinity nor NaN
+            told = {"answers": numbers.tolist()}
+        return JSONResponse(told or {"decisions": []})
 
     async def _told(self, wishes: Wishes, body: bytes) -> Told:
         """What a body leads to, in a stream of its own."""

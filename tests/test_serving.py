@@ -206,6 +206,14 @@ def test_wishes_that_cannot_be_met_are_named(client: TestClient, query: str) -> 
     assert client.post(f"/run?{query}").status_code == 400
 
 
+def test_one_body_resumes_nothing(client: TestClient, model: Model) -> None:
+    with client.websocket_connect("/stream") as session:
+        token = session.receive_json()["resume"]
+        answers_to(session, frames_of(model, 2, 0))
+    told = client.post(f"/run?resume={token}", content=b"")
+    assert told.status_code == 400 and "is for /stream" in told.json()["error"]
+
+
 def test_no_more_connections_than_streams(model: Model) -> None:
     with client_of(model, streams=1) as client:
         with client.websocket_connect("/stream") as first:

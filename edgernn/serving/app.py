@@ -84,6 +84,8 @@ class Server:
         if refused := self._refusal(request):
             return refused
         try:
+            if "resume" in request.query_params:
+                raise BadInput("resume=TOKEN is for /stream: /run begins in the initial state")
             body = await _body(request, self.limits.message)
             if body is None:
                 return JSONResponse({"error": f"at most {self.limits.message} bytes a request"}, 413)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import os
+import pickle
 import subprocess
 import sys
 import threading
@@ -259,6 +261,13 @@ def test_a_bad_saved_state_changes_nothing() -> None:
 def test_a_pool_needs_streams_and_threads(n: int, threads: int) -> None:
     with pytest.raises(BadInput, match="pool"):
         MODELS["hop"]().pool(n, threads=threads)
+
+
+@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_a_pool_is_not_copied(again: Callable[[Pool], object]) -> None:
+    """Its copy would share its states."""
+    with pytest.raises(TypeError, match="save_state"):
+        again(MODELS["hop"]().pool(4))
 
 
 def test_other_devices_are_not_there() -> None:

@@ -54,6 +54,9 @@ class Pool:
         """How many streams there are."""
         return self._n
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError("a Pool is not copied or pickled: take the save_state of its streams, and load them elsewhere")
+
     @property
     def answered(self) -> Array:
         """How many answers each stream gave in the last call, (n,) int64."""

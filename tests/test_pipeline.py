@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import json
+import pickle
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -240,6 +242,24 @@ def test_short_blocks_are_heard_as_any_others() -> None:
                 pipeline.feed(bad)
             messages.append(str(caught.value))
         assert messages[0] == messages[1] and quick.save_state() == slow.save_state()
+
+
+@pytest.mark.parametrize("make", [listener, forecaster])
+def test_a_copy_goes_on_by_itself(make: Callable[[], Model]) -> None:
+    """Also once the first is gone, in whose memory it must not work."""
+    pipeline = make().pipeline()
+    samples = noise(pipeline.model)
+    pipeline.feed(samples[:1000])
+    twins = [copy.copy(pipeline), copy.deepcopy(pipeline), pickle.loads(pickle.dumps(pipeline))]
+    found = pipeline.feed(samples[1000:]) + pipeline.finish()
+    assert twins[1].model is pipeline.model
+    extractor, decider = pipeline._extractor, pipeline._decider
+    del pipeline
+    for twin in twins:
+        assert twin.feed(samples[1000:]) + twin.finish() == found
+    for part in (extractor, decider):
+        with pytest.raises(TypeError, match="Pipeline"):
+            copy.deepcopy(part)
 
 
 def test_answers_that_are_not_finite_are_an_error() -> None:

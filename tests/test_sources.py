@@ -201,6 +201,18 @@ def test_lines_that_hold_no_row(said: list[str]) -> None:
     assert piece.samples.tolist() == [[5, 5, 5]] and tally.refused == 5
 
 
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+@pytest.mark.parametrize("size", [1, 5, 100])
+def test_lines_end_as_any_system_ends_them(end: bytes, size: int, said: list[str]) -> None:
+    """However they are cut; each is there as soon as it has ended."""
+    data = b"a,b" + end + b"1,2" + end + b"3" + end + b"5,6" + end
+    decoder, found = LineDecoder(Wanted(100, 2, None, False), "here", Tally(said.append)), []
+    for at in range(0, len(data), size):
+        found += decoder.feed(data[at : at + size])
+    assert [row for piece in found for row in piece.samples.tolist()] == [[1, 2], [5, 6]]
+    assert len(said) == 1 and "line 3:" in said[0]
+
+
 FIRST = ["0.2, 7]", '"b": 1, "c": 2}', "Arduino ready", "a, b", '{"a": true, "b": 1, "c": 2}']
 
 

@@ -108,16 +108,23 @@ class PcmDecoder:
 
 
 class LineDecoder:
-    """Lines of text, one row each, as the Parser reads them; those that hold no row are refused and leave a gap."""
+    """Lines of text, one row each, as the Parser reads them; those that hold no row are refused and leave a gap.
+
+    A line ends with LF, CRLF or, as many instruments have it, CR.
+    """
 
     def __init__(self, wanted: Wanted, where: str, tally: Tally):
         self._parser = Parser([wanted.port])
         self._clock = RowClock(wanted.rate, where, tally)
         self._where, self._tally = where, tally
         self._rest, self._number, self._endless = b"", 0, False
+        self._returned = False  # CR came last, which a LF may still belong to
 
     def feed(self, data: bytes, whole: bool = False) -> list[Piece]:
-        *lines, rest = (self._rest + data).split(b"\n")
+        if self._returned:
+            data = data.removeprefix(b"\n")
+        self._returned = data.endswith(b"\r")
+        *lines, rest = (self._rest + data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")).split(b"\n")
         if self._endless and lines:
             lines, self._endless = lines[1:], False
         if whole and rest and not self._endless:

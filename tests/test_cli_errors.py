@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -170,6 +171,23 @@ def test_an_interrupted_convert_leaves_no_file(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(os, "fsync", interrupt)
     assert bad("convert", SEQUENCE, "-o", tmp_path / "m.edgernn") == "error: interrupted\n"
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("what", ["model", "drawing"])
+def test_a_full_disk_is_named_and_leaves_what_was_there(
+    what: str, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    pytest.importorskip("matplotlib", reason="drawing needs matplotlib")
+    monkeypatch.setattr(os, "fsync", full)
+    target = tmp_path / "there.png"
+    target.write_bytes(b"before")
+    verify = ("verify", model, "--against", SEQUENCE, "--steps", 50, "--plot", target)
+    arguments = ("convert", SEQUENCE, "-o", target) if what == "model" else verify
+    assert bad(*arguments) == f"error: {target}: No space left on device\n"
+    assert target.read_bytes() == b"before" and list(tmp_path.iterdir()) == [target]
 
 
 def test_ctrl_c_while_the_command_line_is_imported_ends_it_without_a_word(tmp_path: Path) -> None:

@@ -127,6 +127,7 @@ ARRAYS: dict[str, tuple[Any, str]] = {
     "a number": (np.zeros(()), "one array (frames, 6) expected"),
     "text": (np.array(["a"]), "numbers expected"),
     "complex": (np.zeros((2, 6), complex), "numbers expected"),
+    "truth values": (np.zeros((2, 6), bool), "numbers expected"),
     "objects": (np.array([{}]), "not a NumPy array"),
 }
 

@@ -124,8 +124,10 @@ def test_a_sample_that_is_not_finite_is_named(tmp_path: Path) -> None:
     samples = np.zeros(2 * RATE, np.float32)
     samples[RATE + 7] = np.nan
     soundfile.write(tmp_path / "x.wav", samples, RATE, subtype="FLOAT")
-    with pytest.raises(BadInput, match=rf"x\.wav: sample {RATE + 7} is nan"):
-        everything(open_source(str(tmp_path / "x.wav"), RATE))
+    np.save(tmp_path / "x.npy", samples.astype(np.float64))
+    for name in ("x.wav", "x.npy"):
+        with pytest.raises(BadInput, match=rf"{name}: sample {RATE + 7} is nan"):
+            everything(open_source(str(tmp_path / name), RATE))
 
 
 @pytest.mark.parametrize("rate", [8000, 22050, 48000])

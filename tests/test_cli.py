@@ -47,6 +47,7 @@ def expected(path: Path, X: np.ndarray) -> np.ndarray:
 def test_help_lists_every_command() -> None:
     shown = good("--help")
     assert all(name in shown for name in COMMANDS)
+    assert not [name for name in COMMANDS if "None" in good(name, "--help")]  # as the bound of an option without any
     assert good("--version") == f"edgernn {edgernn.__version__}\n"
     for arguments in (["nonsense"], ["run"], ["convert", SEQUENCE], ["bench", "x", "--steps", "0"]):
         assert call(*arguments).exit_code == 2

@@ -251,6 +251,11 @@ def test_times_tell_what_is_missing() -> None:
     assert found == [(20, 0), (10, 1.0)] and tally.lost == 10
 
 
+def test_a_clock_in_other_units_shows(said: list[str]) -> None:
+    LineDecoder(Wanted(10, 1, None, False), "here", Tally(said.append)).feed(b"time,x\n0,1\n100,1\n")  # milliseconds
+    assert said == ["here: 999 rows are missing by their time, which went on by 100.000 s"]
+
+
 def test_late_rows_are_used_and_counted() -> None:
     found, tally = timed(5, 5.1, 5.2, 5.15, 5.3, 5.4)
     assert found == [(6, 0)] and (tally.lost, tally.late) == (0, 1)

@@ -212,5 +212,6 @@ class RowClock:
         """How many rows are missing, of which so many were refused."""
         rows = math.ceil(step * self._rate - self._rows - SLACK)
         if rows > refused:
-            self._tally.count("lost", rows - refused, f"{self._where}: {rows} rows are missing by their time")
+            went_on = f"{rows} rows are missing by their time, which went on by {step:.3f} s"
+            self._tally.count("lost", rows - refused, f"{self._where}: {went_on}")
         return max(rows, refused)

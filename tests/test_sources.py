@@ -256,6 +256,17 @@ def test_a_clock_in_other_units_shows(said: list[str]) -> None:
     assert said == ["here: 999 rows are missing by their time, which went on by 100.000 s"]
 
 
+@pytest.mark.parametrize("rate", [5, 10, 12, 100])
+@pytest.mark.parametrize("seconds", [False, True])
+def test_rows_of_a_higher_rate_are_said(rate: int, seconds: bool, said: list[str]) -> None:
+    """Once; by a clock that counts in seconds too."""
+    times = [1000 + (n // rate if seconds else n / rate) for n in range(5 * rate)]
+    decoder = LineDecoder(Wanted(10, 1, None, False), "here", Tally(said.append))
+    decoder.feed(b"time,x\n" + b"".join(b"%f,1\n" % when for when in times))
+    told = [text for text in said if "the model takes 10 a second" in text]
+    assert len(told) == (rate == 100)
+
+
 def test_late_rows_are_used_and_counted() -> None:
     found, tally = timed(5, 5.1, 5.2, 5.15, 5.3, 5.4)
     assert found == [(6, 0)] and (tally.lost, tally.late) == (0, 1)

@@ -96,8 +96,8 @@ class Server:
             return JSONResponse({"error": "all streams are taken"}, 503, {"Retry-After": "1"})
         except Failed as error:
             return JSONResponse({"error": str(error)}, 500)
-        except ClientDisconnect:
-            return Response(status_code=400)  # nobody reads it
+        except (ClientDisconnect, asyncio.CancelledError):  # the client has gone, or the server ends
+            return Response(status_code=503)  # nobody reads it
         if isinstance(told, np.ndarray):
             numbers = told.astype(object)
             numbers[~np.isfinite(told)] = None  # JSON has neither infinity nor NaN

@@ -215,6 +215,11 @@ def test_lines_end_as_any_system_ends_them(end: bytes, size: int, said: list[str
     assert len(said) == 1 and "line 3:" in said[0]
 
 
+def test_sound_where_lines_are_expected_tells_of_pcm(said: list[str]) -> None:
+    LineDecoder(Wanted(RATE, 1, None, False), "here", Tally(said.append)).feed(SOUND.tobytes() + b"\xff\n")
+    assert "need --pcm" in said[0]
+
+
 FIRST = ["0.2, 7]", '"b": 1, "c": 2}', "Arduino ready", "a, b", '{"a": true, "b": 1, "c": 2}']
 
 

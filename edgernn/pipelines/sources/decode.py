@@ -165,7 +165,7 @@ class LineDecoder:
             if not all(-LARGEST <= number <= LARGEST for number in row):
                 raise BadInput(f"{place}: a number that is not finite")
         except UnicodeDecodeError:
-            self._refuse(f"{place} is not text in UTF-8")
+            self._refuse(f"{place} is not text in UTF-8 (bytes of sound need --pcm)")
         except BadInput as error:
             self._refuse(str(error))
         else:

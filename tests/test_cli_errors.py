@@ -239,16 +239,27 @@ def test_names_from_files_cannot_steer_the_terminal(tmp_path: Path) -> None:
     assert "\x1b" not in shown and "\\x1b[2J[red]leak" in shown
 
 
-@pytest.mark.parametrize("package", ["onnx", "onnxruntime", "soundfile", "matplotlib"])
-def test_missing_packages(package: str, model: Path, tmp_path: Path) -> None:
+MISSING = (
+    ("onnx", "convert"),
+    ("onnx", "verify"),
+    ("onnx", "bench"),
+    ("onnxruntime", "verify"),
+    ("soundfile", "run"),
+    ("matplotlib", "plot"),
+)
+
+
+@pytest.mark.parametrize(("package", "command"), MISSING)
+def test_missing_packages(package: str, command: str, model: Path, tmp_path: Path) -> None:
     write_wav(tmp_path / "x.wav", np.zeros(64, "<i4"), width=4)
     target = tmp_path / "m.edgernn"
     arguments = {
-        "onnx": ["convert", str(SEQUENCE), "-o", str(target)],
-        "onnxruntime": ["verify", str(model), "--against", str(SEQUENCE)],
-        "soundfile": ["run", str(model), str(tmp_path / "x.wav")],
-        "matplotlib": ["verify", str(model), "--against", str(SEQUENCE), "--plot", str(tmp_path / "x.png")],
-    }[package]
+        "convert": ["convert", str(SEQUENCE), "-o", str(target)],
+        "verify": ["verify", str(model), "--against", str(SEQUENCE)],
+        "bench": ["bench", str(model), "--steps", "100", "--against", str(SEQUENCE)],
+        "run": ["run", str(model), str(tmp_path / "x.wav")],
+        "plot": ["verify", str(model), "--against", str(SEQUENCE), "--plot", str(tmp_path / "x.png")],
+    }[command]
     code = f"import sys; sys.modules[{package!r}] = None; from edgernn.cli import main; main({arguments!r})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     extra = {"soundfile": "audio", "matplotlib": "plot"}.get(package, "convert")

@@ -270,6 +270,12 @@ def test_a_pool_is_not_copied(again: Callable[[Pool], object]) -> None:
         again(MODELS["hop"]().pool(4))
 
 
+def test_more_threads_than_streams_are_not_made() -> None:
+    model = MODELS["GRU-7-64-int8"]()
+    X = np.ones((4, 7), np.float32)
+    assert np.array_equal(model.pool(4, threads=10**9).step(X), model.pool(4).step(X))
+
+
 def test_other_devices_are_not_there() -> None:
     with pytest.raises(BackendUnavailable, match="tpu"):
         MODELS["hop"]().pool(4, device="tpu")

@@ -26,6 +26,7 @@ from edgernn.errors import BackendUnavailable, BadInput
 from edgernn.pipelines.sources import Source, mailbox, open_source, sockets
 from edgernn.pipelines.sources.decode import LineDecoder, Pcm, PcmDecoder, Wanted
 from edgernn.pipelines.sources.mailbox import Mailbox
+from edgernn.pipelines.sources.mqtt import Broker
 from edgernn.pipelines.sources.tally import Tally
 
 RATE = 16000
@@ -442,6 +443,14 @@ def test_what_is_no_source(text: str) -> None:
     with pytest.raises(BadInput) as error:
         open_source(text, RATE)
     assert NO_SOURCE[text] in str(error.value)
+
+
+def test_which_topics_can_be_subscribed_to() -> None:
+    for topic in ("a", "a/b", "+", "#", "a/+/b", "a/#", "+/+/#", "/", "$share/all/a"):
+        assert Broker.parse(f"mqtt://host/{topic}").topic == topic
+    for topic in ("", "#/a", "a#", "a+/b", "a/##", "a/+b", "a" * 65536, "a\0", "\udce4"):
+        with pytest.raises(BadInput, match=r"in a topic \+ stands for any level"):
+            Broker.parse(f"mqtt://host/{topic}")
 
 
 @pytest.mark.parametrize("pcm", ["", "fast", "16000,0", "16000,1,int8", "16000,1,int16,2", "0", "-5"])

@@ -393,6 +393,24 @@ def test_a_server_that_was_never_there(said: list[str]) -> None:
         open_source(f"tcp://127.0.0.1:{free_port(socket.SOCK_STREAM)}", RATE, say=said.append)
 
 
+@pytest.mark.parametrize("host", ["a" * 64, "a..b"])
+def test_what_is_no_name_of_a_host(host: str) -> None:
+    for scheme in ("tcp", "udp"):
+        with pytest.raises(OSError, match="no name of a host"):
+            open_source(f"{scheme}://{host}:5005", RATE)
+
+
+def test_a_speed_that_a_serial_line_cannot_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    serial = pytest.importorskip("serial", reason="serial lines need pyserial")
+
+    def unable(*_: object, **__: object) -> None:
+        raise ValueError("Failed to set custom baud rate (7)")
+
+    monkeypatch.setattr(serial, "Serial", unable)
+    with pytest.raises(BadInput, match=r"serial:/dev/x\?baud=7: Failed to set"):
+        open_source("serial:/dev/x?baud=7", RATE)
+
+
 def test_a_serial_line_that_is_unplugged(quick: None, tmp_path: Path, said: list[str]) -> None:
     pytest.importorskip("serial", reason="serial lines need pyserial")
     device = tmp_path / "ttyUSB0"
@@ -432,6 +450,7 @@ NO_SOURCE = {
     "tcp://host:1?x=2": "tcp://HOST:PORT expected",
     "serial:?baud=9600": "serial:DEVICE",
     "serial:/dev/x?baud=fast": "serial:DEVICE",
+    "serial:/dev/x?baud=10000000000": "serial:DEVICE",
     "serial:/dev/x?parity=even": "serial:DEVICE",
     "mqtt://host": "mqtt://[USER:PASSWORD@]HOST[:PORT]/TOPIC expected",
     "mqtt:host/topic": "mqtt://[USER:PASSWORD@]HOST[:PORT]/TOPIC expected",

@@ -201,7 +201,7 @@ def test_what_cannot_be_built_says_so_and_leaves_nothing(tmp_path: Path, monkeyp
     monkeypatch.setattr(bundle.shutil, "disk_usage", lambda place: SimpleNamespace(free=4096))
     assert f"{made}: No space left on device" in bad("build", source, "--target", "host", "-o", made)
     monkeypatch.setattr(bundle.linker, "find_spec", lambda name: None)
-    assert "pip install edgernn[build]" in bad("build", source, "--target", "host", "-o", made)
+    assert 'pip install "edgernn[build]"' in bad("build", source, "--target", "host", "-o", made)
     assert not list(tmp_path.iterdir())
 
 

@@ -47,6 +47,7 @@ def expected(path: Path, X: np.ndarray) -> np.ndarray:
 def test_help_lists_every_command() -> None:
     shown = good("--help")
     assert all(name in shown for name in COMMANDS)
+    assert not [name for name in COMMANDS if "None" in good(name, "--help")]  # as the bound of an option without any
     assert good("--version") == f"edgernn {edgernn.__version__}\n"
     for arguments in (["nonsense"], ["run"], ["convert", SEQUENCE], ["bench", "x", "--steps", "0"]):
         assert call(*arguments).exit_code == 2
@@ -106,6 +107,7 @@ def test_calibration_frames_are_measured_on(tmp_path: Path) -> None:
     np.save(tmp_path / "frames" / "a.npy", frames[:40])
     np.savetxt(tmp_path / "frames" / "b.csv", frames[40:], delimiter=",")
     (tmp_path / "frames" / "notes.txt").write_text("left alone")
+    (tmp_path / "frames" / "labels.csv").write_text("file,start,end,label\n")
     arguments = ("convert", SEQUENCE, "-o", tmp_path / "m.edgernn", "--calibrate", tmp_path / "frames", "--json")
     parity = json.loads(good(*arguments))["parity"]
     assert [figures["frames"] for figures in parity.values()] == [60]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -126,6 +127,7 @@ ARRAYS: dict[str, tuple[Any, str]] = {
     "a number": (np.zeros(()), "one array (frames, 6) expected"),
     "text": (np.array(["a"]), "numbers expected"),
     "complex": (np.zeros((2, 6), complex), "numbers expected"),
+    "truth values": (np.zeros((2, 6), bool), "numbers expected"),
     "objects": (np.array([{}]), "not a NumPy array"),
 }
 
@@ -170,6 +172,23 @@ def test_an_interrupted_convert_leaves_no_file(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(os, "fsync", interrupt)
     assert bad("convert", SEQUENCE, "-o", tmp_path / "m.edgernn") == "error: interrupted\n"
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("what", ["model", "drawing"])
+def test_a_full_disk_is_named_and_leaves_what_was_there(
+    what: str, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    pytest.importorskip("matplotlib", reason="drawing needs matplotlib")
+    monkeypatch.setattr(os, "fsync", full)
+    target = tmp_path / "there.png"
+    target.write_bytes(b"before")
+    verify = ("verify", model, "--against", SEQUENCE, "--steps", 50, "--plot", target)
+    arguments = ("convert", SEQUENCE, "-o", target) if what == "model" else verify
+    assert bad(*arguments) == f"error: {target}: No space left on device\n"
+    assert target.read_bytes() == b"before" and list(tmp_path.iterdir()) == [target]
 
 
 def test_ctrl_c_while_the_command_line_is_imported_ends_it_without_a_word(tmp_path: Path) -> None:
@@ -220,16 +239,27 @@ def test_names_from_files_cannot_steer_the_terminal(tmp_path: Path) -> None:
     assert "\x1b" not in shown and "\\x1b[2J[red]leak" in shown
 
 
-@pytest.mark.parametrize("package", ["onnx", "onnxruntime", "soundfile", "matplotlib"])
-def test_missing_packages(package: str, model: Path, tmp_path: Path) -> None:
+MISSING = (
+    ("onnx", "convert"),
+    ("onnx", "verify"),
+    ("onnx", "bench"),
+    ("onnxruntime", "verify"),
+    ("soundfile", "run"),
+    ("matplotlib", "plot"),
+)
+
+
+@pytest.mark.parametrize(("package", "command"), MISSING)
+def test_missing_packages(package: str, command: str, model: Path, tmp_path: Path) -> None:
     write_wav(tmp_path / "x.wav", np.zeros(64, "<i4"), width=4)
     target = tmp_path / "m.edgernn"
     arguments = {
-        "onnx": ["convert", str(SEQUENCE), "-o", str(target)],
-        "onnxruntime": ["verify", str(model), "--against", str(SEQUENCE)],
-        "soundfile": ["run", str(model), str(tmp_path / "x.wav")],
-        "matplotlib": ["verify", str(model), "--against", str(SEQUENCE), "--plot", str(tmp_path / "x.png")],
-    }[package]
+        "convert": ["convert", str(SEQUENCE), "-o", str(target)],
+        "verify": ["verify", str(model), "--against", str(SEQUENCE)],
+        "bench": ["bench", str(model), "--steps", "100", "--against", str(SEQUENCE)],
+        "run": ["run", str(model), str(tmp_path / "x.wav")],
+        "plot": ["verify", str(model), "--against", str(SEQUENCE), "--plot", str(tmp_path / "x.png")],
+    }[command]
     code = f"import sys; sys.modules[{package!r}] = None; from edgernn.cli import main; main({arguments!r})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     extra = {"soundfile": "audio", "matplotlib": "plot"}.get(package, "convert")

@@ -128,6 +128,14 @@ def test_eval_of_long_recordings(beeps: Path, tmp_path: Path) -> None:
     assert found["latency_from_end"]["median"] == pytest.approx(found["latency"]["median"] - 0.5)
 
 
+def test_a_stretch_after_the_end_of_its_recording_is_an_error(beeps: Path, tmp_path: Path) -> None:
+    """As where the list is in milliseconds."""
+    path = write_wav(tmp_path / "song.wav", song())
+    (tmp_path / "labels.csv").write_text("file,start,end,label\nsong.wav,1000,1500,low\n")
+    message = f"error: {path}: 'low' is to begin at 1000 s, and the recording ends at 4 s\n"
+    assert bad("eval", beeps, tmp_path) == message
+
+
 def test_a_det_curve(beeps: Path, tmp_path: Path) -> None:
     assert "ends with .png" in bad("eval", beeps, tmp_path, "--det", tmp_path / "det.jpg")
     pytest.importorskip("matplotlib", reason='drawing needs matplotlib: pip install "edgernn[plot]"')

@@ -86,6 +86,23 @@ def test_a_socket(model: Path, expected: list[dict[str, float]]) -> None:
             assert "2 decisions" in process.stderr.read()
 
 
+@pytest.mark.parametrize("form", ["--json", "--exec=true"])
+def test_it_ends_once_nobody_reads_its_lines(model: Path, form: str) -> None:
+    """As `| head -1` does, with a source that has fallen silent."""
+    data = (read_sound(SPEECH)[0] * 32768).astype("<i2").tobytes()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        source = f"tcp://127.0.0.1:{server.getsockname()[1]}"
+        command = [sys.executable, "-m", "edgernn", "listen", str(model), source, "--pcm", "16000", form]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            assert process.stdout and process.stderr
+            with server.accept()[0] as connection:
+                connection.sendall(data)
+                assert [process.stdout.readline() != "" for _ in range(2)] == [True, True]
+                process.stdout.close()
+                assert process.wait(20) == 0
+            assert process.stderr.read().endswith(" s heard, 2 decisions; nothing lost\n")
+
+
 def test_at_its_own_speed(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])

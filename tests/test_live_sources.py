@@ -10,6 +10,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -117,6 +118,26 @@ def counted(blocks: Iterator[Block], send: Callable[..., None], count: int) -> f
         got += block.samples[:, 0].tolist()
     assert [number for number in got if number >= 0] == list(range(count))
     return gap
+
+
+def test_a_broker_that_refuses_the_topic(said: list[str]) -> None:
+    pytest.importorskip("paho.mqtt", reason="needs paho-mqtt")
+
+    def refuse() -> None:
+        with server.accept()[0] as connection:
+            connection.recv(1000)
+            connection.sendall(b"\x20\x02\x00\x00")  # CONNACK: come in
+            number = connection.recv(1000)[2:4]
+            connection.sendall(b"\x90\x03" + number + b"\x80")  # SUBACK: not this topic
+            connection.recv(1000)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        refusing = threading.Thread(target=refuse)
+        refusing.start()
+        address = f"mqtt://127.0.0.1:{server.getsockname()[1]}/secret"
+        with open_source(address, 100, say=said.append) as source, pytest.raises(BadInput, match="refuses the topic"):
+            next(iter(source))
+        refusing.join()
 
 
 @pytest.mark.skipif(MOSQUITTO is None, reason="needs the broker mosquitto: apt-get install mosquitto")

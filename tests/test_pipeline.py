@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
+import pickle
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -243,3 +245,21 @@ def test_no_state_breaks_a_pipeline(at: int, noise_bytes: bytes) -> None:
         return
     with suppress(BadInput):  # which large numbers in the state may lead to
         pipeline.answers(np.ones(1000))
+
+
+@pytest.mark.parametrize("make", [listener, forecaster])
+def test_a_copy_goes_on_by_itself(make: Callable[[], Model]) -> None:
+    """Also once the first is gone, in whose memory it must not work."""
+    pipeline = make().pipeline()
+    samples = noise(pipeline.model)
+    pipeline.feed(samples[:1000])
+    twins = [copy.copy(pipeline), copy.deepcopy(pipeline), pickle.loads(pickle.dumps(pipeline))]
+    found = pipeline.feed(samples[1000:]) + pipeline.finish()
+    assert twins[1].model is pipeline.model
+    extractor, decider = pipeline._extractor, pipeline._decider
+    del pipeline
+    for twin in twins:
+        assert twin.feed(samples[1000:]) + twin.finish() == found
+    for part in (extractor, decider):
+        with pytest.raises(TypeError, match="Pipeline"):
+            copy.deepcopy(part)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +13,7 @@ from pool_cases import MODELS, inputs, states
 from pool_cases import shared_however_little as shared_however_little
 
 from edgernn.errors import BackendUnavailable, BadInput, RefusedStreams
-from edgernn.stream import Stream, memory
+from edgernn.stream import Pool, Stream, memory
 
 BAD = {"nan": np.nan, "inf": -np.inf, "huge": 1e300}
 
@@ -130,3 +133,10 @@ def test_a_pool_that_does_not_fit_says_how_large_it_could_be(tmp_path: Path, mon
     model.pool(most)
     with pytest.raises(BadInput):
         model.pool(most + 1)
+
+
+@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_a_pool_is_not_copied(again: Callable[[Pool], object]) -> None:
+    """Its copy would share its states."""
+    with pytest.raises(TypeError, match="save_state"):
+        again(MODELS["hop"]().pool(4))

@@ -90,3 +90,9 @@ os._exit(0)
     path = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parent.parent)])
     command = [sys.executable, "-W", "ignore", "-c", code]
     subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, check=True, timeout=60)
+
+
+def test_more_threads_than_streams_are_not_made() -> None:
+    model = MODELS["GRU-7-64-int8"]()
+    X = np.ones((4, 7), np.float32)
+    assert np.array_equal(model.pool(4, threads=10**9).step(X), model.pool(4).step(X))

@@ -15,14 +15,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from clients import SAMPLES, answers_to, frames_of, reason, resumed
+from cases import Net
+from clients import SAMPLES, answers_to, client_of, frames_of, reason, resumed
 from clients import client as client
 from clients import model as model
-from commands import call
+from commands import call, good
 from listeners import noise
 from starlette.testclient import TestClient
 
 from edgernn import Model, Pipeline
+from edgernn.layers import Affine
 from edgernn.serving.batcher import Batcher
 from edgernn.serving.connection import BAD_DATA, LATER
 from edgernn.stream import Stream
@@ -208,3 +210,16 @@ def test_the_command_serves_until_it_is_told_to_stop(model: Model, tmp_path: Pat
         process.terminate()
         assert process.wait(20) in (0, -15)
     assert call("serve", tmp_path / "none.edgernn").exit_code == 1
+
+
+def test_json_has_null_for_an_infinite_answer(tmp_path: Path) -> None:
+    """From /run, and from the command line."""
+    net = Net(1)
+    large = net.model(y=(net.add(Affine(np.full((1, 1), 2.0**127, np.float32), None), "x"), 1))
+    with client_of(large) as client:
+        done = client.post("/run", content=np.array([1, 2], "<f4").tobytes())
+    assert done.json() == {"answers": [[2.0**127], [None]]}
+    large.save(tmp_path / "m.edgernn")
+    lines = good("run", tmp_path / "m.edgernn", "-", "--json", input="1\n2\n").splitlines()
+    assert [np.float32(json.loads(line)[0] or 0) for line in lines] == [np.float32(2.0**127), 0]
+    assert lines[1] == "[null]"

@@ -213,13 +213,15 @@ def hello(session: ClientConnection) -> dict[str, Any]:
     return told
 
 
-def test_a_server_ends_while_clients_are_there(model: Model, tmp_path: Path) -> None:
-    """One waits, one is being slowed, one has said nothing, one left in the middle of a word."""
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_server_ends_while_clients_are_there(model: Model, tmp_path: Path, ending: signal.Signals) -> None:
+    """One waits, one is being slowed, one has said nothing, one half of a body, one left in the middle of a word."""
     with server(model, tmp_path) as (process, port):
         url = f"ws://127.0.0.1:{port}/stream"
         x = frames_of(model, 2, 0)
-        silent = closing(socket.create_connection(("127.0.0.1", port)))
-        with silent, connect(url) as waiting, connect(url, max_queue=None) as slowed:
+        silent, half = (closing(socket.create_connection(("127.0.0.1", port))) for _ in range(2))
+        half.thing.sendall(b"POST /run HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 8\r\n\r\n" + bytes(4))
+        with silent, half, connect(url) as waiting, connect(url, max_queue=None) as slowed:
             hello(waiting)
             much = round(8 * 4 / hello(slowed)["seconds_per_frame"])  # what 8 seconds allow
             slowed.send(frames_of(model, much, 0).tobytes())
@@ -229,11 +231,11 @@ def test_a_server_ends_while_clients_are_there(model: Model, tmp_path: Path) -> 
             gone.close()
             waiting.send(x.tobytes())
             assert np.array_equal(np.frombuffer(waiting.recv(10), "<f4"), Stream(model).run(x).reshape(-1))
-            process.send_signal(signal.SIGTERM)
+            process.send_signal(ending)
             with pytest.raises(ConnectionClosed) as caught:
                 waiting.recv(10)
             assert caught.value.rcvd is not None and caught.value.rcvd.code == 1012  # service restart
-            assert process.wait(20) in (0, -signal.SIGTERM)
+            assert process.wait(20) in (0, -ending)
         assert process.stderr is not None
         assert "Traceback" not in process.stderr.read()
 

@@ -92,10 +92,10 @@ def test_what_is_parked_is_forgotten() -> None:
     for name in "abc":
         parked.put(name, name.encode())
     assert [parked.take(name) for name in "abca"] == [None, b"b", b"c", None]
-    late = Parked(2, 0.0)
+    late = Parked(2, 0.01)
     late.put("a", b"a")
-    time.sleep(0.001)
-    assert late.take("a") is None
+    time.sleep(0.02)
+    assert len(late) == 0 and late.take("a") is None
 
 
 def test_an_allowance_is_saved_up_for_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,3 +112,11 @@ def test_an_allowance_is_saved_up_for_a_second(monkeypatch: pytest.MonkeyPatch) 
 )
 def test_which_addresses_are_this_machine_s_own(host: str, near: bool) -> None:
     assert is_loopback(host) == near
+
+
+def test_one_body_resumes_nothing(client: TestClient, model: Model) -> None:
+    with client.websocket_connect("/stream") as session:
+        token = session.receive_json()["resume"]
+        answers_to(session, frames_of(model, 2, 0))
+    told = client.post(f"/run?resume={token}", content=b"")
+    assert told.status_code == 400 and "is for /stream" in told.json()["error"]

@@ -18,6 +18,7 @@ from source_cases import RATE, ROWS, SOUND, csv_bytes, first, until
 from source_cases import quick as quick
 from source_cases import said as said
 
+from edgernn.errors import BadInput
 from edgernn.pipelines.sources import open_source, sockets
 from edgernn.pipelines.sources.decode import Pcm, PcmDecoder
 from edgernn.pipelines.sources.mailbox import Mailbox
@@ -127,3 +128,21 @@ def test_a_serial_line_that_is_unplugged(quick: None, tmp_path: Path, said: list
         again = next(blocks)
         assert again.samples.tolist() == [[1, 1, 1]] and again.gap > 0
     assert source.tally.refused == 1 and any("went away" in text for text in said) and "data again" in said[-1]
+
+
+@pytest.mark.parametrize("host", ["a" * 64, "a..b"])
+def test_what_is_no_name_of_a_host(host: str) -> None:
+    for scheme in ("tcp", "udp"):
+        with pytest.raises(OSError, match="no name of a host"):
+            open_source(f"{scheme}://{host}:5005", RATE)
+
+
+def test_a_speed_that_a_serial_line_cannot_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    serial = pytest.importorskip("serial", reason="serial lines need pyserial")
+
+    def unable(*_: object, **__: object) -> None:
+        raise ValueError("Failed to set custom baud rate (7)")
+
+    monkeypatch.setattr(serial, "Serial", unable)
+    with pytest.raises(BadInput, match=r"serial:/dev/x\?baud=7: Failed to set"):
+        open_source("serial:/dev/x?baud=7", RATE)

@@ -117,3 +117,36 @@ def test_what_comes_thick_is_said_once(monkeypatch: pytest.MonkeyPatch) -> None:
     now[0] += 10
     tally.count("lost", 1, "lost one")
     assert said == ["lost one", "lost one (and 4 more like this before)"] and str(tally) == "6 samples lost"
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+@pytest.mark.parametrize("size", [1, 5, 100])
+def test_lines_end_as_any_system_ends_them(end: bytes, size: int, said: list[str]) -> None:
+    """However they are cut; each is there as soon as it has ended."""
+    data = b"a,b" + end + b"1,2" + end + b"3" + end + b"5,6" + end
+    decoder, found = LineDecoder(Wanted(100, 2, None, False), "here", Tally(said.append)), []
+    for at in range(0, len(data), size):
+        found += decoder.feed(data[at : at + size])
+    assert [row for piece in found for row in piece.samples.tolist()] == [[1, 2], [5, 6]]
+    assert len(said) == 1 and "line 3:" in said[0]
+
+
+def test_sound_where_lines_are_expected_tells_of_pcm(said: list[str]) -> None:
+    LineDecoder(Wanted(RATE, 1, None, False), "here", Tally(said.append)).feed(SOUND.tobytes() + b"\xff\n")
+    assert "need --pcm" in said[0]
+
+
+def test_a_clock_in_other_units_shows(said: list[str]) -> None:
+    LineDecoder(Wanted(10, 1, None, False), "here", Tally(said.append)).feed(b"time,x\n0,1\n100,1\n")  # milliseconds
+    assert said == ["here: 999 rows are missing by their time, which went on by 100.000 s"]
+
+
+@pytest.mark.parametrize("rate", [5, 10, 12, 100])
+@pytest.mark.parametrize("seconds", [False, True])
+def test_rows_of_a_higher_rate_are_said(rate: int, seconds: bool, said: list[str]) -> None:
+    """Once; by a clock that counts in seconds too."""
+    times = [1000 + (n // rate if seconds else n / rate) for n in range(5 * rate)]
+    decoder = LineDecoder(Wanted(10, 1, None, False), "here", Tally(said.append))
+    decoder.feed(b"time,x\n" + b"".join(b"%f,1\n" % when for when in times))
+    told = [text for text in said if "the model takes 10 a second" in text]
+    assert len(told) == (rate == 100)

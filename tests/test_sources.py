@@ -17,6 +17,7 @@ from source_cases import said as said
 from edgernn.errors import BackendUnavailable, BadInput
 from edgernn.pipelines.sources import open_source
 from edgernn.pipelines.sources.decode import Pcm
+from edgernn.pipelines.sources.mqtt import Broker
 
 
 def test_sound_files(tmp_path: Path, said: list[str]) -> None:
@@ -63,8 +64,10 @@ def test_a_sample_that_is_not_finite_is_named(tmp_path: Path) -> None:
     samples = np.zeros(2 * RATE, np.float32)
     samples[RATE + 7] = np.nan
     soundfile.write(tmp_path / "x.wav", samples, RATE, subtype="FLOAT")
-    with pytest.raises(BadInput, match=rf"x\.wav: sample {RATE + 7} is nan"):
-        everything(open_source(str(tmp_path / "x.wav"), RATE))
+    np.save(tmp_path / "x.npy", samples.astype(np.float64))
+    for name in ("x.wav", "x.npy"):
+        with pytest.raises(BadInput, match=rf"{name}: sample {RATE + 7} is nan"):
+            everything(open_source(str(tmp_path / name), RATE))
 
 
 @pytest.mark.parametrize("rate", [8000, 22050, 48000])
@@ -134,6 +137,7 @@ NO_SOURCE = {
     "tcp://host:1?x=2": "tcp://HOST:PORT expected",
     "serial:?baud=9600": "serial:DEVICE",
     "serial:/dev/x?baud=fast": "serial:DEVICE",
+    "serial:/dev/x?baud=10000000000": "serial:DEVICE",
     "serial:/dev/x?parity=even": "serial:DEVICE",
     "mqtt://host": "mqtt://[USER:PASSWORD@]HOST[:PORT]/TOPIC expected",
     "mqtt:host/topic": "mqtt://[USER:PASSWORD@]HOST[:PORT]/TOPIC expected",
@@ -177,3 +181,11 @@ def test_missing_packages(package: str, tmp_path: Path, monkeypatch: pytest.Monk
     extra = "sensors" if package in ("paho.mqtt", "serial") else "audio"
     with pytest.raises(BackendUnavailable, match=rf'pip install "edgernn\[{extra}\]"'):
         open_source(MISSING[package], 8000, say=lambda text: None)
+
+
+def test_which_topics_can_be_subscribed_to() -> None:
+    for topic in ("a", "a/b", "+", "#", "a/+/b", "a/#", "+/+/#", "/", "$share/all/a"):
+        assert Broker.parse(f"mqtt://host/{topic}").topic == topic
+    for topic in ("", "#/a", "a#", "a+/b", "a/##", "a/+b", "a" * 65536, "a\0", "\udce4"):
+        with pytest.raises(BadInput, match=r"in a topic \+ stands for any level"):
+            Broker.parse(f"mqtt://host/{topic}")

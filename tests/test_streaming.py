@@ -164,6 +164,13 @@ def test_bad_frames_are_refused_and_leave_the_state(kind: str) -> None:
     assert stream.save_state() == before
 
 
+def test_a_mapping_of_other_inputs_is_told_what_came() -> None:
+    model = MODELS["GRU-3-5-none"]
+    for names, told in (("y", "y"), ("xz", "x, z"), ("", "none")):
+        with pytest.raises(BadInput, match=f"the model's inputs are x; given: {told}$"):
+            Stream(model).step(dict.fromkeys(names, np.zeros(3)))
+
+
 @pytest.mark.parametrize(
     "token", [50, np.uint64(2**64 - 1), np.float32(0.5), -51, 2**40, -(2**63), 2**70, 1.5, "a", None]
 )

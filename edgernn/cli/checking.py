@@ -54,12 +54,13 @@ def extracted(path: Path, frontend: FrontEnd) -> Iterator[Array]:
 
 
 def recordings(path: Path, model: Model) -> list[dict[str, Array]]:
-    """The frames of a file, or of each file in a folder that holds frames."""
+    """The frames of a file, or of each file in a folder that holds frames; a list of labels there holds none."""
     from edgernn.pipelines.frames import READERS
+    from edgernn.pipelines.truth import LIST
 
     if not path.is_dir():
         return [recording(path, model)]
-    files = sorted(file for file in path.iterdir() if file.suffix.lower() in READERS)
+    files = sorted(file for file in path.iterdir() if file.suffix.lower() in READERS and file.name != LIST)
     if not files:
         raise BadInput(f"{path} holds no file that ends with {', '.join(READERS)}")
     return [recording(file, model) for file in files]

@@ -38,7 +38,7 @@ OPTIONS = (
         show_default=True,
         help="Number format; auto finds the smallest model that keeps --min-snr, layer by layer.",
     ),
-    click.option("--min-snr", type=Finite(), help="For --quantize auto: the least signal-to-noise ratio, dB."),
+    click.option("--min-snr", type=Finite(0), help="For --quantize auto: the least signal-to-noise ratio, dB."),
     click.option(
         "--layer",
         "layers",

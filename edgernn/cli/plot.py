@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,7 @@ def over_time(figure: Figure, lines: Mapping[str, Array], title: str, path: Path
     for text in axes.legend(drawn, [plain(name) for name in lines], frameon=False).get_texts():
         text.set_parse_math(False)
     axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=120)
+    _write(figure, path)
 
 
 def error_curve(figure: Figure, points: Sequence[Point], own: Point, title: str, path: Path) -> None:
@@ -59,4 +60,12 @@ def error_curve(figure: Figure, points: Sequence[Point], own: Point, title: str,
     axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3, which="both")
     axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=120)
+    _write(figure, path)
+
+
+def _write(figure: Figure, path: Path) -> None:
+    from edgernn.modelfile import write_whole
+
+    drawn = BytesIO()
+    figure.savefig(drawn, format="png", dpi=120)
+    write_whole(path, drawn.getvalue())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -121,10 +122,13 @@ def csv_lines(model: Model, answers: Any) -> Iterator[str]:
 
 
 def json_lines(model: Model, answers: Any) -> Iterator[str]:
-    """A list for each frame of the answers, or an object of lists where the model has several outputs."""
+    """A list for each frame of the answers, or an object of lists where the model has several outputs.
+
+    Numbers that are infinite or none become null.
+    """
     names = [json.dumps(port.name) for port in model.outputs]
     for parts in by_frame(model, answers):
-        lists = [f"[{', '.join(map(str, part))}]" for part in parts]
+        lists = [f"[{', '.join(str(n) if math.isfinite(n) else 'null' for n in part)}]" for part in parts]
         if len(lists) == 1:
             yield lists[0]
         else:

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import select
+import signal
+import stat
 import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 from edgernn.cli.demo import ASCII, BLOCKS, can_write
@@ -35,16 +41,32 @@ class Shown(Protocol):
 
 
 class Lines:
-    """Each decision as a line, of JSON or for people."""
+    """Each decision as a line, of JSON or for people.
+
+    As a context, in the main thread: where nobody reads standard output any more (`| head -1`) it ends as on SIGTERM,
+    and does not wait for a decision to write.
+    """
 
     def __init__(self, as_json: bool):
         self._write = as_line if as_json else as_words
+        self._left = False
 
     def __enter__(self) -> Lines:
+        with suppress(OSError):  # standard output is no file
+            file = sys.stdout.fileno()
+            if stat.S_ISFIFO(os.fstat(file).st_mode):
+                threading.Thread(target=self._watch, args=(file, threading.get_ident()), daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        pass
+        self._left = True
+
+    def _watch(self, file: int, told: int) -> None:
+        poll = select.poll()
+        poll.register(file, 0)  # errors only: the last reader has gone
+        poll.poll()
+        if not self._left:
+            signal.pthread_kill(told, signal.SIGTERM)
 
     def update(self, found: list[Decision]) -> None:
         for decision in found:

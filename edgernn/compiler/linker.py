@@ -37,7 +37,7 @@ def check() -> None:
     """Raises BackendUnavailable, with the remedy, where there is no linker or no compiler."""
     if find_spec(PACKAGE) is None or not is_there():
         missing = "linker" if is_there() else "compiler"
-        raise BackendUnavailable(f"there is no {missing} for other machines here: run `pip install edgernn[build]`")
+        raise BackendUnavailable(f'there is no {missing} for other machines here: pip install "edgernn[build]"')
 
 
 def zig_target(target: Target, libc: str = "") -> list[str]:

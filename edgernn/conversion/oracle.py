@@ -77,10 +77,10 @@ class Oracle:
     """
 
     def __init__(self, source: str | Path, model: Model):
+        self.model = model
+        report = analyse_again(source, model)  # which says how to get what reads ONNX files
         from edgernn.importer import NARROWED
 
-        self.model = model
-        report = analyse_again(source, model)
         self.pairs, self._counts = dict(report.states), report.counts
         self._session = _session(_file(source, model), NARROWED in report.notes)
         times = dict(report.time_axes)

@@ -75,7 +75,14 @@ def _template(f: FrontEnd) -> tuple[Array, int, dict[int, Array]]:
     return control, work, made
 
 
-class FeatureBlock:
+class Pinned:
+    """Memory that compiled code knows by its address. A copy would go on in the memory of the first."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError(f"a {type(self).__name__} is not copied or pickled; a Pipeline can be, and save its state")
+
+
+class FeatureBlock(Pinned):
     """Rows (n, columns) in, frames of features out. Positions count rows; frame t begins at row t * hop_length."""
 
     def __init__(self, frontend: FrontEnd):
@@ -137,7 +144,7 @@ class FeatureBlock:
         return made
 
 
-class ScoreBlock:
+class ScoreBlock(Pinned):
     """Answers (k, labels) in, smoothed posteriors out."""
 
     def __init__(self, deciding: Deciding, smoothed: int):

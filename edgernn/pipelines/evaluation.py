@@ -50,7 +50,10 @@ class Evaluation:
         self.deciding, self._pipeline = model.deciding, Pipeline(model)
 
     def listen(self, recording: Recording, say: Callable[[str], None]) -> Heard:
-        """The recording through features and model. Raises BadInput for one with gaps or of other channels."""
+        """The recording through features and model.
+
+        Raises BadInput for one with gaps or of other channels, and for a stretch that begins after its end.
+        """
         pipeline, front = self._pipeline, self._pipeline.frontend
         pipeline.reset()
         parts, seconds = [], 0.0
@@ -61,6 +64,10 @@ class Evaluation:
                 parts.append(pipeline.judged(block.samples))
                 seconds = pipeline.time
         parts.append(pipeline.judged(pipeline.nothing, end=True))
+        for stretch in () if recording.clip else recording.stretches:
+            if stretch.start >= seconds:
+                begins = f"'{stretch.label}' is to begin at {stretch.start:g} s"
+                raise BadInput(f"{recording.path}: {begins}, and the recording ends at {seconds:g} s")
         return Heard(recording, np.concatenate(parts), seconds)
 
     def outcome(self, heard: Iterable[Heard], deciding: Deciding | None = None) -> Outcome:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from edgernn.errors import BadInput
+from edgernn.layers.base import Array
 from edgernn.layers.model import Port
 from edgernn.pipelines.ports import Frames, as_frames, single, together
 from edgernn.pipelines.sound import SUFFIXES, read_sound
@@ -35,7 +36,7 @@ def read_frames(source: str, ports: Sequence[Port], say: Say) -> Iterator[Frames
     return READERS[path.suffix.lower()](path, ports, CHUNK, say)
 
 
-def read_npy(path: Path, ports: Sequence[Port], chunk: int, say: Say) -> Iterator[Frames]:
+def read_npy(path: Path, ports: Sequence[Port], chunk: int, say: Say) -> Iterator[Array]:
     """A NumPy array (T, size), or (T,) where the port takes one number."""
     port = single(ports, "a NumPy file")
     try:

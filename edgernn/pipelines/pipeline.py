@@ -174,6 +174,12 @@ class Pipeline:
             self._set_state(*saved.unpack(before, self.model.hash))
             raise BadInput("the saved state does not fit this model; save it again") from None
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _resumed, (self.model, self.save_state())
+
+    def __deepcopy__(self, memo: Any) -> Pipeline:
+        return _resumed(self.model, self.save_state())
+
     def _set_state(self, vectors: list[Array], stream: bytes) -> None:
         if not all((np.abs(vector) < LARGEST).all() for vector in vectors):
             raise ValueError("numbers that no pipeline comes to")
@@ -199,3 +205,10 @@ class Pipeline:
         if front.kind == "imu" and np.size(samples):
             self._last = np.array(samples, np.float64).reshape(-1, front.channels)[-1:]
         return np.concatenate((frames, self._extractor.finish())) if end else frames
+
+
+def _resumed(model: Model, blob: bytes) -> Pipeline:
+    """A pipeline that goes on from a saved state: what a copy is, and how one reaches another process."""
+    pipeline = Pipeline(model)
+    pipeline.load_state(blob)
+    return pipeline

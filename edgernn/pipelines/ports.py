@@ -28,7 +28,7 @@ def as_frames(port: Port, rows: Any, where: str) -> Array:
     Raises BadInput, naming `where`, for any other shape and for what is not a real number.
     """
     array = np.asarray(rows)
-    if array.dtype.kind not in "fiub":
+    if array.dtype.kind not in "fiu":
         raise BadInput(f"{where}: {array.dtype} values, numbers expected")
     if array.ndim == 1 and port.size == 1:
         array = array[:, None]

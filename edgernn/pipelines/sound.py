@@ -87,12 +87,17 @@ def _pcm(path: Path, file: wave.Wave_read, seconds: float) -> Iterator[Array]:
         raise BadInput(f"{path}: its header says that it holds no sound, though it does: was its recording cut off?")
 
 
+def check_finite(path: Path, samples: Array, at: int) -> None:
+    """Raises BadInput for a number that is not finite in samples (n, channels) of a file, from number `at` on."""
+    for wrong in np.flatnonzero(~np.isfinite(samples).all(axis=1))[:1]:
+        raise BadInput(f"{path}: sample {at + wrong} is {samples[wrong].sum()}; all numbers must be finite float32")
+
+
 def _decoded(path: Path, file: Any, seconds: float) -> Iterator[Array]:
     count, at = max(1, round(seconds * file.samplerate)), 0
     try:
         while len(samples := file.read(count, dtype="float32", always_2d=True)):
-            for wrong in np.flatnonzero(~np.isfinite(samples).all(axis=1))[:1]:
-                raise BadInput(f"{path}: sample {at + wrong} is {samples[wrong].sum()}; all numbers must be finite")
+            check_finite(path, samples, at)
             at += len(samples)
             yield samples
     except RuntimeError as error:  # as soundfile.LibsndfileError is

@@ -84,6 +84,8 @@ class Server:
         if refused := self._refusal(request):
             return refused
         try:
+            if "resume" in request.query_params:
+                raise BadInput("resume=TOKEN is for /stream: /run begins in the initial state")
             body = await _body(request, self.limits.message)
             if body is None:
                 return JSONResponse({"error": f"at most {self.limits.message} bytes a request"}, 413)
@@ -94,9 +96,13 @@ class Server:
             return JSONResponse({"error": "all streams are taken"}, 503, {"Retry-After": "1"})
         except Failed as error:
             return JSONResponse({"error": str(error)}, 500)
-        except ClientDisconnect:
-            return Response(status_code=400)  # nobody reads it
-        return JSONResponse({"answers": told.tolist()} if isinstance(told, np.ndarray) else told or {"decisions": []})
+        except (ClientDisconnect, asyncio.CancelledError):  # the client has gone, or the server ends
+            return Response(status_code=503)  # nobody reads it
+        if isinstance(told, np.ndarray):
+            numbers = told.astype(object)
+            numbers[~np.isfinite(told)] = None  # JSON has neither infinity nor NaN
+            told = {"answers": numbers.tolist()}
+        return JSONResponse(told or {"decisions": []})
 
     async def _told(self, wishes: Wishes, body: bytes) -> Told:
         """What a body leads to, in a stream of its own."""

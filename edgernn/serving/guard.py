@@ -66,6 +66,7 @@ class Parked:
 
     def __len__(self) -> int:
         """How many there are."""
+        self._forget()
         return len(self._states)
 
     @staticmethod

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import resource
+import signal
 import socket
 import sys
 from contextlib import suppress
@@ -27,7 +28,7 @@ def listening(host: str, port: int) -> socket.socket:
 
 
 def serve(server: Server, there: socket.socket) -> None:
-    """Serve until a signal. Addresses, which may hold tokens, are not logged."""
+    """Serve until SIGINT, SIGTERM or SIGHUP. Addresses, which may hold tokens, are not logged."""
     import uvicorn
 
     _allow_files()
@@ -42,8 +43,11 @@ def serve(server: Server, there: socket.socket) -> None:
         ws_per_message_deflate=False,
         timeout_graceful_shutdown=GRACE,
     )
+    running = uvicorn.Server(config)
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup's; the other signals uvicorn handles by itself
+        signal.signal(signal.SIGHUP, running.handle_exit)
     with suppress(KeyboardInterrupt):
-        uvicorn.Server(config).run(sockets=[there])
+        running.run(sockets=[there])
 
 
 def _allow_files() -> None:

@@ -47,10 +47,8 @@ def as_frames(given: Frames, ports: Sequence[Port], lead: tuple[int | None, ...]
 
 def _check_names(given: Mapping[Any, Any], ports: Sequence[Port]) -> None:
     names = [port.name for port in ports]
-    missing, unknown = [n for n in names if n not in given], [n for n in given if n not in names]
-    if missing or unknown:
-        problem = f"no {missing}" if missing else f"unknown {unknown}"
-        raise BadInput(f"the model's inputs are {', '.join(names)}; given: {problem}")
+    if given.keys() != set(names):
+        raise BadInput(f"the model's inputs are {', '.join(names)}; given: {', '.join(map(str, given)) or 'none'}")
 
 
 def _as_array(given: Any, port: Port, lead: tuple[int | None, ...]) -> Array:

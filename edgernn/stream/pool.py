@@ -54,6 +54,9 @@ class Pool:
         """How many streams there are."""
         return self._n
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise TypeError("a Pool is not copied or pickled: take the save_state of its streams, and load them elsewhere")
+
     @property
     def answered(self) -> Array:
         """How many answers each stream gave in the last call, (n,) int64."""
@@ -209,7 +212,7 @@ def _on(device: str, model: Model, n: int, threads: int) -> Tiles | OnGpu:
         raise BadInput(f"{threads} threads: they are for device='cpu'; a GPU shares the work by itself")
     if device != "cpu":
         raise BackendUnavailable(f"there is no device '{device}'; there are 'cpu' and 'cuda'")
-    loaded = library.load()
+    loaded, threads = library.load(), min(threads, n)  # a stream is not shared
     plan = plan_for(model, loaded.backend)
     check_room(n, plan.carried_bytes + LISTED, threads * tile_bytes(plan))
     return Tiles(plan, loaded, n, threads)

@@ -231,9 +231,8 @@ def _beside(folder: str, about: dict[str, Any]) -> tuple[Any, ...]:
 def _by_port(given: Any, ports: list[dict[str, Any]]) -> list[Any]:
     names = [port["name"] for port in ports]
     if isinstance(given, dict):
-        missing, unknown = [n for n in names if n not in given], [n for n in given if n not in names]
-        if problem := f"no {missing}" if missing else f"unknown {unknown}" if unknown else "":
-            raise BadInput(f"the model's inputs are {', '.join(names)}; given: {problem}")
+        if given.keys() != set(names):
+            raise BadInput(f"the model's inputs are {', '.join(names)}; given: {', '.join(map(str, given)) or 'none'}")
         return [given[name] for name in names]
     if len(names) == 1:
         return [given]

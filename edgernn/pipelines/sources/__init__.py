@@ -16,7 +16,7 @@ The policy, for every source:
   row stands for each.
 - **Times.** Rows are used in the order of their arrival. Where they bear times, these tell what is missing between
   rows. A row of an earlier time is counted as late, a clock that was set (back by over a second, ahead by months) as a
-  jump; either row is used all the same, without a gap.
+  jump; either row is used all the same, without a gap. Rows that come faster than the model takes them are said.
 - **Another rate** is resampled as it comes, sound of several channels is mixed to one, and both are said.
 
 Each event is said when it happens; where they come thick, the next line says how many went before.

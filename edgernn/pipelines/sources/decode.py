@@ -18,6 +18,7 @@ LARGEST = float(np.finfo(np.float32).max)
 LONGEST = 1 << 20  # bytes of a line
 SET_BACK, SET_AHEAD = 1.0, 1e7  # seconds: a step of more tells that the clock was set
 SLACK = 0.75  # of a row: what is later than expected by more tells that a row is missing
+FAST = 1.5  # times the model's rate: rows that come faster by their times are of another rate
 
 
 class NoSource(BadInput):
@@ -108,16 +109,23 @@ class PcmDecoder:
 
 
 class LineDecoder:
-    """Lines of text, one row each, as the Parser reads them; those that hold no row are refused and leave a gap."""
+    """Lines of text, one row each, as the Parser reads them; those that hold no row are refused and leave a gap.
+
+    A line ends with LF, CRLF or, as many instruments have it, CR.
+    """
 
     def __init__(self, wanted: Wanted, where: str, tally: Tally):
         self._parser = Parser([wanted.port])
         self._clock = RowClock(wanted.rate, where, tally)
         self._where, self._tally = where, tally
         self._rest, self._number, self._endless = b"", 0, False
+        self._returned = False  # CR came last, which a LF may still belong to
 
     def feed(self, data: bytes, whole: bool = False) -> list[Piece]:
-        *lines, rest = (self._rest + data).split(b"\n")
+        if self._returned:
+            data = data.removeprefix(b"\n")
+        self._returned = data.endswith(b"\r")
+        *lines, rest = (self._rest + data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")).split(b"\n")
         if self._endless and lines:
             lines, self._endless = lines[1:], False
         if whole and rest and not self._endless:
@@ -157,7 +165,7 @@ class LineDecoder:
             if not all(-LARGEST <= number <= LARGEST for number in row):
                 raise BadInput(f"{place}: a number that is not finite")
         except UnicodeDecodeError:
-            self._refuse(f"{place} is not text in UTF-8")
+            self._refuse(f"{place} is not text in UTF-8 (bytes of sound need --pcm)")
         except BadInput as error:
             self._refuse(str(error))
         else:
@@ -183,6 +191,9 @@ class RowClock:
         self._rate, self._where, self._tally = rate, where, tally
         self._last: float | None = None  # the latest time that a row bore
         self._rows = 0  # used since, that one included
+        self._first: float | None = None  # the time of the row that `_count` begins with
+        self._count = 0
+        self._compared = False  # whether enough is said of the rate
 
     def row(self, when: float | None) -> None:
         """A row is used that bears this time: work out `gap`."""
@@ -191,12 +202,14 @@ class RowClock:
             step = when - self._last
             if not -SET_BACK <= step <= SET_AHEAD:
                 self._tally.count("jumps", 1, f"{self._where}: its clock was set from {self._last:.3f} to {when:.3f}")
-                self._last = None
+                self._last = self._first = None
             elif step < 0:
                 self._tally.count("late", 1, f"{self._where}: a row of {-step:.3g} s before one that came earlier")
             else:
                 rows = self._by_time(step, rows)
         self.gap = rows / self._rate
+        if when is not None and not self._compared:
+            self._compare(when)
         if when is not None and (self._last is None or when > self._last):
             self._last, self._rows = when, 0
         self._rows += 1
@@ -205,5 +218,17 @@ class RowClock:
         """How many rows are missing, of which so many were refused."""
         rows = math.ceil(step * self._rate - self._rows - SLACK)
         if rows > refused:
-            self._tally.count("lost", rows - refused, f"{self._where}: {rows} rows are missing by their time")
+            went_on = f"{rows} rows are missing by their time, which went on by {step:.3f} s"
+            self._tally.count("lost", rows - refused, f"{self._where}: {went_on}")
         return max(rows, refused)
+
+    def _compare(self, when: float) -> None:
+        """Say where rows come faster than the model takes them. Their clock may count in seconds."""
+        if self._first is None:
+            self._first, self._count = when, 0
+        self._count += 1
+        within = when - self._first
+        if self._count > FAST * self._rate * (within + 1):
+            self._compared = True
+            came, takes = f"{self._count} rows within {within:.2f} s by their time", f"{self._rate:g} a second"
+            self._tally.say(f"{self._where}: {came}, the model takes {takes}: average or leave out some")

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from edgernn.errors import BadInput
+from edgernn.layers.base import Array
 from edgernn.pipelines.frames import read_npy
-from edgernn.pipelines.sound import open_sound
+from edgernn.pipelines.sound import check_finite, open_sound
 from edgernn.pipelines.sources.decode import Decoder, Wanted
 from edgernn.pipelines.sources.source import Feed, Piece
 from edgernn.pipelines.sources.tally import Tally
@@ -34,7 +35,15 @@ def open_sound_file(address: str, wanted: Wanted, tally: Tally) -> Iterator[Feed
 def open_array(address: str, wanted: Wanted, tally: Tally) -> Iterator[Feed]:
     """A NumPy file of rows (T, channels), or (T,)."""
     parts = read_npy(Path(address), [wanted.port], max(1, round(AHEAD * wanted.rate)), tally.say)
-    yield Feed(address, wanted.rate, wanted.channels, (Piece(rows) for rows in parts if not isinstance(rows, dict)))
+    yield Feed(address, wanted.rate, wanted.channels, _checked(Path(address), parts))
+
+
+def _checked(path: Path, parts: Iterator[Array]) -> Iterator[Piece]:
+    at = 0
+    for rows in parts:
+        check_finite(path, rows, at)
+        at += len(rows)
+        yield Piece(rows)
 
 
 @contextmanager

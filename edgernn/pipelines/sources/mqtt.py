@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from edgernn.pipelines.sources.source import Feed
 from edgernn.pipelines.sources.tally import Tally
 
 PORT = 1883
+FILTER = re.compile(r"((\+|[^+#/\0]*)/)*(\+|#|[^+#/\0]*)")  # of topics, as MQTT has it: a wildcard is a whole level
+LONGEST = 65535  # bytes of it
 KEEPALIVE = 10  # seconds without an answer after which the broker has gone
 
 
@@ -35,7 +38,8 @@ class Broker:
         place, _, topic = address.removeprefix("mqtt://").partition("/")
         try:
             parts = urlsplit(f"//{place}")
-            if address.startswith("mqtt://") and topic and parts.hostname:
+            is_filter = FILTER.fullmatch(topic) and 0 < len(topic.encode()) <= LONGEST
+            if address.startswith("mqtt://") and is_filter and parts.hostname:
                 user, password = (text and unquote(text) for text in (parts.username, parts.password))
                 return Broker(parts.hostname, parts.port or PORT, user, password, topic)
         except ValueError:
@@ -90,6 +94,11 @@ def _subscriber(client: Any, broker: Broker, wanted: Wanted, mailbox: Mailbox, t
         elif not known:
             mailbox.fail(BadInput(f"{broker}: the broker says: {reason}"))
 
+    def subscribed(client: Any, _data: object, _number: int, reasons: list[Any], _properties: object) -> None:
+        for reason in reasons:
+            if reason.is_failure:
+                mailbox.fail(BadInput(f"{broker}: the broker refuses the topic: {reason}"))
+
     def disconnected(client: Any, _data: object, _flags: object, reason: Any, _properties: object) -> None:
         if not mailbox.closed:
             mailbox.broken(reason)
@@ -101,4 +110,5 @@ def _subscriber(client: Any, broker: Broker, wanted: Wanted, mailbox: Mailbox, t
         for piece in decoder.feed(message.payload, whole=True):
             mailbox.put(piece.samples, piece.gap)
 
-    client.on_connect, client.on_disconnect, client.on_message = connected, disconnected, arrived
+    client.on_connect, client.on_subscribe, client.on_message = connected, subscribed, arrived
+    client.on_disconnect = disconnected

@@ -29,7 +29,10 @@ def open_serial(address: str, wanted: Wanted, tally: Tally) -> Iterator[Feed]:
     mailbox = Mailbox(device, rate, tally)
     decoder = wanted.decoder(device, tally)
     with named(device):
-        line: Any = serial.Serial(device, baud, timeout=POLL)
+        try:
+            line: Any = serial.Serial(device, baud, timeout=POLL)
+        except ValueError as error:
+            raise NoSource(f"{address}: {error}") from None
 
     def reopen() -> None:
         nonlocal line
@@ -60,6 +63,6 @@ def device_and_baud(address: str) -> tuple[str, int]:
     device, _, query = address.removeprefix("serial:").partition("?")
     settings = parse_qs(query, keep_blank_values=True)
     baud = settings.pop("baud", [str(BAUD)])[-1]
-    if not device or settings or not baud.isdecimal() or not int(baud):
+    if not device or settings or not (baud.isdecimal() and len(baud) < 10 and int(baud)):
         raise NoSource(f"{address}: serial:DEVICE[?baud=N] expected, for example serial:/dev/ttyUSB0?baud={BAUD}")
     return device, int(baud)

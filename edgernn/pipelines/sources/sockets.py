@@ -124,6 +124,8 @@ def named(address: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise OSError(error.errno, error.strerror or str(error), address) from None
+    except UnicodeError:  # a part of it is empty, or too long
+        raise OSError(socket.EAI_NONAME, "no name of a host", address) from None
 
 
 def host_and_port(address: str) -> tuple[str, int]:

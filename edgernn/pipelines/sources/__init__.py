@@ -9,7 +9,8 @@ The policy, for every source:
 - **Back-pressure.** Files, standard input and TCP wait until they are asked for more. A microphone, UDP, MQTT and a
   serial line cannot wait: 5 s of samples are held, and beyond that the oldest go and are counted as lost.
 - **Gaps.** What is missing (lost, refused, or never sent while a source was away or silent for over 2 s) is a gap
-  before the block that follows, as long as what is missing. The time of a block includes all gaps before it.
+  before the block that follows, as long as what is missing. The time of a block includes all gaps before it. A TCP
+  server that is silent while it is connected leaves none: nothing of it is lost.
 - **A source that goes away** once it was open is waited for, and tried again every second. One that is not there in
   the beginning is an error.
 - **Lines that hold no row** (a missing field, text, a number that is not finite) are refused and counted; a gap of one

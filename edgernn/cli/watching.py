@@ -54,7 +54,7 @@ class Lines:
     def __enter__(self) -> Lines:
         with suppress(OSError):  # standard output is no file
             file = sys.stdout.fileno()
-            if stat.S_ISFIFO(os.fstat(file).st_mode):
+            if hasattr(select, "poll") and stat.S_ISFIFO(os.fstat(file).st_mode):
                 threading.Thread(target=self._watch, args=(file, threading.get_ident()), daemon=True).start()
         return self
 

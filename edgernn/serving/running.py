@@ -44,7 +44,8 @@ def serve(server: Server, there: socket.socket) -> None:
         timeout_graceful_shutdown=GRACE,
     )
     running = uvicorn.Server(config)
-    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup's; the other signals uvicorn handles by itself
+    # where nohup ignores it, it stays ignored; the other signals uvicorn handles by itself
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         signal.signal(signal.SIGHUP, running.handle_exit)
     with suppress(KeyboardInterrupt):
         running.run(sockets=[there])

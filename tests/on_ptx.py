@@ -60,6 +60,7 @@ def main() -> None:
     for name, kernel in kernels.items():
         setattr(device, name, kernel)
     device.THREADS, device.WARP = device.ON_A_GPU
+    simulated.LARGEST = 30_000
     for name, *arguments in SIMULATED:
         for line in simulated.CHECKS[name](*arguments):
             print(f"{name}: {line}")

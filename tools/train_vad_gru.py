@@ -17,7 +17,7 @@ from vad_mix import Talk, error, load_noise
 
 FOLDER = ROOT / "models" / "vad-gru"
 WIDTH, KERNEL, HIDDEN = 32, 5, 32  # channels and frames of the convolution, states
-BATCHES, COUNT, FRAMES = 1300, 96, 600  # scenes of a batch, and frames of a scene
+BATCHES, COUNT, FRAMES = 2400, 96, 600  # scenes of a batch, and frames of a scene
 SPEAKERS = {"espeak": 0.4, "hibari": 0.35, "pico": 0.25}  # shares of what is said
 
 

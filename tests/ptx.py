@@ -20,12 +20,16 @@ OPPOSITE = {"equ": "ne", "neu": "eq", "ltu": "ge", "leu": "gt", "gtu": "le", "ge
 PLACES = {"%tid.x": "tid", "%ctaid.x": "ctaid", "%ntid.x": "ntid", "%dynamic_smem_size": "shared_bytes"}
 
 
+class UnknownInstruction(Exception):
+    """PTX has more than is translated here."""
+
+
 def c_type(kind: str) -> str:
     """The C type of one of PTX: u32, s64, b16, f32, pred."""
     if kind in ("f32", "pred"):
         return {"f32": "float", "pred": "int"}[kind]
     if kind[0] not in "usb" or kind[1:] not in ("8", "16", "32", "64"):
-        raise NotImplementedError(kind)
+        raise UnknownInstruction(kind)
     return f"{'' if kind[0] == 's' else 'u'}int{kind[1:]}_t"
 
 
@@ -50,7 +54,7 @@ def value(operand: str, kind: str) -> str:
         return f"(({c_type(kind)}){int(operand) % 2**64}ull)"
     if operand in SHARED:
         return f"((uint64_t)shared_memory + {SHARED[operand]})"
-    raise NotImplementedError(operand)
+    raise UnknownInstruction(operand)
 
 
 def assigned(target: str, expression: str, kind: str) -> str:
@@ -105,7 +109,7 @@ def converted(kinds: tuple[str, ...], a: str) -> str:
     if (to, source) == ("s32", "f32") and kinds[0] == "rzi":
         return f"f2i({value(a, source)})"
     if source == "f32" or (to == "f32") != (kinds[0] == "rn"):
-        raise NotImplementedError(kinds)
+        raise UnknownInstruction(kinds)
     return f"({c_type(to)}){value(a, source)}"
 
 
@@ -144,7 +148,7 @@ def expression(name: str, operands: list[str]) -> tuple[str, str]:
     operation, *kinds = name.split(".")
     kind = kinds[-1]
     if kind == "f32" and operation in ROUNDED and kinds[0] != "rn":
-        raise NotImplementedError(name)
+        raise UnknownInstruction(name)
     if operation == "ld":
         return loaded(tuple(kinds), *operands), kind
     if operation == "cvt":

@@ -181,7 +181,7 @@ def test_a_full_disk_is_named_and_leaves_what_was_there(
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    pytest.importorskip("matplotlib", reason="drawing needs matplotlib")
+    pytest.importorskip("matplotlib", reason='drawing needs matplotlib: pip install "edgernn[plot]"')
     monkeypatch.setattr(os, "fsync", full)
     target = tmp_path / "there.png"
     target.write_bytes(b"before")

@@ -121,7 +121,7 @@ def counted(blocks: Iterator[Block], send: Callable[..., None], count: int) -> f
 
 
 def test_a_broker_that_refuses_the_topic(said: list[str]) -> None:
-    pytest.importorskip("paho.mqtt", reason="needs paho-mqtt")
+    pytest.importorskip("paho.mqtt", reason='MQTT needs paho-mqtt: pip install "edgernn[sensors]"')
 
     def refuse() -> None:
         with server.accept()[0] as connection:

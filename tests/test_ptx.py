@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from ptx import UnknownInstruction
 from ptx_kernel import Kernel, compiled
 from test_cuda import HERE, TARGETS, ptx_of
 
@@ -80,5 +81,5 @@ def test_threads_that_meet_see_what_others_wrote(tmp_path: Path) -> None:
 
 
 def test_an_unknown_instruction_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(NotImplementedError, match="mul"):
+    with pytest.raises(UnknownInstruction, match="mul"):
         made("mul.f32 %r1, %r2, %r3;", tmp_path)

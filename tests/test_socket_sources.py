@@ -138,7 +138,7 @@ def test_what_is_no_name_of_a_host(host: str) -> None:
 
 
 def test_a_speed_that_a_serial_line_cannot_have(monkeypatch: pytest.MonkeyPatch) -> None:
-    serial = pytest.importorskip("serial", reason="serial lines need pyserial")
+    serial = pytest.importorskip("serial", reason='serial lines need pyserial: pip install "edgernn[sensors]"')
 
     def unable(*_: object, **__: object) -> None:
         raise ValueError("Failed to set custom baud rate (7)")

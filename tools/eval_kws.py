@@ -15,8 +15,8 @@ from pathlib import Path
 import kws_voices as voices
 import numpy as np
 import vad_sound as vs
-from kws_scenes import DIGITS
 from kws_trials import TAIL, Stream, conditions, reading, trials
+from kws_words import DIGITS
 
 import edgernn
 

@@ -13,7 +13,7 @@ import numpy as np
 import vad_sound as vs
 from espeak import Utterance
 from kokoro import HELD_OUT, Kokoro
-from kws_scenes import BOOKS, CARRIERS, DIGITS, LETTERS, NEAR_WORDS, dictionary, sentences
+from kws_words import BOOKS, CARRIERS, DIGITS, LETTERS, NEAR_WORDS, dictionary, sentences
 from training import CACHE
 
 PARTS = {  # seed; how many files, of how many utterances; a held-out one is one voice

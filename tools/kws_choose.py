@@ -20,8 +20,8 @@ from espeak import Espeak, Utterance
 from hibari_voices import Hibari
 from kws_bank import Writer, bank
 from kws_clips import resized
-from kws_scenes import BOOKS, DIGITS, HOMOPHONES, sentences
 from kws_trials import BANDS, LEVELS, ROOMS, SNRS, Condition, Stream, reading, trials
+from kws_words import BOOKS, DIGITS, HOMOPHONES, sentences
 from numpy.typing import NDArray
 from pico import Pico
 from piper import Piper

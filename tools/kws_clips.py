@@ -17,7 +17,7 @@ import vad_sound as vs
 from espeak import Espeak, Utterance
 from hibari_voices import Hibari
 from kws_bank import Writer, bank
-from kws_scenes import BOOKS, DIGITS, FRAME, HOMOPHONES, HOP, UNKNOWN, frames_between
+from kws_words import BOOKS, DIGITS, FRAME, HOMOPHONES, HOP, UNKNOWN, frames_between
 from numpy.typing import NDArray
 from pico import Pico
 from training import CACHE, ROOT

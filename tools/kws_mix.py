@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from kws_clips import UNASKED, Clips
 from kws_models import BANDS, voices
-from kws_scenes import DIGITS, SILENCE, UNKNOWN
+from kws_words import DIGITS, SILENCE, UNKNOWN
 from numpy.typing import NDArray
 from torch import Tensor
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from kws_mix import Scenes
-from kws_scenes import DIGITS
+from kws_words import DIGITS
 from torch import Tensor, nn
 
 SMOOTHING = 24  # frames: of the means that decisions are made by

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import vad_sound as vs
-from kws_scenes import DIGITS, HOMOPHONES, sentences
+from kws_words import DIGITS, HOMOPHONES, sentences
 
 FLITE = [("awb", 1.0), ("rms", 1.0), ("slt", 1.0), ("kal16", 1.0), ("awb", 1.3), ("rms", 1.25), ("slt", 0.85)]
 FESTIVAL = ["ked_diphone", "cmu_us_slt_arctic_hts"]

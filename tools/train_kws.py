@@ -23,7 +23,7 @@ from kws_clips import load_clips, load_noise
 from kws_mix import Scenes
 from kws_models import Crnn, Gru, export
 from kws_run import learn
-from kws_scenes import DIGITS
+from kws_words import DIGITS
 from numpy.typing import NDArray
 from torch import nn
 

@@ -103,9 +103,36 @@ def product(t, form, w, x, words, factors):
 
 
 @device
-def scaled(t, y, scale, bias, total, by):
-    """One row of the answer, from its exact product; by: the scale of the vector."""
-    t.floats[u64(y)] = t.floats[u64(bias)] + mul(f32(total), mul(t.floats[u64(scale)], by))
+def scaled(t, scale, total, by):
+    """The exact product of one row as float32; by: the scale of the vector."""
+    return mul(f32(total), mul(t.floats[u64(scale)], by))
+
+
+@device
+def put(t, y, bias, total):
+    """One row of the answer."""
+    t.floats[u64(y)] = total + t.floats[u64(bias)]
+
+
+@device
+def put_block(t, y, bias, left, totals):
+    """The first `left` of ROWS rows of the answer."""
+    s0, s1, s2, s3, s4, s5, s6, s7 = totals
+    put(t, y, bias, s0)
+    if left > 1:
+        put(t, y + t.lanes, bias + 1, s1)
+    if left > 2:
+        put(t, y + 2 * t.lanes, bias + 2, s2)
+    if left > 3:
+        put(t, y + 3 * t.lanes, bias + 3, s3)
+    if left > 4:
+        put(t, y + 4 * t.lanes, bias + 4, s4)
+    if left > 5:
+        put(t, y + 5 * t.lanes, bias + 5, s5)
+    if left > 6:
+        put(t, y + 6 * t.lanes, bias + 6, s6)
+    if left > 7:
+        put(t, y + 7 * t.lanes, bias + 7, s7)
 
 
 @device
@@ -138,7 +165,7 @@ def affine_integers(t, a, form):
                 at = row // ROWS * ROWS
                 factors = constant(t, a, 4) + at * (words // 4) + row - at
                 total = product(t, form, w + at * words + row - at, q, words, factors)
-                scaled(t, y + row * t.lanes, scale + row, bias + row, total, by)
+                put(t, y + row * t.lanes, bias + row, scaled(t, scale + row, total, by))
                 row += t.groups
 
 
@@ -154,21 +181,10 @@ def block_8(t, y, scale, bias, w, x, words, left, by):
         s0, s1, s2, s3 = dp4a(q, p0, s0), dp4a(q, p1, s1), dp4a(q, p2, s2), dp4a(q, p3, s3)
         s4, s5, s6, s7 = dp4a(q, p4, s4), dp4a(q, p5, s5), dp4a(q, p6, s6), dp4a(q, p7, s7)
         x, w = x + t.lanes, w + ROWS
-    scaled(t, y, scale, bias, s0, by)
-    if left > 1:
-        scaled(t, y + 1 * t.lanes, scale + 1, bias + 1, s1, by)
-    if left > 2:
-        scaled(t, y + 2 * t.lanes, scale + 2, bias + 2, s2, by)
-    if left > 3:
-        scaled(t, y + 3 * t.lanes, scale + 3, bias + 3, s3, by)
-    if left > 4:
-        scaled(t, y + 4 * t.lanes, scale + 4, bias + 4, s4, by)
-    if left > 5:
-        scaled(t, y + 5 * t.lanes, scale + 5, bias + 5, s5, by)
-    if left > 6:
-        scaled(t, y + 6 * t.lanes, scale + 6, bias + 6, s6, by)
-    if left > 7:
-        scaled(t, y + 7 * t.lanes, scale + 7, bias + 7, s7, by)
+    r0, r1, r2 = scaled(t, scale, s0, by), scaled(t, scale + 1, s1, by), scaled(t, scale + 2, s2, by)
+    r3, r4, r5 = scaled(t, scale + 3, s3, by), scaled(t, scale + 4, s4, by), scaled(t, scale + 5, s5, by)
+    r6, r7 = scaled(t, scale + 6, s6, by), scaled(t, scale + 7, s7, by)  # those beyond `left` are of no row
+    put_block(t, y, bias, left, (r0, r1, r2, r3, r4, r5, r6, r7))
 
 
 @device
@@ -187,14 +203,8 @@ def affine_floats(t, a):
             row = t.group
             while row < rows:
                 total = row_f(t, w + row // ROWS * ROWS * cols + row % ROWS, x, apart, cols)
-                put_f(t, y + row * t.lanes, bias + row, total)
+                put(t, y + row * t.lanes, bias + row, total)
                 row += t.groups
-
-
-@device
-def put_f(t, y, bias, total):
-    """One row of the answer."""
-    t.floats[u64(y)] = total + t.floats[u64(bias)]
 
 
 @device
@@ -219,18 +229,4 @@ def block_f(t, y, bias, w, x, apart, cols, left):
         s0, s1, s2, s3 = s0 + mul(q, p0), s1 + mul(q, p1), s2 + mul(q, p2), s3 + mul(q, p3)
         s4, s5, s6, s7 = s4 + mul(q, p4), s5 + mul(q, p5), s6 + mul(q, p6), s7 + mul(q, p7)
         x, w = x + apart, w + ROWS
-    put_f(t, y, bias, s0)
-    if left > 1:
-        put_f(t, y + 1 * t.lanes, bias + 1, s1)
-    if left > 2:
-        put_f(t, y + 2 * t.lanes, bias + 2, s2)
-    if left > 3:
-        put_f(t, y + 3 * t.lanes, bias + 3, s3)
-    if left > 4:
-        put_f(t, y + 4 * t.lanes, bias + 4, s4)
-    if left > 5:
-        put_f(t, y + 5 * t.lanes, bias + 5, s5)
-    if left > 6:
-        put_f(t, y + 6 * t.lanes, bias + 6, s6)
-    if left > 7:
-        put_f(t, y + 7 * t.lanes, bias + 7, s7)
+    put_block(t, y, bias, left, (s0, s1, s2, s3, s4, s5, s6, s7))

@@ -4,9 +4,9 @@
 
 One threshold serves all digits: what each would choose for itself on these few voices doesn't carry over to others.
 
-The voices are Kokoro's that `kokoro.HELD_OUT` names, Piper's (a synthesiser that nothing is learned from), and new ones
-of hibari-tts, espeak-ng and Pico that read sentences without digits. Needs what train_kws.py and `piper` need; the
-sound is made once and kept in the user's cache.
+The voices are those of the people that `recordings.HELD_OUT` names, of Kokoro that `kokoro.HELD_OUT` names, Piper's (a
+synthesiser that nothing is learned from), and new ones of hibari-tts, espeak-ng and Pico that read sentences without
+digits. Needs what train_kws.py and `piper` need; the sound is made once and kept in the user's cache.
 """
 
 import argparse
@@ -25,6 +25,7 @@ from kws_words import BOOKS, DIGITS, HOMOPHONES, sentences
 from numpy.typing import NDArray
 from pico import Pico
 from piper import Piper
+from recordings import HELD_OUT, said_by
 from training import CACHE, ROOT
 
 import edgernn
@@ -75,18 +76,21 @@ def strangers(words: Callable[[int], list[str]], count: int) -> list[Utterance]:
 
 def sets() -> dict[str, Stream]:
     """The streams: digits, other words, sentences; made and kept the first time."""
-    path = CACHE / "kws-choices-3.npz"
+    path = CACHE / "kws-choices-4.npz"
     if not path.exists():
         under, held, barred = conditions(12), bank("held-out"), {*DIGITS, *HOMOPHONES}
         espeak, hibari = Espeak(CACHE / "espeak-readers"), Hibari()
         read = [one.sound for one in held if len(one.words) > 4 and not barred & {w.strip(",.") for w in one.words}]
-        rng, writer = np.random.default_rng(105), Writer(BOOKS)
+        rng, writer, more = np.random.default_rng(105), Writer(BOOKS), conditions(24)
+        people = [(word, sound) for speaker in HELD_OUT for word, sound in said_by(speaker)]
         made = {
-            "digits": trials(alone(held, barred - {*DIGITS}), under[:6]),
-            "others": trials(alone(bank("held-out-others"), barred), under[8:10]),
+            "people's digits": trials([said for said in people if said[0] in DIGITS], more),
+            "people's others": trials([said for said in people if said[0] not in DIGITS], more[:6]),
+            "Kokoro's digits": trials(alone(held, barred - {*DIGITS}), under[:6]),
+            "Kokoro's others": trials(alone(bank("held-out-others"), barred), under[8:10]),
             "Piper's digits": trials(alone(strangers(lambda k: [DIGITS[k % 10] + "."], 80), set()), under[:6]),
             "Piper's others": trials(alone(strangers(lambda k: writer.other(rng), 240), barred), under[8:10]),
-            "held-out reading": reading(read * 4, under),
+            "Kokoro's reading": reading(read * 4, under),
             "reading": reading(readers(np.random.default_rng(102), (espeak, hibari, hibari), 1300), under),
             "Pico's reading": reading(readers(np.random.default_rng(103), (Pico(),), 3000), under),
         }

@@ -1,9 +1,10 @@
-"""What word spotters hear in training: clean words and sentences of four synthesisers, and noise, as frames.
+"""What word spotters hear in training: clean words and sentences of five synthesisers and of people, noise; as frames.
 
     python tools/kws_clips.py            makes what is missing; 5 minutes of one core without Kokoro's speech
 
 In: the front end. Out: `Clips` (log-mels of speech whose active level is 0 dB, with where each word lies) and pieces of
-noise; made once, kept in the user's cache. Needs what `kws_bank`, `hibari_voices` and `pico` need.
+noise; made once, kept in the user's cache. Needs what `kws_bank`, `hibari_voices`, `pico`, `rhvoice` and `recordings`
+need.
 """
 
 import argparse
@@ -14,12 +15,15 @@ from pathlib import Path
 
 import numpy as np
 import vad_sound as vs
-from espeak import Espeak, Utterance
+from espeak import Espeak, Utterance, word_spans
 from hibari_voices import Hibari
 from kws_bank import Writer, bank
 from kws_words import BOOKS, DIGITS, FRAME, HOMOPHONES, HOP, UNKNOWN, frames_between
 from numpy.typing import NDArray
 from pico import Pico
+from recordings import LEARNT, said_by, sentences
+from rhvoice import RHVoice
+from songs import song
 from training import CACHE, ROOT
 
 from edgernn.layers.frontend import FrontEnd
@@ -27,11 +31,12 @@ from edgernn.pipelines.features import Extractor
 
 UNASKED = 12  # of a word that may be heard or not
 ALONE, TOGETHER = 0.25, 0.12  # seconds between words: from where on they are said alone, up to where in one breath
-WORDS = {"espeak": 8000, "hibari": 6000, "pico": 8000}  # utterances of these synthesisers
+WORDS = {"espeak": 8000, "hibari": 6000, "pico": 8000, "rhvoice": 4000}  # utterances of these synthesisers
 SIZES = 3  # speakers that each of Kokoro's utterances is made to be of, beside its own
-NOISES = 500
+DIGIT_SIZES, WORD_SIZES = 12, 3  # speakers that each recorded digit, or other word, is made to be of
+NOISES = 880
 PIECE = 1000  # frames of noise
-SOURCES = ("espeak", "hibari", "kokoro", "pico")
+SOURCES = ("espeak", "hibari", "kokoro", "pico", "rhvoice", "people")
 
 
 @dataclass(frozen=True)
@@ -89,16 +94,32 @@ def spoken_by(source: str) -> Iterator[Utterance]:
             yield one
             yield from (resized(rng, one) for _ in range(SIZES))
         return
-    voice = {"espeak": lambda: Espeak(CACHE / "espeak-clips"), "hibari": Hibari, "pico": Pico}[source]()
+    if source == "people":
+        yield from recorded(rng)
+        return
+    voices = {"espeak": lambda: Espeak(CACHE / "espeak-clips"), "hibari": Hibari, "pico": Pico, "rhvoice": RHVoice}
+    voice = voices[source]()
     for _ in range(WORDS[source]):
         voice.random_voice(rng)
         words = writer.single(rng) if rng.random() < 0.8 else writer.words(rng)
         if source == "espeak":
             words = [word.rstrip(".?!") for word in words]
-        if source == "pico":  # which doesn't tell when words are said: between pauses a digit would be one by itself
+        if source in ("pico", "rhvoice"):  # don't tell when words are said: between pauses a digit would be alone
             words = [*(word.rstrip(",.?!") for word in words[:-1]), words[-1]]
         said = voice.speak(words)
         yield said if rng.random() < 0.5 else resized(rng, said)
+
+
+def recorded(rng: np.random.Generator) -> Iterator[Utterance]:
+    """What people said, also as larger and smaller people; when the words of a sentence are said isn't known."""
+    for word, sound in (said for speaker in LEARNT for said in said_by(speaker)):
+        one = Utterance(sound, (word,), word_spans(sound, [0]))
+        yield one
+        yield from (resized(rng, one) for _ in range(DIGIT_SIZES if word in DIGITS else WORD_SIZES))
+    for text, sound in sentences():
+        one = Utterance(sound, (text, text), word_spans(sound, [0, len(sound) // 2]))
+        yield one
+        yield from (resized(rng, one) for _ in range(WORD_SIZES))
 
 
 def framed(extractor: Extractor, said: Utterance) -> tuple[NDArray[np.float16], list[tuple[int, int, int]]]:
@@ -141,20 +162,25 @@ def noise_pieces(
     return made
 
 
-def make_noise(front: FrontEnd) -> dict[str, NDArray]:
-    """Pieces of noise."""
-    babble = vs.babble([one.sound for one in bank("train")])
-    kinds = [vs.colour, vs.colour, vs.gusts, vs.gusts, vs.hum, vs.clicks, vs.music, vs.music, vs.tones, babble]
-    return {"x": noise_pieces(front, kinds, NOISES, np.random.default_rng(9))}
+def load_noise(front: FrontEnd) -> NDArray[np.float16]:
+    """Pieces of noise at 0 dB (pieces, frames, bands); made the first time."""
+    path = CACHE / "said" / "noise.npy"
+    if not path.exists():
+        rng = np.random.default_rng(11)
+        babble = vs.babble([vs.synthetic_speech(rng) for _ in range(200)])
+        kinds = [vs.colour, vs.gusts, vs.gusts, vs.hum, vs.clicks, vs.tones, vs.music, song, song, song, babble]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.save(path, noise_pieces(front, kinds, NOISES, rng))
+    return np.load(path)
 
 
 def kept(front: FrontEnd, name: str) -> Path:
-    """The file of a synthesiser's clips, or of the noise; made the first time."""
+    """The file of a source's clips; made the first time."""
     path = CACHE / "said" / f"{name}.npz"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         new = path.with_suffix(".new.npz")
-        np.savez(new, **(make_noise(front) if name == "noise" else make_clips(front, name)))
+        np.savez(new, **make_clips(front, name))
         new.rename(path)
         print(f"clips: {name}", flush=True)
     return path
@@ -169,16 +195,10 @@ def load_clips(front: FrontEnd, sources: Sequence[str] = SOURCES) -> list[Clips]
     return made
 
 
-def load_noise(front: FrontEnd) -> NDArray[np.float16]:
-    """The pieces of noise."""
-    with np.load(kept(front, "noise")) as file:
-        return file["x"]
-
-
 def main() -> None:
     """Make what is missing."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--names", nargs="+", default=["noise", *SOURCES])
+    parser.add_argument("--names", nargs="+", default=SOURCES)
     settings = tomllib.loads((ROOT / "models" / "kws-digits-gru" / "pipeline.toml").read_text())["features"]
     for name in parser.parse_args().names:
         kept(FrontEnd.from_settings(settings), name)

@@ -1,4 +1,4 @@
-"""Music of several made-up instruments and drums, as noise for voice-activity models.
+"""Music of several made-up instruments and drums, as noise for models that listen.
 
 In: a random generator. Out: float64 arrays at 16 kHz. Imports NumPy and what `vad_sound` does.
 """

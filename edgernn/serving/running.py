@@ -9,8 +9,11 @@ import socket
 import sys
 from contextlib import suppress
 
+import uvicorn
+
 from edgernn.errors import BadInput
 from edgernn.serving.app import Server
+from edgernn.serving.handshake import Prompt
 
 WAITING = 2048  # connections that the system holds before they are accepted
 SWITCH = 0.0005  # seconds for which Python keeps the thread that computes, or the one that answers, from going on
@@ -27,15 +30,11 @@ def listening(host: str, port: int) -> socket.socket:
         raise BadInput(f"cannot listen at {host}, port {port}: {error.strerror}") from None
 
 
-def serve(server: Server, there: socket.socket) -> None:
-    """Serve until SIGINT, SIGTERM or SIGHUP. Addresses, which may hold tokens, are not logged."""
-    import uvicorn
-
-    _allow_files()
-    sys.setswitchinterval(SWITCH)
-    logging.getLogger("edgernn.serving").addHandler(logging.StreamHandler())
+def speaking_for(server: Server) -> uvicorn.Server:
+    """What speaks HTTP and WebSocket for a server."""
     config = uvicorn.Config(
         server,
+        http=Prompt,
         log_level="warning",
         access_log=False,
         proxy_headers=False,
@@ -43,7 +42,15 @@ def serve(server: Server, there: socket.socket) -> None:
         ws_per_message_deflate=False,
         timeout_graceful_shutdown=GRACE,
     )
-    running = uvicorn.Server(config)
+    return uvicorn.Server(config)
+
+
+def serve(server: Server, there: socket.socket) -> None:
+    """Serve until SIGINT, SIGTERM or SIGHUP. Addresses, which may hold tokens, are not logged."""
+    _allow_files()
+    sys.setswitchinterval(SWITCH)
+    logging.getLogger("edgernn.serving").addHandler(logging.StreamHandler())
+    running = speaking_for(server)
     # where nohup ignores it, it stays ignored; the other signals uvicorn handles by itself
     if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
         signal.signal(signal.SIGHUP, running.handle_exit)

@@ -19,6 +19,7 @@ from commands import GOLDEN, bad, good
 from conftest import stream_on
 
 import edgernn
+from edgernn.cli.console import size
 from edgernn.compiler import beside, bundle, sources, targets
 from edgernn.kernels.isas import REFERENCE
 from edgernn.kernels.panels import CpuBackend
@@ -171,6 +172,19 @@ def test_the_command_builds_it_and_bench_measures_it(tmp_path: Path) -> None:
         about["file"] == "small.edgernn" and about["bytes"]["small.edgernn"] == (made / "small.edgernn").stat().st_size
     )
     assert json.loads(good("bench", made, "--steps", "100", "--json"))["start_c"]["ms"] > 0
+
+
+def test_inspect_says_what_a_file_holds_for_the_library(tmp_path: Path) -> None:
+    content, made, plain = file(MODEL, "kws"), tmp_path / "kws.edgernn", tmp_path / "plain.edgernn"
+    made.write_bytes(content)
+    MODEL.save(plain)
+    begin = 8 + int.from_bytes(content[:8], "little")
+    total = int.from_bytes(content[begin + 80 : begin + 88], "little")
+    shown = " ".join(good("inspect", made).split())
+    assert f"built weights and program for the library beside it, {size(total)}" in shown
+    assert json.loads(good("inspect", made, "--json"))["built_bytes"] == total
+    assert "library" not in good("inspect", plain)
+    assert json.loads(good("inspect", plain, "--json"))["built_bytes"] == 0
 
 
 def test_what_is_too_large_is_named_before_anything_is_compiled(

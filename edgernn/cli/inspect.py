@@ -34,12 +34,13 @@ def command(file: Path, as_json: bool, **given: Any) -> None:
     with console.working(f"reading {file}"):
         report = analysed(file, **given) if is_onnx else None
         model = report.model if report else loaded(file)
+        built = 0 if is_onnx else for_a_library(file)
     if as_json:
-        found = {**(described(model) if model else {}), **(findings(report) if report else {})}
+        found = {**(described(model) if model else {}), **(findings(report) if report else {"built_bytes": built})}
         console.print_json({"file": str(file), **found})
     else:
         if model:
-            show(model)
+            show(model, built)
         if report:
             show_findings(report)
     if model is None:
@@ -51,6 +52,13 @@ def loaded(file: Path) -> Model:
     import edgernn
 
     return edgernn.load(file)
+
+
+def for_a_library(file: Path) -> int:
+    """How many bytes of an .edgernn file are for a library that `edgernn build --beside` made."""
+    from edgernn.modelfile.container import built_bytes
+
+    return built_bytes(file.read_bytes())
 
 
 def analysed(file: Path, **given: Any) -> Report:
@@ -101,8 +109,8 @@ def described(model: Model) -> dict[str, Any]:
     }
 
 
-def show(model: Model) -> None:
-    """Layer table, totals, memory and origin."""
+def show(model: Model, built: int) -> None:
+    """Layer table, totals, memory, bytes for a built library, and origin."""
     from edgernn.cli import console
     from edgernn.layers.summary import COLUMNS, facts, node_facts
 
@@ -112,6 +120,9 @@ def show(model: Model) -> None:
     rows = [*facts(model)]
     for isa, parts in memory(model).items():
         rows.append((f"memory, {isa}", ", ".join(f"{name} {console.size(n)}" for name, n in parts.items())))
+    if built:
+        size = console.size(built)
+        rows.append(("built", f"weights and program for the library beside it, {size}, which edgernn does not check"))
     rows += [(name, text) for name, text in flat(model.origin)]
     out.print()
     out.print(console.table(("", ""), rows))

@@ -63,6 +63,12 @@ def unpack(data: bytes) -> tuple[str, dict[str, Array]]:
     return str(metadata[KEY]), {name: _tensor(name, part) for name, part in parts if name != BUILT}
 
 
+def built_bytes(data: bytes) -> int:
+    """How many bytes of a file that `unpack` takes are for a built library, which alone knows what they say."""
+    begin, end = parse_json(_header(data), "header", len(data)).get(BUILT, {"data_offsets": (0, 0)})["data_offsets"]
+    return int(end - begin)
+
+
 def parse_json(text: str, where: str, size: int) -> dict[str, Any]:
     """The JSON object in `text`, of a file of `size` bytes. Raises BadModelFile for all that JSON proper is not."""
     if sum(map(text.count, "[{,")) > FREE_PARTS + size // BYTES_A_PART:

@@ -197,3 +197,30 @@ def test_another_difference_is_not_blamed_on_the_trap(tmp_path: Path) -> None:
     with pytest.raises(edgernn.UnsupportedModel, match="same weights, in evaluation mode") as raised:
         edgernn.convert(SEQUENCE, reference=path)
     assert "linear_before_reset" not in str(raised.value)
+
+
+def halved(folder: Path) -> Path:
+    """The export as that of `model.half()`."""
+    model = onnx.load(SEQUENCE)
+    for tensor in model.graph.initializer:
+        if tensor.data_type == onnx.TensorProto.FLOAT:
+            numbers = onnx.numpy_helper.to_array(tensor).astype(np.float16)
+            tensor.CopyFrom(onnx.numpy_helper.from_array(numbers, tensor.name))
+    for given in (*model.graph.input, *model.graph.output):
+        given.type.tensor_type.elem_type = onnx.TensorProto.FLOAT16
+    del model.graph.value_info[:]
+    onnx.save(model, path := folder / "half.onnx")
+    return path
+
+
+def test_half_precision_is_named_as_what_makes_a_reference_differ(tmp_path: Path) -> None:
+    held = saved(SEQUENCE.stem)
+    np.savez(path := tmp_path / "r.npz", x=held["x"], y=held["y"].astype(np.float16))
+    with pytest.raises(edgernn.UnsupportedModel, match=r"'y' in .* is float16.*model\.float\(\).*same weights"):
+        edgernn.convert(SEQUENCE, reference=path)
+    np.savez(path, x=held["x"], y=held["y"] + 0.001)
+    with pytest.raises(edgernn.UnsupportedModel, match=r"the graph computes in narrow numbers.*model\.float\(\)"):
+        edgernn.convert(halved(tmp_path), reference=path)
+    with pytest.raises(edgernn.UnsupportedModel) as raised:
+        edgernn.convert(SEQUENCE, reference=path)
+    assert "float16" not in str(raised.value)

@@ -34,11 +34,26 @@ def checked(model: Model, report: Report, path: str | Path) -> dict[str, Any]:
     figures = compared(model, report, path)
     far = {name: found for name, found in figures.items() if found.max_error > LIMIT * max(1.0, found.peak)}
     if far:
-        raise UnsupportedModel([_problem(model, path, name, found) for name, found in far.items()])
+        rounded = _half(report, path)
+        raise UnsupportedModel([_problem(model, path, name, found, rounded) for name, found in far.items()])
     return {"file": str(path), "outputs": noted(figures)}
 
 
-def _problem(model: Model, path: str | Path, name: str, found: Drift) -> Problem:
+def _half(report: Report, path: str | Path) -> str:
+    """What the reference has in half precision, as the beginning of a remedy; empty where it has nothing so."""
+    from edgernn.importer import NARROWED
+
+    held = [name for name, array in _arrays(path).items() if array.dtype == np.float16]
+    if not held and NARROWED not in report.notes:
+        return ""
+    what = f"'{held[0]}' in {path} is float16" if held else "the graph computes in narrow numbers, as float16"
+    return (
+        f"{what}, and edgernn computes in float32, from which half precision alone can differ by more than {LIMIT:g}: "
+        "compute the reference in float32 (in PyTorch: model.float(), inputs in float32); if it differs then, too, "
+    )
+
+
+def _problem(model: Model, path: str | Path, name: str, found: Drift, rounded: str) -> Problem:
     what = (
         f"differs from what {path} expects by {found.max_error:.2g} at most "
         f"(RMS {found.rms_error:.2g}, signal-to-noise ratio {found.snr:.0f} dB)"
@@ -50,7 +65,7 @@ def _problem(model: Model, path: str | Path, name: str, found: Drift) -> Problem
         )
     else:
         remedy = "check that the reference was computed by the same weights, in evaluation mode, from the initial state"
-    return Problem(name, "output", what, remedy)
+    return Problem(name, "output", what, rounded + remedy)
 
 
 def compared(model: Model, report: Report, path: str | Path) -> dict[str, Drift]:

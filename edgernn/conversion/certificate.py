@@ -7,19 +7,30 @@ there that they were measured on: its answers to noise, which is the same on eve
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
-from typing import get_type_hints
+from typing import Any
 
 import numpy as np
 
 from edgernn.conversion.noise import noise
 from edgernn.conversion.parity import STEPS, finite, long_enough
-from edgernn.errors import BadInput
+from edgernn.errors import BadInput, BadModelFile
 from edgernn.layers.base import Array, QuantisedMatrix
 from edgernn.layers.model import Model
 from edgernn.quantiser.drift import Drift, drift
 
+BAD = "the drift certificate, which the file's hash does not cover, cannot be right"
+SLACK = 1e-6  # of the roundings of sums, and in dB
+BOUNDS = {  # of each figure of numbers in float32
+    "frames": (1, STEPS),
+    "max_error": (0, 1e39),
+    "rms_error": (0, 1e39),
+    "snr": (-math.inf, math.inf),
+    "peak": (0, 1e39),
+    "growth": (-1e43, 1e43),
+}
 NONE = "the model has no drift certificate: quantised models get one when they are converted; else give --against"
 
 
@@ -74,26 +85,59 @@ def fingerprint(model: Model, steps: int) -> str:
 def figures_of(model: Model) -> tuple[dict[str, Drift], str]:
     """(figures by output port, what they were measured on) as the certificate states them; anybody may have written it.
 
-    Raises BadInput where the model has none.
+    Raises BadInput where the model has none, and BadModelFile for figures that no answers can have.
     """
-    kinds = get_type_hints(Drift)
-    try:
-        outputs, frames = model.origin["drift"]["outputs"], str(model.origin["drift"]["frames"])
-        found = {
-            str(name): Drift(**{key: kind("inf" if one[key] is None else one[key]) for key, kind in kinds.items()})
-            for name, one in outputs.items()
-        }
-    except (AttributeError, KeyError, TypeError, ValueError):
-        raise BadInput(NONE) from None
-    if found.keys() != {port.name for port in model.outputs}:
-        raise BadInput(NONE)
-    return found, frames
+    certificate = _certificate(model)
+    outputs, frames = certificate.get("outputs"), certificate.get("frames")
+    sizes = {port.name: port.size for port in model.outputs}
+    if not isinstance(outputs, Mapping) or outputs.keys() != sizes.keys() or not isinstance(frames, str):
+        raise BadModelFile(f"{BAD}: figures of {', '.join(sizes)} and what they were measured on expected")
+    return {name: _figures(name, outputs[name], size) for name, size in sizes.items()}, frames
 
 
 def holds(model: Model) -> bool:
-    """Whether the model gives the answers here that its certificate states. Raises BadInput where it has none."""
-    check = model.origin["drift"].get("check") if isinstance(model.origin.get("drift"), Mapping) else None
+    """Whether the model gives the answers here that its certificate states. Raises what `figures_of` does."""
+    check = _certificate(model).get("check")
     steps, expected = (check.get(key) for key in ("steps", "answers")) if isinstance(check, Mapping) else (None, None)
     if type(steps) is not int or not 0 < steps <= STEPS or not isinstance(expected, str):
-        raise BadInput(NONE)
+        raise BadModelFile(f"{BAD}: it does not state the answers to 1 to {STEPS:,} frames")
     return fingerprint(model, steps) == expected
+
+
+def _certificate(model: Model) -> Mapping[str, Any]:
+    if "drift" not in model.origin:
+        raise BadInput(NONE)
+    certificate = model.origin["drift"]
+    if not isinstance(certificate, Mapping):
+        raise BadModelFile(f"{BAD}: it is no JSON object")
+    return certificate
+
+
+def _figures(name: str, stated: Any, size: int) -> Drift:
+    """The figures of an output of this size. No SNR stands there where answers are equal, or silence was expected."""
+    given = dict(stated) if isinstance(stated, Mapping) else {}
+    if given.get("snr", 0) is None:
+        given["snr"] = -math.inf if given.get("rms_error") else math.inf
+    for key, (least, most) in BOUNDS.items():
+        value: Any = given.get(key)
+        number = type(value) is int or (type(value) is float and key != "frames")
+        if not (number and least <= value <= most):
+            raise BadModelFile(f"{BAD}: the {key} of '{name}' is {value!r:.40}; {least:g} to {most:g} expected")
+    found = Drift(**{key: given[key] for key in BOUNDS})
+    if not _possible(found, size):
+        raise BadModelFile(f"{BAD}: the figures of '{name}' contradict each other")
+    return found
+
+
+def _possible(found: Drift, size: int) -> bool:
+    """Whether answers of this size can have such figures: the mean of n squares is a n-th of the largest at least."""
+    if found.rms_error == 0 or size == 0:
+        return found.max_error == found.rms_error == 0 and found.snr == math.inf
+    root = math.sqrt(found.frames * size)
+    loudest = 20 * (math.log10(found.peak) - math.log10(found.rms_error)) if found.peak else -math.inf
+    softest = loudest - 20 * math.log10(root)
+    return (
+        found.max_error * (1 - SLACK) <= found.rms_error * root
+        and found.rms_error <= found.max_error * (1 + SLACK)
+        and softest - SLACK <= found.snr <= loudest + SLACK
+    )

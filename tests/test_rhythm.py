@@ -190,6 +190,15 @@ def test_a_stream_is_the_whole_sequence_shifted(layers: list[Layer], cell: bool,
     assert np.abs(run(model, x).reshape(streamed.shape) - streamed).max() < 1e-5
 
 
+def test_a_mean_before_the_first_step_is_a_number() -> None:
+    """A place that sees nothing yet, which a cell computes with and does not remember."""
+    layers: list[Layer] = [(same, 1, "pads"), (pool, "AveragePool", 2, 1, 0, 1, 0)]
+    model = read(made(layers, True, 0))
+    assert model.delay == 1
+    with np.errstate(invalid="raise"):
+        run(model, np.ones((9, CHANNELS), np.float32))
+
+
 def convolution_alone(*dims: int, kernel: tuple[int, ...]) -> bytes:
     w = np.random.default_rng(0).uniform(-1, 1, (dims[1], dims[1], *kernel)).astype(np.float32)
     return graph([node("Conv", "x w", "y")], {"x": dims}, ["y"], {"w": w}).SerializeToString()

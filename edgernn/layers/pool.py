@@ -10,6 +10,7 @@ import numpy as np
 from edgernn.layers.base import Array, Shape, volume
 from edgernn.layers.combine import combined
 from edgernn.layers.constant import Constant
+from edgernn.layers.functions import mapped
 from edgernn.layers.past import with_past
 from edgernn.layers.pointwise import LARGEST
 from edgernn.layers.reduce import reduced, squeezed
@@ -129,7 +130,7 @@ def _padding_too(x: Value, over: Window, shape: Shape) -> Array:
 
 
 def _begun(g: Importing, x: Value, time: int, over: Window) -> Value:
-    """How many of the steps that a place sees are none of the padding before the first."""
+    """How many of the steps that a place sees are none of the padding before the first; no less than one."""
     shape = tuple(n if axis == time else 1 for axis, n in enumerate(x.shape))
     along = tuple(axis == time - 2 for axis in range(len(shape) - 2))
     kernel, strides = (
@@ -138,7 +139,8 @@ def _begun(g: Importing, x: Value, time: int, over: Window) -> Value:
     pads = tuple(sides if here else (0, 0) for sides, here in zip(over.pads, along, strict=True))
     (ones,) = g.add(Constant(np.ones(shape, np.float32)))
     sequence = replace(ones.like(x), time=time)
-    return _summed(g, sequence, Window(kernel, strides, pads, over.dilations), "sum", 0.0)[0]
+    seen = _summed(g, sequence, Window(kernel, strides, pads, over.dilations), "sum", 0.0)[0]
+    return mapped(g, seen, "clip", 1.0, LARGEST) if seen.delay > 0 else seen  # places before the first see none
 
 
 @rule("GlobalAveragePool", "GlobalMaxPool")

@@ -22,6 +22,13 @@ def loop() -> onnx.ModelProto:
     return on_gru(node("Loop", "n c Y", "y", body=body), constants={"n": np.array(3), "c": np.array(True)})
 
 
+def rolled() -> onnx.ModelProto:
+    """torch.roll(Y, 1, dims=0)."""
+    made = [node("Shape", "Y", "n", start=0, end=1), node("Mod", "minus n", "m")]
+    made += [node("Slice", "Y m n zero", "l"), node("Slice", "Y zero m zero", "r")]
+    return on_gru(*made, node("Concat", "l r", "y", axis=0), constants={"minus": ints(-1), "zero": ints(0)})
+
+
 REFUSED: dict[str, tuple[Callable[[], onnx.ModelProto], tuple[str, ...]]] = {
     "reverse": (
         lambda: on_gru(direction="reverse"),
@@ -112,6 +119,10 @@ REFUSED: dict[str, tuple[Callable[[], onnx.ModelProto], tuple[str, ...]]] = {
             constants={"last": ints(-1), "zero": ints(0), "end": ints(2**62)},
         ),
         ("begins the sequence with its end", "begin with zeros", "window=N"),
+    ),
+    "rolled by PyTorch's dynamo exporter": (
+        rolled,
+        ("Mod 'Mod_m'", "remainder with T", "torch.roll", "window=N"),
     ),
     "concat over time": (lambda: on_gru(node("Concat", "Y Y", "y", axis=0)), ("joins pieces along time",)),
     "split time": (lambda: on_gru(node("Split", "Y", "y z", axis=0)), ("splits the time axis",)),

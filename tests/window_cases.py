@@ -168,6 +168,14 @@ def a_line(height: int, width: Dim) -> onnx.ModelProto:
     return graph(nodes, {"x": (1, 1, height, width)}, ["Y"], held)
 
 
+def rolled() -> Graph:
+    """torch.roll over time by two steps, as PyTorch's dynamo exporter writes it."""
+    nodes = [node("Shape", "x", "n", start=1, end=2), node("Mod", "shift n", "at")]
+    nodes += [node("Slice", "x at n one", "last"), node("Slice", "x zero at one", "first")]
+    nodes += [node("Concat", "last first", "rolled", axis=1), node("Mul", "rolled x", "y")]
+    return batch_first(nodes, {"shift": ints(-2), "zero": ints(0), "one": ints(1)})
+
+
 GRAPHS: dict[str, Graph] = {
     "attention": attention(),
     "attention, mean": attention(node("ReduceMean", "y", "z", axes=[1], keepdims=0)),
@@ -184,4 +192,5 @@ GRAPHS: dict[str, Graph] = {
     "looped": looped(),
     "scanned": scanned(),
     "counted": counted(),
+    "rolled": rolled(),
 }

@@ -116,6 +116,12 @@ def _quotient(a: Any, b: Any) -> Any:
     return int(a / b) if isinstance(a, float) else abs(a) // abs(b) * (1 if (a < 0) == (b < 0) else -1)
 
 
+def _remainder(x: Any, attributes: Attributes) -> Any:
+    """Mod of symbols: how long the sequence becomes, modulo a number or the other way round, no stream knows."""
+    symbol = next(n for part in x for n in part.reshape(-1) if isinstance(n, Symbol))
+    raise OfStep(f"computes a remainder with {symbol}, as torch.roll does over time: that needs the whole sequence")
+
+
 # kind -> f(inputs, attributes)
 TABLE: dict[str, Callable[[Any, Attributes], Any]] = {
     "Identity": lambda x, a: x[0],
@@ -124,6 +130,7 @@ TABLE: dict[str, Callable[[Any, Attributes], Any]] = {
     "Sub": _elementwise(operator.sub),
     "Mul": _elementwise(operator.mul),
     "Div": _elementwise(_quotient),
+    "Mod": _remainder,
     "Max": _elementwise(max),
     "Min": _elementwise(min),
     "Equal": _elementwise(operator.eq),

@@ -1,4 +1,4 @@
-"""A client that never says what it wants is not kept."""
+"""A client that never says what it wants, or all of it, is not kept."""
 
 from __future__ import annotations
 
@@ -69,6 +69,14 @@ def test_bytes_that_drip_don_t_prolong_it(port: int) -> None:
             there.sendall(bytes([byte]))
             time.sleep(SOON / 5)
     assert SOON < time.monotonic() - begin < 10 * SOON
+
+
+def test_a_body_that_never_ends_is_not_waited_for(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgernn.serving.app.BODY", SOON)
+    with socket.create_connection(("127.0.0.1", port), timeout=4) as there:
+        there.sendall(b"POST /run HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 64\r\n\r\nhalf")
+        told = heard(there)
+    assert told.startswith(b"HTTP/1.1 408") and b"within 0.3 s" in told
 
 
 def test_whoever_has_said_it_may_take_longer(port: int, model: Model) -> None:

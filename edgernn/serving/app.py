@@ -24,6 +24,7 @@ from edgernn.serving.metrics import Metrics
 from edgernn.serving.session import Session, Told, Wishes
 
 PAGE = Path(__file__).with_name("page.html")
+BODY = 60.0  # seconds for the body of a request
 
 
 class Server:
@@ -86,12 +87,15 @@ class Server:
         try:
             if "resume" in request.query_params:
                 raise BadInput("resume=TOKEN is for /stream: /run begins in the initial state")
-            body = await _body(request, self.limits.message)
+            async with asyncio.timeout(BODY):
+                body = await _body(request, self.limits.message)
             if body is None:
                 return JSONResponse({"error": f"at most {self.limits.message} bytes a request"}, 413)
             told = await self._told(Wishes.of(request.query_params, self.batcher.model), body)
         except BadInput as error:
             return JSONResponse({"error": str(error)}, 400)
+        except TimeoutError:
+            return JSONResponse({"error": f"the body has to come within {BODY:g} s"}, 408, {"Connection": "close"})
         except Full:
             return JSONResponse({"error": "all streams are taken"}, 503, {"Retry-After": "1"})
         except Failed as error:

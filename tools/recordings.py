@@ -28,7 +28,7 @@ def ubuntu_package(place: str) -> Path:
     folder = CACHE / Path(place).stem
     if not folder.is_dir():
         CACHE.mkdir(parents=True, exist_ok=True)
-        deb = folder.with_suffix(".deb")
+        deb = CACHE / Path(place).name
         urllib.request.urlretrieve(UBUNTU + place, deb)
         subprocess.run(["dpkg", "-x", deb, folder], check=True)
     return folder
@@ -65,7 +65,7 @@ def tuxpaint(kind: str) -> Files:
 
 
 def gcompris_voices() -> Path:
-    """Where Ubuntu's gcompris-sound-en 15.02 (GPL-3) has its sounds."""
+    """Where Ubuntu's gcompris-sound-en 15.02 (GPL) has its sounds."""
     folder = ubuntu_package("g/gcompris/gcompris-sound-en_15.02-1.1ubuntu1_all.deb")
     return folder / "usr/share/gcompris/boards/voices/en"
 

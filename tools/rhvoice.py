@@ -1,8 +1,8 @@
 """Speech from RHVoice in two of its English voices, at other pitches and paces.
 
-In: words and a random generator. Out: `Utterance`s at 16 kHz. Needs Debian's and Ubuntu's rhvoice and rhvoice-english
-(1.2.3; LGPL-2.1-or-later, its speakers' recordings from CMU's ARCTIC). Its voices alan and slt are left alone: theirs
-are speakers of the test.
+In: words and a random generator. Out: `Utterance`s at 16 kHz. Needs rhvoice and rhvoice-english of Debian (non-free) or
+Ubuntu (multiverse; 1.2.3 is that of 22.04); program and voices are LGPL-2.1-or-later. Its voice slt is a speaker of the
+test, and alan may be one: they are left alone.
 """
 
 import subprocess

@@ -22,6 +22,8 @@ from edgernn.layers.model import Model
 from edgernn.quantiser.drift import Drift, drift
 
 BAD = "the drift certificate, which the file's hash does not cover, cannot be right"
+ENDLESS = "the drift certificate holds no figures, as where answers were infinite or NaN when they were measured"
+REMEDY = "convert the model again, with frames of what it was made for (--calibrate)"
 SLACK = 1e-6  # of the roundings of sums, and in dB
 BOUNDS = {  # of each figure of numbers in float32
     "frames": (1, STEPS),
@@ -120,6 +122,8 @@ def _figures(name: str, stated: Any, size: int) -> Drift:
         given["snr"] = -math.inf if given.get("rms_error") else math.inf
     for key, (least, most) in BOUNDS.items():
         value: Any = given.get(key)
+        if value is None and key in given:
+            raise BadModelFile(f"{ENDLESS}: the {key} of '{name}' is None; {REMEDY}")
         number = type(value) is int or (type(value) is float and key != "frames")
         if not (number and least <= value <= most):
             raise BadModelFile(f"{BAD}: the {key} of '{name}' is {value!r:.40}; {least:g} to {most:g} expected")

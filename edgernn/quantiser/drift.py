@@ -23,6 +23,7 @@ class Drift:
     growth: float  # slope of the RMS error of a frame, a 1,000 frames, by least squares
 
 
+@np.errstate(over="ignore", invalid="ignore")  # of answers that aren't finite neither are the figures
 def drift(answers: Array, expected: Array) -> Drift:
     """Compare two runs of one port, (T, n) or (T,) each, in float64.
 

@@ -1,10 +1,10 @@
 """What word spotters hear in training: clean words and sentences of five synthesisers and of people, noise; as frames.
 
-    python tools/kws_clips.py            makes what is missing; 5 minutes of one core without Kokoro's speech
+    python tools/kws_clips.py            makes what is missing; 20 minutes of one core without Kokoro's speech
 
 In: the front end. Out: `Clips` (log-mels of speech whose active level is 0 dB, with where each word lies) and pieces of
-noise; made once, kept in the user's cache. Needs what `kws_bank`, `hibari_voices`, `pico`, `rhvoice` and `recordings`
-need.
+noise; made once, kept in the user's cache. Needs what `kws_bank`, `hibari_voices`, `pico`, `rhvoice`, `recordings` and
+`spoken_digits` need.
 """
 
 import argparse
@@ -24,6 +24,7 @@ from pico import Pico
 from recordings import LEARNT, said_by, sentences
 from rhvoice import RHVoice
 from songs import song
+from spoken_digits import restored
 from training import CACHE, ROOT
 
 from edgernn.layers.frontend import FrontEnd
@@ -36,7 +37,11 @@ SIZES = 3  # speakers that each of Kokoro's utterances is made to be of, beside 
 DIGIT_SIZES, WORD_SIZES = 12, 3  # speakers that each recorded digit, or other word, is made to be of
 NOISES = 880
 PIECE = 1000  # frames of noise
-SOURCES = ("espeak", "hibari", "kokoro", "pico", "rhvoice", "people")
+SOURCES = ("espeak", "hibari", "kokoro", "pico", "rhvoice", "people", "restored")
+KNOWN = {"rhvoice": 1800, "pico": 1200, "hibari": 1800}  # words of these by which log-mels are restored
+KNOWN_SIZES = {"digits": 16, "words": 3, "kokoro": 3}  # and speakers that each of these is made to be of
+LASTING = (0.1, 1.6)  # seconds of such a word
+VOICES = {"espeak": lambda: Espeak(CACHE / "espeak-clips"), "hibari": Hibari, "pico": Pico, "rhvoice": RHVoice}
 
 
 @dataclass(frozen=True)
@@ -97,8 +102,7 @@ def spoken_by(source: str) -> Iterator[Utterance]:
     if source == "people":
         yield from recorded(rng)
         return
-    voices = {"espeak": lambda: Espeak(CACHE / "espeak-clips"), "hibari": Hibari, "pico": Pico, "rhvoice": RHVoice}
-    voice = voices[source]()
+    voice = VOICES[source]()
     for _ in range(WORDS[source]):
         voice.random_voice(rng)
         words = writer.single(rng) if rng.random() < 0.8 else writer.words(rng)
@@ -122,7 +126,31 @@ def recorded(rng: np.random.Generator) -> Iterator[Utterance]:
         yield from (resized(rng, one) for _ in range(WORD_SIZES))
 
 
-def framed(extractor: Extractor, said: Utterance) -> tuple[NDArray[np.float16], list[tuple[int, int, int]]]:
+def single_words(rng: np.random.Generator) -> Iterator[Utterance]:
+    """Words of Kokoro, people and others, each by itself and of another speaker's size."""
+    for one in bank("single"):
+        yield from (one for _ in range(KNOWN_SIZES["kokoro"]))
+    for word, sound in (said for speaker in LEARNT for said in said_by(speaker)):
+        one = Utterance(sound, (word,), word_spans(sound, [0]))
+        yield from (one for _ in range(KNOWN_SIZES["digits" if word in DIGITS else "words"]))
+    writer = Writer(BOOKS)
+    for name, count in KNOWN.items():
+        voice = VOICES[name]()
+        for _ in range(count):
+            voice.random_voice(rng)
+            yield voice.speak(writer.single(rng))
+
+
+def known_words(rng: np.random.Generator) -> Iterator[tuple[str, vs.Sound]]:
+    """Words and their sounds, each of another speaker's size."""
+    for one in single_words(rng):
+        if one.spans[0][1] > 0:
+            sound = resized(rng, alone(one)).sound
+            if LASTING[0] < len(sound) / vs.RATE < LASTING[1]:
+                yield one.words[0].strip(",.?!").lower(), sound
+
+
+def framed(extractor: Extractor, said: Utterance) -> tuple[NDArray[np.float32], list[tuple[int, int, int]]]:
     """Log-mels of an utterance at 0 dB with a frame of silence around it, and frames and labels of its words."""
     sound = said.sound * 10 ** (-vs.speech_level(said.sound) / 20)
     extractor.reset()
@@ -132,7 +160,7 @@ def framed(extractor: Extractor, said: Utterance) -> tuple[NDArray[np.float16], 
         if b > 0:
             frames = frames_between(a + FRAME, b + FRAME)
             words.append((frames.start, frames.stop, label(said, k)))
-    return x.astype(np.float16), words
+    return x, words
 
 
 def bare(front: FrontEnd) -> FrontEnd:
@@ -140,13 +168,23 @@ def bare(front: FrontEnd) -> FrontEnd:
     return replace(front, mean=(), std=(), running=0.0, log_floor=1e-9)
 
 
-def make_clips(front: FrontEnd, source: str) -> dict[str, NDArray]:
-    """The clips of one synthesiser."""
-    extractor, frames, words = Extractor(bare(front)), [], []
+def heard(front: FrontEnd, source: str) -> Iterator[tuple[NDArray, list[tuple[int, int, int]]]]:
+    """Log-mels, and frames and labels of words, of what a source says."""
+    extractor = Extractor(bare(front))
+    if source == "restored":
+        rng = np.random.default_rng(8)
+        yield from restored(rng, extractor, known_words(rng))
+        return
     for said in spoken_by(source):
-        x, rows = framed(extractor, alone(said) if len(said.words) == 1 else said)
+        yield framed(extractor, alone(said) if len(said.words) == 1 else said)
+
+
+def make_clips(front: FrontEnd, source: str) -> dict[str, NDArray]:
+    """The clips of one source."""
+    frames, words = [], []
+    for x, rows in heard(front, source):
         words += [(len(frames), *row) for row in rows]
-        frames.append(x)
+        frames.append(x.astype(np.float16))
     return {"x": np.concatenate(frames), "sizes": [len(x) for x in frames], "words": words}
 
 
@@ -186,8 +224,8 @@ def kept(front: FrontEnd, name: str) -> Path:
     return path
 
 
-def load_clips(front: FrontEnd, sources: Sequence[str] = SOURCES) -> list[Clips]:
-    """The clips of each synthesiser."""
+def load_clips(front: FrontEnd, sources: Sequence[str]) -> list[Clips]:
+    """The clips of each source."""
     made = []
     for source in sources:
         with np.load(kept(front, source)) as file:

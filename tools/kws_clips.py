@@ -127,7 +127,7 @@ def recorded(rng: np.random.Generator) -> Iterator[Utterance]:
 
 
 def single_words(rng: np.random.Generator) -> Iterator[Utterance]:
-    """Words of Kokoro, people and others, each by itself and of another speaker's size."""
+    """Words of Kokoro, people and others, each by itself; some more than once."""
     for one in bank("single"):
         yield from (one for _ in range(KNOWN_SIZES["kokoro"]))
     for word, sound in (said for speaker in LEARNT for said in said_by(speaker)):

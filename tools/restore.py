@@ -7,6 +7,7 @@ What MFCCs leave out (pitch, what lies over 4 kHz, when within 25 ms) comes out 
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -15,9 +16,16 @@ from kws_words import FRAME, HOP
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from edgernn.layers.frontend import FrontEnd
 from edgernn.pipelines.features import Extractor
+from edgernn.pipelines.spectrum import dct
 
-LOW_RATE, WINDOW, STEP, MELS, KEPT = 8000, 400, 200, 128, 13
+STEP, MELS, KEPT = 200, 128, 13  # samples at 8 kHz between MFCCs; bands; numbers that are kept
+TAKEN = FrontEnd(
+    "logmel", rate=8000, frame_length=2 * STEP, hop_length=STEP, edges="reflect", n_fft=2 * STEP, window="hann",
+    periodic=True, bands=MELS, low_freq=0.0, mel="htk", log="db", log_floor=1e-10,
+)  # fmt: skip
+LOUDNESS, COSINES = Extractor(TAKEN), dct(replace(TAKEN, kind="mfcc", cepstra=KEPT, lifter=0.0))
 DEEP = 80.0  # dB under the loudest: less is told from nothing
 BEFORE, AFTER = 2, 4  # frames of nothing around MFCCs
 FINE = 5  # steps in a frame of MFCCs, of 5 ms: two to a frame of log-mels
@@ -30,31 +38,10 @@ Floats = NDArray[np.float32]
 Pair = tuple[Floats, Floats]  # MFCCs (n, KEPT) and log-mels (frames_of, bands) of one word
 
 
-def mel_bands() -> Floats:
-    """HTK's triangles (frequencies, MELS), each 1 at its top."""
-    top = 2595 * np.log10(1 + LOW_RATE / 2 / 700)
-    points = 700 * (10 ** (np.linspace(0, top, MELS + 2) / 2595) - 1)
-    at, wide = np.linspace(0, LOW_RATE / 2, WINDOW // 2 + 1)[:, None], np.diff(points)
-    rising, falling = (at - points[:-2]) / wide[:-1], (points[2:] - at) / wide[1:]
-    return np.minimum(rising, falling).clip(0).astype(np.float32)
-
-
-def cosines() -> Floats:
-    """The first rows of the orthonormal cosine transform (MELS, KEPT)."""
-    angles = np.pi / MELS * np.outer(np.arange(MELS) + 0.5, np.arange(KEPT))
-    return (np.cos(angles) * np.sqrt(np.where(np.arange(KEPT) > 0, 2, 1) / MELS)).astype(np.float32)
-
-
-TRIANGLES, COSINES = mel_bands(), cosines()
-
-
 def mfccs(sound: vs.Sound) -> Floats:
     """MFCCs (n, KEPT) of sound at 16 kHz."""
     low = vs.resample(np.append(sound, np.zeros(len(sound) % 2)), 0.5)
-    padded = np.pad(low, WINDOW // 2, mode="reflect")
-    frames = np.lib.stride_tricks.sliding_window_view(padded, WINDOW)[::STEP]
-    hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(WINDOW) / WINDOW)
-    decibels = 10 * np.log10((np.abs(np.fft.rfft(frames * hann)) ** 2 @ TRIANGLES).clip(1e-10))
+    decibels = np.concatenate([LOUDNESS.feed(low), LOUDNESS.finish()])
     return (decibels.clip(decibels.max() - DEEP) @ COSINES).astype(np.float32)
 
 

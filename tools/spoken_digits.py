@@ -15,6 +15,7 @@ from training import python_package
 from vad_sound import Sound
 
 from edgernn.layers.frontend import FrontEnd
+from edgernn.layers.mel import hertz, mel
 from edgernn.pipelines.features import Extractor
 
 LONGEST = 48  # frames of MFCCs, 1.2 s: what is longer isn't trimmed
@@ -49,6 +50,6 @@ def restored(
 
 def raised(x: Floats, front: FrontEnd, ratio: float) -> Floats:
     """Log-mels (T, bands) with every formant at `ratio` times its frequency."""
-    edges = np.linspace(*(1127 * np.log1p(np.array([front.low_freq, front.high_freq]) / 700)), front.bands + 2)
-    sources = 1127 * np.log1p(700 * np.expm1(edges[1:-1] / 1127) / ratio / 700)
-    return np.stack([np.interp(sources, edges[1:-1], row) for row in x]).astype(np.float32)
+    places = np.linspace(*mel(front, np.array([front.low_freq, front.top])), front.bands + 2)[1:-1]
+    sources = mel(front, hertz(front, places) / ratio)
+    return np.stack([np.interp(sources, places, row) for row in x]).astype(np.float32)

@@ -1,11 +1,113 @@
-"""A GRU that learns on a CPU in half the time of PyTorch's: what isn't recurrent is done for all frames at once.
+"""A GRU that learns on a CPU several times as fast as PyTorch's.
 
-Imports torch.
+What isn't recurrent is done for all frames at once; in a step, all but the matrix product is in loops that Numba
+compiles, each simple enough for LLVM to vectorise. Imports torch.
 """
 
+import numpy as np
 import torch
+from numba import njit
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.autograd.function import FunctionCtx
+
+Row = NDArray[np.float32]
+f32 = np.float32
+
+
+@njit(fastmath=True, inline="always")
+def tanh(x: float) -> float:
+    """Lambert's continued fraction to its seventh term: within 7e-5."""
+    x = min(max(x, f32(-4.97)), f32(4.97))
+    y = x * x
+    above = x * (f32(135135) + y * (f32(17325) + y * (f32(378) + y)))
+    return above / (f32(135135) + y * (f32(62370) + y * (f32(3150) + y * f32(28))))
+
+
+@njit(fastmath=True)
+def opened(gates: Row, given: Row, h: Row) -> None:
+    """Gates are the sigmoids of given + h."""
+    for k in range(len(gates)):
+        gates[k] = f32(0.5) + f32(0.5) * tanh(f32(0.5) * (given[k] + h[k]))
+
+
+@njit(fastmath=True)
+def renewed(new: Row, given: Row, reset: Row, h: Row) -> None:
+    """What a state would be: tanh(given + reset * h)."""
+    for k in range(len(new)):
+        new[k] = tanh(given[k] + reset[k] * h[k])
+
+
+@njit(fastmath=True)
+def moved(after: Row, before: Row, update: Row, new: Row) -> None:
+    """The state between `new` (update at 0) and the one before (at 1)."""
+    for k in range(len(after)):
+        after[k] = new[k] + update[k] * (before[k] - new[k])
+
+
+@njit(fastmath=True)
+def summed(total: Row, a: Row, b: Row) -> None:
+    """The sum of two."""
+    for k in range(len(total)):
+        total[k] = a[k] + b[k]
+
+
+@njit(fastmath=True)
+def multiplied(product: Row, a: Row, b: Row) -> None:
+    """The product of two."""
+    for k in range(len(product)):
+        product[k] = a[k] * b[k]
+
+
+@njit(fastmath=True)
+def to_new(back: Row, wanted: Row, update: Row, new: Row) -> None:
+    """The gradient of what goes into `new`, from that of the state."""
+    for k in range(len(back)):
+        back[k] = wanted[k] * (f32(1) - update[k]) * (f32(1) - new[k] * new[k])
+
+
+@njit(fastmath=True)
+def to_reset(back: Row, new: Row, h: Row, reset: Row) -> None:
+    """The gradient of what goes into the reset gate, from that of what goes into `new`."""
+    for k in range(len(back)):
+        back[k] = new[k] * h[k] * reset[k] * (f32(1) - reset[k])
+
+
+@njit(fastmath=True)
+def to_update(back: Row, wanted: Row, before: Row, new: Row, update: Row) -> None:
+    """The gradient of what goes into the update gate, from that of the state."""
+    for k in range(len(back)):
+        back[k] = wanted[k] * (before[k] - new[k]) * update[k] * (f32(1) - update[k])
+
+
+@njit
+def step(t: int, given: NDArray, own: NDArray, states: NDArray, kept: NDArray) -> None:
+    """Frame t for all scenes: the next state and what `step_back` needs, from what input and state (own) give."""
+    n = states.shape[2]
+    for b in range(len(own)):
+        x, h, all_four = given[t, b], own[b], kept[t, b]
+        opened(all_four[: 2 * n], x[: 2 * n], h[: 2 * n])
+        renewed(all_four[2 * n : 3 * n], x[2 * n :], all_four[:n], h[2 * n :])
+        all_four[3 * n :] = h[2 * n :]
+        moved(states[t + 1, b], states[t, b], all_four[n : 2 * n], all_four[2 * n : 3 * n])
+
+
+@njit
+def step_back(
+    t: int, wanted: NDArray, carried: NDArray, states: NDArray, kept: NDArray, inputs: NDArray, own: NDArray
+) -> None:
+    """Frame t for all scenes: the gradients of what input and state (own) gave, and what is carried to the state."""
+    n = states.shape[2]
+    for b in range(len(carried)):
+        x, h = inputs[t, b], own[t, b]
+        reset, update, new = kept[t, b, :n], kept[t, b, n : 2 * n], kept[t, b, 2 * n : 3 * n]
+        summed(carried[b], carried[b], wanted[t, b])
+        to_new(x[2 * n :], carried[b], update, new)
+        to_reset(x[:n], x[2 * n :], kept[t, b, 3 * n :], reset)
+        to_update(x[n : 2 * n], carried[b], states[t, b], new, update)
+        h[: 2 * n] = x[: 2 * n]
+        multiplied(h[2 * n :], x[2 * n :], reset)
+        multiplied(carried[b], carried[b], update)
 
 
 class Recurrence(torch.autograd.Function):
@@ -14,35 +116,30 @@ class Recurrence(torch.autograd.Function):
     @staticmethod
     def forward(ctx: FunctionCtx, given: Tensor, first: Tensor, weights: Tensor, bias: Tensor) -> Tensor:
         """`first` (B, H): the state before; weights (3 H, H) and bias (3 H,) of the state."""
-        hidden = first.shape[1]
-        states, gates, new, own = first.new_empty(len(given) + 1, *first.shape), [], [], []
+        frames, (count, hidden) = len(given), first.shape
+        states, kept = first.new_empty(frames + 1, count, hidden), first.new_empty(frames, count, 4 * hidden)
+        own, turned = first.new_empty(count, 3 * hidden), weights.t().contiguous()
         states[0] = first
-        for t, x in enumerate(given):
-            h = torch.addmm(bias, states[t], weights.t())
-            gates.append((x[:, : 2 * hidden] + h[:, : 2 * hidden]).sigmoid_())
-            own.append(h[:, 2 * hidden :])
-            new.append(torch.addcmul(x[:, 2 * hidden :], gates[t][:, :hidden], own[t]).tanh_())
-            torch.lerp(new[t], states[t], gates[t][:, hidden:], out=states[t + 1])
-        ctx.save_for_backward(states, torch.stack(gates), torch.stack(new), torch.stack(own), weights)
+        arrays = [part.numpy() for part in (given.contiguous(), own, states, kept)]
+        for t, state in enumerate(states[:-1].unbind()):
+            torch.addmm(bias, state, turned, out=own)
+            step(t, *arrays)
+        ctx.save_for_backward(states, kept, weights)
         return states[1:]
 
     @staticmethod
     def backward(ctx: FunctionCtx, wanted: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """The gradients of all four, from that of the states; each gate's is a factor times its state's."""
-        states, gates, new, own, weights = ctx.saved_tensors
-        reset, update = gates.chunk(2, dim=-1)
-        to_new = (1 - update) * (1 - new * new)
-        to_reset, to_update = to_new * own * reset * (1 - reset), (states[:-1] - new) * update * (1 - update)
-        factors = torch.stack([to_reset, to_update, to_new * reset], dim=2)  # (T, B, 3, H)
-        carried, made = torch.zeros_like(states[0]), torch.empty_like(new)
-        for t in reversed(range(len(new))):
-            torch.add(carried, wanted[t], out=made[t])
-            back = (factors[t] * made[t][:, None]).flatten(1)
-            carried = torch.addmm(made[t] * update[t], back, weights)
-        gradients = (factors * made[:, :, None]).flatten(2)
-        inputs = torch.cat([gradients[..., : 2 * new.shape[-1]], to_new * made], dim=-1)
-        flat = gradients.flatten(0, 1)
-        return inputs, carried, flat.t() @ states[:-1].flatten(0, 1), flat.sum(dim=0)
+        """The gradients of all four, from that of the states."""
+        states, kept, weights = ctx.saved_tensors
+        frames, count, hidden = wanted.shape
+        inputs, own = kept.new_empty(frames, count, 3 * hidden), kept.new_empty(frames, count, 3 * hidden)
+        carried = torch.zeros_like(states[0])
+        arrays = [part.numpy() for part in (wanted.contiguous(), carried, states, kept, inputs, own)]
+        for t in reversed(range(frames)):
+            step_back(t, *arrays)
+            carried.addmm_(own[t], weights)
+        rows = own.flatten(0, 1)
+        return inputs, carried, rows.t() @ states[:-1].flatten(0, 1), rows.sum(dim=0)
 
 
 class LearningGru(nn.GRU):

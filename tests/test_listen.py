@@ -103,6 +103,36 @@ def test_it_ends_once_nobody_reads_its_lines(model: Path, form: str) -> None:
             assert process.stderr.read().endswith(" s heard, 2 decisions; nothing lost\n")
 
 
+def test_it_ends_where_nobody_reads_from_the_start(model: Path) -> None:
+    command = [sys.executable, "-m", "edgernn", "listen", str(model), str(SPEECH)]
+    reading, writing = os.pipe()
+    os.close(reading)
+    with subprocess.Popen(command, stdout=writing, stderr=subprocess.PIPE, text=True) as process:
+        os.close(writing)
+        assert process.wait(20) == 0 and process.stderr
+        assert "s heard, 0 decisions; nothing lost\n" in process.stderr.read()
+
+
+def test_a_label_that_the_terminal_cannot_show(model: Path, tmp_path: Path) -> None:
+    loaded = edgernn.load(model)
+    assert loaded.deciding is not None
+    replace(loaded, deciding=replace(loaded.deciding, labels=("日本",))).save(tmp_path / "x.edgernn")
+    command = [sys.executable, "-m", "edgernn", "listen", str(tmp_path / "x.edgernn"), str(SPEECH)]
+    done = subprocess.run(command, capture_output=True, text=True, env=dict(os.environ, PYTHONIOENCODING="ascii"))
+    assert done.returncode == 0 and done.stdout.count(r"\u65e5\u672c") == 2, done.stderr
+
+
+def test_run_answers_what_stands_for_a_gap_too(tmp_path: Path) -> None:
+    folder = FOLDER.parent / "imu-activity-lstm"
+    model = edgernn.convert(folder / "model.onnx", **tables(folder / "pipeline.toml", None))
+    model.save(tmp_path / "imu.edgernn")
+    rows = ["1,2,3,4,5,6"] * 5
+    (tmp_path / "gap.csv").write_text("\n".join([*rows, "x,2,3,4,5,6", *rows]))
+    (tmp_path / "whole.csv").write_text("\n".join([*rows, rows[0], *rows]))
+    found = [call("run", tmp_path / "imu.edgernn", tmp_path / f"{name}.csv", "--answers") for name in ("gap", "whole")]
+    assert found[0].stdout == found[1].stdout and "line 6" in found[0].stderr
+
+
 def test_at_its_own_speed(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])

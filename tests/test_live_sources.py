@@ -120,6 +120,25 @@ def counted(blocks: Iterator[Block], send: Callable[..., None], count: int) -> f
     return gap
 
 
+@pytest.mark.skipif(MOSQUITTO is None, reason="needs the broker mosquitto: apt-get install mosquitto")
+def test_what_fails_while_a_message_arrives_is_raised(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """paho's thread would end without a word."""
+    pytest.importorskip("paho.mqtt", reason='MQTT needs paho-mqtt: pip install "edgernn[sensors]"')
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+
+    def say(text: str) -> None:
+        raise OSError("no space left")
+
+    with broker(port, tmp_path), publisher(port) as send:
+        send("old,1", retain=True)
+        with (
+            open_source(f"mqtt://127.0.0.1:{port}/sensors/+/imu", 1000, 2, say=say) as source,
+            pytest.raises(OSError, match="no space left"),
+        ):
+            next(iter(source))
+
+
 def test_a_broker_that_refuses_the_topic(said: list[str]) -> None:
     pytest.importorskip("paho.mqtt", reason='MQTT needs paho-mqtt: pip install "edgernn[sensors]"')
 

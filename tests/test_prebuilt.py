@@ -186,3 +186,16 @@ def test_doctor_says_which_kernels_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(prebuilt, "manifest", dict)
     found = json.loads(good("doctor", "--json"))
     assert found["kernels"] == "jit" and "without kernels" in found["why_these"] and ISAS[found["isa"]]
+
+
+def test_doctor_tells_of_a_cache_that_cannot_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from commands import good
+
+    (tmp_path / "file").touch()
+    (tmp_path / "ours").mkdir()
+    (tmp_path / "ours").chmod(0o777)
+    (tmp_path / "all").mkdir()
+    (tmp_path / "all").chmod(0o1777)
+    for name, why in (("file", "cannot be used"), ("ours", "chmod go-w"), ("all", "written by others: name another")):
+        monkeypatch.setenv("EDGERNN_CACHE", str(tmp_path / name))
+        assert why in json.loads(good("doctor", "--json"))["cache"]

@@ -102,6 +102,14 @@ def test_tcp_outlives_its_server(quick: None, said: list[str]) -> None:
     assert any(text.startswith(f"{address} went away") for text in said)
 
 
+def test_a_gap_that_rows_tell_of_themselves_counts_once(quick: None, said: list[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        serve(server, b"time,x\n0,1\n0.02,2\n", b"time,x\n5.02,3\n")
+        with open_source(f"tcp://127.0.0.1:{server.getsockname()[1]}", 50, say=said.append) as source:
+            (_, again) = [block for _, block in zip(range(2), source, strict=False)]
+    assert again.samples.tolist() == [3] and again.time == pytest.approx(5.02)
+
+
 def test_a_server_that_was_never_there(said: list[str]) -> None:
     with pytest.raises(ConnectionRefusedError, match=r"127\.0\.0\.1"):
         open_source(f"tcp://127.0.0.1:{free_port(socket.SOCK_STREAM)}", RATE, say=said.append)

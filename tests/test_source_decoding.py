@@ -31,7 +31,15 @@ def test_lines_that_hold_no_row(said: list[str]) -> None:
     assert piece.samples.tolist() == [[5, 5, 5]] and tally.refused == 5
 
 
-FIRST = ["0.2, 7]", '"b": 1, "c": 2}', "Arduino ready", "a, b", '{"a": true, "b": 1, "c": 2}']
+FIRST = [
+    "0.2, 7]",
+    '{"status": "ready", "a": 1, "b": 2}',
+    '{"c": 1, "b": null, "a": 2}',
+    '"b": 1, "c": 2}',
+    "Arduino ready",
+    "a, b",
+    '{"a": true, "b": 1, "c": 2}',
+]
 
 
 @pytest.mark.parametrize("first", FIRST)
@@ -52,6 +60,41 @@ def test_a_field_that_is_missing_is_named() -> None:
     assert pieces[1].gap == pytest.approx(0.01) and "those of the first line were a, b" in said[0]
 
 
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        ("1700000000", "1 numbers, a frame takes 1 and its time"),
+        ('{"time": 1' + "0" * 400 + ', "x": 1}', "the time is 1000"),
+        ('{"time": NaN, "x": 1}', "the time is nan"),
+        ('{"x": 1, "x": 2}', "the name 'x' twice"),
+    ],
+)
+def test_a_row_without_its_time_or_with_more_than_one_number(line: str, why: str, said: list[str]) -> None:
+    """None of it is taken for the number that is missing."""
+    decoder = LineDecoder(Wanted(10, 1, None, False), "here", tally := Tally(said.append))
+    pieces = decoder.feed(f"time,x\n0,1\n{line}\n0.2,3\n".encode())
+    assert [(piece.samples.tolist(), round(piece.gap, 6)) for piece in pieces] == [([[1]], 0), ([[3]], 0.1)]
+    assert (tally.refused, tally.lost) == (1, 0) and "line 3" in said[0] and why in said[0]
+
+
+def test_lines_are_counted_from_where_they_begin_anew(said: list[str]) -> None:
+    decoder = LineDecoder(Wanted(10, 1, None, False), "here", Tally(said.append))
+    decoder.feed(b"1\n2\n3\n")
+    decoder.restart()
+    decoder.feed(b"1\nx\n")
+    assert said == ["here, line 2, column 1: 'x' is not a number; left out"]
+
+
+@pytest.mark.parametrize(("with_times", "gap", "lost"), [(True, 1.5, 5), (False, 1.0, 0)])
+def test_what_is_known_to_be_missing_counts_once(with_times: bool, gap: float, lost: int) -> None:
+    """Where rows bear times too, these tell how much it is."""
+    decoder = LineDecoder(Wanted(10, 1, None, False), "here", tally := Tally(lambda text: None))
+    decoder.feed(b"time,x\n0,1\n" if with_times else b"x\n1\n")
+    decoder.missed(1.0)
+    (piece,) = decoder.feed(b"1.6,2\n" if with_times else b"2\n")
+    assert piece.gap == pytest.approx(gap) and tally.lost == lost
+
+
 def timed(*times: float) -> tuple[list[tuple[int, float]], Tally]:
     """(rows, gap before them) of rows at 10 a second that bear these times."""
     tally = Tally(lambda text: None)
@@ -70,6 +113,8 @@ def test_times_tell_what_is_missing() -> None:
 def test_late_rows_are_used_and_counted() -> None:
     found, tally = timed(5, 5.1, 5.2, 5.15, 5.3, 5.4)
     assert found == [(6, 0)] and (tally.lost, tally.late) == (0, 1)
+    found, tally = timed(1.0, 0.5, *[1 + n / 10 for n in range(1, 9)])  # in the beginning
+    assert found == [(10, 0)] and (tally.late, str(tally)) == (1, "1 rows late")
     found, tally = timed(3600, 3600.1, 0, 0.1, 0.2)  # a clock that is set back
     assert found == [(5, 0)] and (tally.lost, tally.late, tally.jumps) == (0, 0, 1)
     found, tally = timed(0, 0.1, 1.7e9, 1.7e9 + 0.1, 1.7e9 + 0.4)  # one that is set at last

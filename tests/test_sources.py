@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 from itertools import pairwise
 from pathlib import Path
@@ -54,9 +55,10 @@ def test_a_recording_that_was_cut_off(tmp_path: Path) -> None:
         for block in source:
             heard += len(block.samples)
     assert heard == len(SOUND) - 500
-    (tmp_path / "none.wav").write_bytes(whole[:40] + bytes(4) + whole[44:])
-    with pytest.raises(BadInput, match="was its recording cut off"):
-        everything(open_source(str(tmp_path / "none.wav"), RATE))
+    for name, begun in (("none.wav", whole[:40]), ("begun.wav", whole[:4] + bytes(4) + whole[8:40])):
+        (tmp_path / name).write_bytes(begun + bytes(4) + whole[44:])
+        with pytest.raises(BadInput, match="was its recording cut off"):
+            everything(open_source(str(tmp_path / name), RATE))
 
 
 def test_a_sample_that_is_not_finite_is_named(tmp_path: Path) -> None:
@@ -111,6 +113,38 @@ def test_tables(tmp_path: Path) -> None:
     (tmp_path / "x.jsonl").write_text("".join(json.dumps(row) + "\n" for row in objects))
     for name in ("x.npy", "x.csv", "x.jsonl"):
         np.testing.assert_array_equal(everything(open_source(str(tmp_path / name), 50, 3)), ROWS)
+
+
+def test_an_array_that_is_cut_while_it_is_read(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.tile(ROWS, (100, 1)))
+    np.save(tmp_path / "f.npy", np.asfortranarray(ROWS))
+    np.testing.assert_array_equal(everything(open_source(str(tmp_path / "f.npy"), 50, 3)), ROWS)
+    with open_source(str(tmp_path / "x.npy"), 50, 3) as source:
+        blocks = iter(source)
+        next(blocks)
+        os.truncate(tmp_path / "x.npy", 4096)
+        with pytest.raises(BadInput, match=r"x\.npy was cut while it was read"):
+            list(blocks)
+
+
+@pytest.mark.parametrize("follow", [False, True])
+def test_a_pipe_with_the_name_of_a_table(follow: bool, tmp_path: Path, said: list[str]) -> None:
+    """Each row is there at once; who follows it waits for another writer too."""
+    os.mkfifo(path := tmp_path / "x.csv")
+    writer = os.open(path, os.O_RDWR)
+    with open_source(str(path), 50, 3, follow=follow, say=said.append) as source:
+        blocks = iter(source)
+        for row in range(2):
+            os.write(writer, b"%d,2,3\n" % row)
+            assert next(blocks).samples.tolist() == [[row, 2, 3]]
+        os.close(writer)
+        if follow:
+            with path.open("wb") as again:
+                again.write(b"4,5,6\n")
+            assert next(blocks).samples.tolist() == [[4, 5, 6]]
+        else:
+            assert list(blocks) == []
+    assert not said
 
 
 def test_a_followed_file(tmp_path: Path, said: list[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
+from io import TextIOWrapper
 from typing import Any
 
 from edgernn.cli.starting import EndedAtOnce
@@ -44,6 +45,8 @@ class Commands(click.Group):
         try:
             if sys.stdout is None:
                 raise OSError("standard output is closed")
+            if isinstance(sys.stdout, TextIOWrapper):  # a label that the terminal's encoding lacks ends nothing
+                sys.stdout.reconfigure(errors="backslashreplace")
             return super().main(*args, **options)
         except (OSError, KeyboardInterrupt) as error:
             click.echo(f"error: {_explain(error)}", err=True)

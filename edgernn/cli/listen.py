@@ -77,16 +77,17 @@ def command(
         opened = open_source(source, front.rate, front.channels, pcm=pcm, follow=follow, realtime=realtime, say=say)
     except NoSource as error:
         raise click.UsageError(str(error)) from None
-    with opened, shown(pipeline, opened, as_json) as screen:
+    with suppress(KeyboardInterrupt), opened, shown(pipeline, opened, as_json) as screen:
         with suppress(KeyboardInterrupt):
             for found in listen(pipeline, opened):
                 count += len(found)
                 tell(found, screen, act)
         rest = pipeline.finish()  # of what was on when it was interrupted
+        count += len(rest)
         tell(rest, screen, act)
     if act:
         act.finish()
-    say(f"{opened.time:.1f} s heard, {count + len(rest)} decisions; {opened.tally}")
+    say(f"{opened.time:.1f} s heard, {count} decisions; {opened.tally}")
 
 
 def tell(found: list[Decision], screen: Shown, act: Program | None) -> None:

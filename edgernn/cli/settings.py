@@ -33,7 +33,7 @@ def constants(given: tuple[str, ...]) -> dict[str, Any]:
         name, _, value = text.rpartition("=")
         try:
             found[name] = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             name = ""
         if not name:
             raise click.BadParameter(f"{text}: NAME=NUMBER, NAME=true or NAME=false expected")

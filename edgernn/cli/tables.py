@@ -20,7 +20,7 @@ def read(path: Path, needed: str) -> dict[str, Any]:
     """The tables of a file that has the one that is needed."""
     try:
         found = tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # also of bytes that are no text, and of endless numbers
         raise BadInput(f"{path} is not TOML: {error}") from None
     unknown = [name for name in found if name not in ("features", "decisions")]
     if unknown or needed not in found:

@@ -51,7 +51,9 @@ def cache_folder() -> Path:
             f"the cache folder {folder} cannot be used ({error}); name another in EDGERNN_CACHE"
         ) from None
     if hasattr(os, "getuid") and (found.st_uid != os.getuid() or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)):
-        remedy = f"run `chmod go-w {folder}` as its owner, or name another in EDGERNN_CACHE"
+        remedy = "name another in EDGERNN_CACHE"
+        if found.st_uid == os.getuid() and not found.st_mode & stat.S_ISVTX:  # of one's own, and not made for all
+            remedy = f"run `chmod go-w {folder}`, or {remedy}"
         raise BackendUnavailable(f"the cache folder {folder} can be written by others: {remedy}")
     return folder
 

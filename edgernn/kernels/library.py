@@ -64,9 +64,12 @@ def describe() -> dict[str, Any]:
 
     name, why = chosen(processor.features())
     unfit = prebuilt.unfit(name) if name in ISAS else why
-    compiled = (
-        name in ISAS and bool(unfit) and jit.is_there() and jit.read_object(jit.object_path(ISAS[name])) is not None
-    )
+    try:
+        cache = str(jit.cache_folder())
+        needed = name in ISAS and bool(unfit) and jit.is_there()
+        compiled = needed and jit.read_object(jit.object_path(ISAS[name])) is not None
+    except BackendUnavailable as error:
+        cache, compiled = str(error), False
     return {
         "processor": processor.name(),
         "isa": name,
@@ -74,6 +77,6 @@ def describe() -> dict[str, Any]:
         "available": available(processor.features()),
         "kernels": REFERENCE if name == REFERENCE else "jit" if unfit else "native",
         "why_these": unfit or "they came with edgernn",
-        "cache": str(jit.cache_folder()),
+        "cache": cache,
         "compiled": compiled,
     }

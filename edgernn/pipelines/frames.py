@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -43,10 +44,28 @@ def read_npy(path: Path, ports: Sequence[Port], chunk: int, say: Say) -> Iterato
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, EOFError) as error:
         raise BadInput(f"{path} is not a NumPy array that can be read: {error}") from None
-    if not isinstance(array, np.ndarray) or array.ndim == 0:
+    if not isinstance(array, np.memmap) or array.ndim == 0:
         raise BadInput(f"{path}: one array (frames, {port.size}) expected, as numpy.save writes it")
-    for start in range(0, len(array), chunk):
-        yield as_frames(port, array[start : start + chunk], str(path))
+    if array.shape[1:] != (port.size,) and (array.ndim, port.size) != (1, 1):
+        as_frames(port, array, str(path))  # says what is wrong with its shape
+    for part in _read(path, array, chunk):
+        yield as_frames(port, part, str(path))
+
+
+def _read(path: Path, array: np.memmap, chunk: int) -> Iterator[Array]:
+    """The rows of a mapped array, so many at a time: read, for the process ends where what is mapped is cut."""
+    if not array.flags.c_contiguous:
+        whole = np.load(path, allow_pickle=False)
+        yield from (whole[start : start + chunk] for start in range(0, len(whole), chunk))
+        return
+    with path.open("rb") as file:
+        file.seek(array.offset)
+        for start in range(0, len(array), chunk):
+            shape = min(chunk, len(array) - start), *array.shape[1:]
+            numbers = np.fromfile(file, array.dtype, math.prod(shape))
+            if len(numbers) < math.prod(shape):
+                raise BadInput(f"{path} was cut while it was read")
+            yield numbers.reshape(shape)
 
 
 def read_wav(path: Path, ports: Sequence[Port], chunk: int, say: Say) -> Iterator[Frames]:

@@ -148,14 +148,24 @@ class Pipeline:
         After a longer one features, model and smoothing begin anew, and what was on ends where the gap begins; the
         baseline of anomalies stays. Raises BadInput for what is no number of seconds.
         """
-        if not 0 <= seconds < 1e9:
-            raise BadInput(f"a gap of {seconds} seconds")
-        if seconds <= BRIDGED and len(self._last):
-            made = self.judged(np.repeat(self._last, round(seconds * self.rate), axis=0))
+        filling = self.bridge(seconds)
+        if filling is not None:
+            made = self.judged(filling)
             return self._decider.feed(made) if self._decider else []
         origin = self.time + seconds
         self._begin(origin)
         return self._decider.restart(origin) if self._decider else []
+
+    def bridge(self, seconds: float) -> Array | None:
+        """The samples that fill a gap of so many seconds (see `gap`); None where it is too long for that.
+
+        Raises BadInput for what is no number of seconds.
+        """
+        if not 0 <= seconds < 1e9:
+            raise BadInput(f"a gap of {seconds} seconds")
+        if seconds > BRIDGED or not len(self._last):
+            return None
+        return np.repeat(self._last, round(seconds * self.rate), axis=0)
 
     def save_state(self) -> bytes:
         """The state, to go on from on any machine that has the model."""

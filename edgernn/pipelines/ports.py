@@ -37,8 +37,8 @@ def as_frames(port: Port, rows: Any, where: str) -> Array:
     if port.dtype == "float32":
         with np.errstate(over="ignore"):  # what is too large becomes infinite, which a Stream refuses
             return np.ascontiguousarray(array, np.float32)
-    if (array != np.trunc(array)).any():
-        raise BadInput(f"{where}: input '{port.name}' takes tokens, which are whole numbers")
+    if (array != np.trunc(array)).any() or (np.abs(array) >= 2.0**63).any():
+        raise BadInput(f"{where}: input '{port.name}' takes tokens, which are whole numbers of 64 bits")
     return np.ascontiguousarray(array[:, 0] if port.size == 1 else array, np.int64)
 
 

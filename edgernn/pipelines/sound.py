@@ -19,6 +19,7 @@ LOG = logging.getLogger("edgernn")
 
 ENDLESS = 0x7FFFF000  # bytes or more: what a WAV says that was written to a pipe
 HEADER = 4096  # bytes; what is longer than that holds more than a header
+CUT_OFF = ": its header says that it holds no sound, though it does: was its recording cut off?"
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aiff")
 
 
@@ -65,6 +66,8 @@ def _open_wave(path: Path) -> wave.Wave_read | None:
     except EOFError:
         raise BadInput(f"{path} is not a WAV file: it is empty or truncated") from None
     except wave.Error as error:
+        if _begun(path):
+            raise BadInput(f"{path}{CUT_OFF}") from None
         if path.suffix.lower() == ".wav" and not str(error).startswith("unknown format"):
             raise BadInput(f"{path} is not a WAV file: {error}") from None
         return None
@@ -72,6 +75,12 @@ def _open_wave(path: Path) -> wave.Wave_read | None:
         return file
     file.close()
     return None
+
+
+def _begun(path: Path) -> bool:
+    """Whether a header stands there that was never completed."""
+    with path.open("rb") as file:
+        return file.read(12) == b"RIFF\0\0\0\0WAVE"
 
 
 def _pcm(path: Path, file: wave.Wave_read, seconds: float) -> Iterator[Array]:
@@ -84,7 +93,7 @@ def _pcm(path: Path, file: wave.Wave_read, seconds: float) -> Iterator[Array]:
         there = f"its header promises {promised / rate:.2f} s, {read / rate:.2f} s are there"
         raise BadInput(f"{path} cannot be read to its end: {there}")
     if not promised and path.stat().st_size > HEADER:
-        raise BadInput(f"{path}: its header says that it holds no sound, though it does: was its recording cut off?")
+        raise BadInput(f"{path}{CUT_OFF}")
 
 
 def check_finite(path: Path, samples: Array, at: int) -> None:

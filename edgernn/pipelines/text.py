@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-import math
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
@@ -20,6 +20,7 @@ from edgernn.pipelines.ports import Frames, as_frames, single, together
 Values = dict[str, list[Any]]  # one frame: `size` numbers by port
 NUMBERS = (int, float)  # but not bool, which is an int
 TIME = "time"  # the name of a column or field that holds when a row was taken, in seconds
+LATEST = sys.float_info.max  # seconds
 
 
 class Parser:
@@ -67,20 +68,20 @@ class Parser:
         return True
 
     def _csv(self, line: str, place: str) -> tuple[Values, float | None]:
-        size, when = self._ports[0].size, None
+        size, timed = self._ports[0].size, TIME in self._columns
         try:
             numbers = [float(field) for field in line.split(",")]
         except ValueError:
             numbers = _numbers(line, place)
-        if TIME in self._columns and len(self._columns) == len(numbers) == size + 1:
-            when = _finite(numbers.pop(self._columns.index(TIME)), place)
-        if len(numbers) != size:
-            raise BadInput(f"{place}: {len(numbers)} numbers, a frame takes {size}")
+        if len(numbers) != size + timed:
+            takes = f"{size} and its time" if timed else str(size)
+            raise BadInput(f"{place}: {len(numbers)} numbers, a frame takes {takes}")
+        when = _finite(numbers.pop(self._columns.index(TIME)), place) if timed else None
         return {self._ports[0].name: numbers}, when
 
     def _json(self, line: str, place: str) -> tuple[Values, float | None]:
         try:
-            value = json.loads(line)
+            value = json.loads(line, object_pairs_hook=_object)
         except (ValueError, RecursionError) as error:
             raise BadInput(f"{place} is not JSON: {error}") from None
         when = None
@@ -102,6 +103,9 @@ class Parser:
             raise BadInput(f"{place}: {len(names)} numbers ({', '.join(names)}), a frame takes {size}")
         if value.keys() != set(names):
             raise BadInput(f"{place}: the fields {', '.join(value)}, those of the first line were {', '.join(names)}")
+        for name in names:
+            if type(value[name]) not in NUMBERS:
+                raise BadInput(f"{place}: '{name}' is {value[name]!r}, a number expected")
         self._fields = names
         return [value[name] for name in names]
 
@@ -137,6 +141,15 @@ def rows(lines: Iterable[str], ports: Sequence[Port], where: str) -> Iterator[di
         raise BadInput(f"{header} holds no number, and no frame follows: numbers separated by commas expected")
 
 
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """What JSON calls an object, each of whose names stands once. Raises ValueError for others."""
+    made = dict(pairs)
+    if len(made) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"the name '{next(name for name in names if names.count(name) > 1)}' twice")
+    return made
+
+
 def _fields(line: str, place: str) -> list[str]:
     try:
         return next(csv.reader([line]))
@@ -163,9 +176,9 @@ def _numbers(line: str, place: str) -> list[float]:
 
 
 def _finite(value: Any, place: str) -> float:
-    if type(value) not in NUMBERS or not math.isfinite(value):
-        raise BadInput(f"{place}: the time is {value!r}, a number of seconds expected")
-    return float(value)
+    if type(value) in NUMBERS and abs(value) <= LATEST:
+        return float(value)
+    raise BadInput(f"{place}: the time is {value!r:.30}, a number of seconds expected")
 
 
 def _flat(value: Any, size: int, place: str) -> list[Any]:

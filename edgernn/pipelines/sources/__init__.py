@@ -10,7 +10,8 @@ The policy, for every source:
   serial line cannot wait: 5 s of samples are held, and beyond that the oldest go and are counted as lost.
 - **Gaps.** What is missing (lost, refused, or never sent while a source was away or silent for over 2 s) is a gap
   before the block that follows, as long as what is missing. The time of a block includes all gaps before it. A TCP
-  server that is silent while it is connected leaves none: nothing of it is lost.
+  server that is silent while it is connected leaves none: nothing of it is lost. Where rows bear times and these tell
+  of a longer gap, it is that one, once.
 - **A source that goes away** once it was open is waited for, and tried again every second. One that is not there in
   the beginning is an error.
 - **Lines that hold no row** (a missing field, text, a number that is not finite) are refused and counted; a gap of one

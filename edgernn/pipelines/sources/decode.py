@@ -34,6 +34,9 @@ class Decoder(Protocol):
     def restart(self) -> None:
         """What comes next does not continue what came; what is cut off is refused."""
 
+    def missed(self, seconds: float) -> None:
+        """So much was lost before what comes next: a gap, unless the rows themselves bear times."""
+
 
 @dataclass(frozen=True)
 class Pcm:
@@ -85,7 +88,7 @@ class PcmDecoder:
         self._pcm, self._where, self._tally = pcm, where, tally
         self._dtype = np.dtype(pcm.format).newbyteorder("<")
         self._size = pcm.channels * self._dtype.itemsize
-        self._rest = b""
+        self._rest, self._gap = b"", 0.0
 
     def feed(self, data: bytes, whole: bool = False) -> list[Piece]:
         data = self._rest + data
@@ -100,12 +103,18 @@ class PcmDecoder:
             wrong = ~np.isfinite(samples)
             samples[wrong] = 0
             self._tally.count("lost", int(wrong.sum()), f"{self._where}: samples that are not finite, taken as 0")
-        return [Piece(samples)] if len(samples) else []
+        if not len(samples):
+            return []
+        gap, self._gap = self._gap, 0.0
+        return [Piece(samples, gap)]
 
     def restart(self) -> None:
         if self._rest:
             self._tally.count("refused", 1, f"{self._where}: a sample was cut off; left out")
         self._rest = b""
+
+    def missed(self, seconds: float) -> None:
+        self._gap += seconds
 
 
 class LineDecoder:
@@ -140,8 +149,11 @@ class LineDecoder:
     def restart(self) -> None:
         if self._rest:
             self._refuse(f"{self._where}, line {self._number + 1} was cut off")
-        self._rest, self._endless = b"", False
+        self._rest, self._number, self._endless = b"", 0, False
         self._parser.restart()
+
+    def missed(self, seconds: float) -> None:
+        self._clock.missed(seconds)
 
     def _pieces(self, lines: list[bytes]) -> list[Piece]:
         parts: list[tuple[float, list[list[float]]]] = []  # (gap, rows that follow one another)
@@ -186,7 +198,7 @@ class RowClock:
     """
 
     def __init__(self, rate: float, where: str, tally: Tally):
-        self.missing = 0  # rows since the last that was used
+        self.missing = 0  # rows since the last that was used, refused or lost
         self.gap = 0.0  # seconds missing before it
         self._rate, self._where, self._tally = rate, where, tally
         self._last: float | None = None  # the latest time that a row bore
@@ -214,19 +226,23 @@ class RowClock:
             self._last, self._rows = when, 0
         self._rows += 1
 
-    def _by_time(self, step: float, refused: int) -> int:
-        """How many rows are missing, of which so many were refused."""
+    def missed(self, seconds: float) -> None:
+        """So much was lost before the next row. What its time says counts instead, where that is more."""
+        self.missing += round(seconds * self._rate)
+
+    def _by_time(self, step: float, known: int) -> int:
+        """How many rows are missing, of which so many are known of."""
         rows = math.ceil(step * self._rate - self._rows - SLACK)
-        if rows > refused:
+        if rows > known:
             went_on = f"{rows} rows are missing by their time, which went on by {step:.3f} s"
-            self._tally.count("lost", rows - refused, f"{self._where}: {went_on}")
-        return max(rows, refused)
+            self._tally.count("lost", rows - known, f"{self._where}: {went_on}")
+        return max(rows, known)
 
     def _compare(self, when: float) -> None:
         """Say where rows come faster than the model takes them. Their clock may count in seconds."""
         if self._first is None:
             self._first, self._count = when, 0
-        self._count += 1
+        self._first, self._count = min(self._first, when), self._count + 1
         within = when - self._first
         if self._count > FAST * self._rate * (within + 1):
             self._compared = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -51,7 +52,7 @@ def open_text(address: str, wanted: Wanted, tally: Tally) -> Iterator[Feed]:
     """CSV or JSON lines; where it is followed, the lines that are still to be written too."""
     path, decoder = Path(address), wanted.decoder(address, tally)
     with path.open("rb") as file:
-        pieces = _followed(path, decoder, tally) if wanted.follow else _decoded(file.read, decoder)
+        pieces = _followed(path, file, decoder, tally) if wanted.follow else _decoded(file.read1, decoder)
         with closing(pieces):
             yield Feed(address, *wanted.format(), pieces)
 
@@ -72,25 +73,30 @@ def _decoded(read: Callable[[int], bytes], decoder: Decoder) -> Generator[Piece,
     yield from decoder.feed(b"", whole=True)
 
 
-def _followed(path: Path, decoder: Decoder, tally: Tally) -> Generator[Piece, None, None]:
+def _followed(path: Path, file: BufferedReader, decoder: Decoder, tally: Tally) -> Generator[Piece, None, None]:
     """All that is in a file and all that is added to it; where it is cut or replaced, it is read from its start."""
     while True:
-        with path.open("rb") as file:
+        with file:
+            read = 0
             while True:
-                if data := file.read(CHUNK):
+                if data := file.read1(CHUNK):
+                    read += len(data)
                     yield from decoder.feed(data)
-                elif _replaced(path, file):
+                elif _replaced(path, file, read):
                     break
                 else:
                     time.sleep(POLL)
         decoder.restart()
         tally.count("breaks", 1, f"{path} was cut or replaced: read from its start")
+        file = path.open("rb")
 
 
-def _replaced(path: Path, file: BinaryIO) -> bool:
+def _replaced(path: Path, file: BinaryIO, read: int) -> bool:
+    """Whether the file is another, or shorter than what was read of it; a pipe has no length."""
     try:
         found = path.stat()
     except FileNotFoundError:
         return False  # between being moved away and made anew
     known = os.fstat(file.fileno())
-    return (found.st_dev, found.st_ino) != (known.st_dev, known.st_ino) or found.st_size < file.tell()
+    cut = stat.S_ISREG(known.st_mode) and found.st_size < read
+    return cut or (found.st_dev, found.st_ino) != (known.st_dev, known.st_ino)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -110,5 +110,16 @@ def _subscriber(client: Any, broker: Broker, wanted: Wanted, mailbox: Mailbox, t
         for piece in decoder.feed(message.payload, whole=True):
             mailbox.put(piece.samples, piece.gap)
 
-    client.on_connect, client.on_subscribe, client.on_message = connected, subscribed, arrived
-    client.on_disconnect = disconnected
+    def guarded(call: Callable[..., None]) -> Callable[..., None]:
+        """On paho's thread, which an exception would end: the consumer raises it instead."""
+
+        def called(*event: Any) -> None:
+            try:
+                call(*event)
+            except Exception as error:
+                mailbox.fail(error)
+
+        return called
+
+    client.on_connect, client.on_subscribe = guarded(connected), guarded(subscribed)
+    client.on_message, client.on_disconnect = guarded(arrived), guarded(disconnected)

@@ -37,12 +37,13 @@ def open_udp(address: str, wanted: Wanted, tally: Tally) -> Iterator[Feed]:
 
 
 class Packets:
-    """What arrives at a socket, into a mailbox. Packets that the system dropped count as long as their successor."""
+    """What arrives at a socket, into a mailbox. Packets that the system dropped count as long as the one before."""
 
     def __init__(self, receiver: socket.socket, decoder: Decoder, mailbox: Mailbox, rate: float, tally: Tally):
         self._receiver, self._decoder, self._mailbox = receiver, decoder, mailbox
         self._rate, self._tally = rate, tally
         self._dropped = 0  # packets, since the socket was opened
+        self._length = 0  # samples of the last packet
         if sys.platform == "linux":
             receiver.setsockopt(socket.SOL_SOCKET, OVERFLOW, 1)
 
@@ -53,20 +54,20 @@ class Packets:
                 data, notes, *_ = self._receiver.recvmsg(PACKET, socket.CMSG_SPACE(4))
             except TimeoutError:
                 continue
+            self._missed(notes)
             pieces = self._decoder.feed(data, whole=True)
-            gap = self._missing(notes, sum(len(piece.samples) for piece in pieces))
+            self._length = sum(len(piece.samples) for piece in pieces) or self._length
             for piece in pieces:
-                self._mailbox.put(piece.samples, piece.gap + gap)
-                gap = 0.0
+                self._mailbox.put(*piece)
 
-    def _missing(self, notes: list[tuple[int, int, bytes]], length: int) -> float:
-        total = next((struct.unpack("I", note[:4])[0] for _, kind, note in notes if kind == OVERFLOW), 0)
+    def _missed(self, notes: list[tuple[int, int, bytes]]) -> None:
+        told = (struct.unpack("I", note[:4])[0] for _, kind, note in notes if kind == OVERFLOW)
+        total = next(told, self._dropped)
         packets = total - self._dropped
-        if not (packets and length):
-            return 0.0
-        self._dropped = total
-        self._tally.count("lost", packets * length, f"the system dropped {packets} packets: they came too fast")
-        return packets * length / self._rate
+        if packets and self._length:
+            self._dropped, lost = total, packets * self._length
+            self._tally.count("lost", lost, f"the system dropped {packets} packets: they came too fast")
+            self._decoder.missed(lost / self._rate)
 
 
 @contextmanager
@@ -79,15 +80,13 @@ def open_tcp(address: str, wanted: Wanted, tally: Tally) -> Iterator[Feed]:
 
 
 def _received(connection: socket.socket, address: str, wanted: Wanted, tally: Tally) -> Generator[Piece, None, None]:
-    decoder, gap = wanted.decoder(address, tally), 0.0
+    decoder = wanted.decoder(address, tally)
     while True:
         why = "it ended the connection"
         with connection:
             try:
                 while data := connection.recv(PACKET):
-                    for piece in decoder.feed(data):
-                        yield Piece(piece.samples, piece.gap + gap)
-                        gap = 0.0
+                    yield from decoder.feed(data)
             except OSError as error:
                 why = str(error)
         decoder.restart()
@@ -96,7 +95,7 @@ def _received(connection: socket.socket, address: str, wanted: Wanted, tally: Ta
         connection = _call_again(address)
         away = time.monotonic() - gone
         tally.count("away", away, f"{address} is back after {away:.1f} s")
-        gap += away
+        decoder.missed(away)
 
 
 def _call(address: str) -> socket.socket:

@@ -20,7 +20,9 @@ from edgernn.serving.limits import Limits
 from edgernn.stream import Stream
 
 
-@pytest.mark.parametrize("query", ["output=all", "format=int16", "input=samples&format=int8", "output=live"])
+@pytest.mark.parametrize(
+    "query", ["output=all", "format=int16", "input=samples&format=int8", "output=live", "fromat=int16"]
+)
 def test_wishes_that_cannot_be_met_are_named(client: TestClient, query: str) -> None:
     with client.websocket_connect(f"/stream?{query}") as session:
         code, why = reason(session)

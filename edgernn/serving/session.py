@@ -32,6 +32,7 @@ CHOICES = {
     "format": ("float32", "int16"),
     "output": ("answers", "decisions", "live"),
 }
+BESIDES = ("resume", "access_token")  # names in a query that others read
 Told = Array | dict[str, Any] | None  # answers (j, n_out), or what becomes JSON
 
 
@@ -45,7 +46,9 @@ class Wishes:
 
     @classmethod
     def of(cls, given: Mapping[str, str], model: Model) -> Wishes:
-        """The wishes in a query; other names in it are not looked at."""
+        """The wishes in a query, which may name a state and a token of access besides."""
+        for name in given.keys() - {*CHOICES, *BESIDES}:
+            raise BadInput(f"{name}={given[name]}: no such wish; {', '.join((*CHOICES, *BESIDES))} expected")
         wishes = cls(**{name: given[name] for name in CHOICES if name in given})
         for name, choices in CHOICES.items():
             if getattr(wishes, name) not in choices:

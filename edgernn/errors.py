@@ -75,9 +75,14 @@ class RefusedStreams(BadInput):
     def __init__(self, reasons: Mapping[int, str], answers: Any):
         self.reasons, self.answers = dict(reasons), answers
         count = f"{len(reasons)} stream{'s' if len(reasons) != 1 else ''}"
-        lines = [f"\n  - stream {stream}: {why}" for stream, why in list(self.reasons.items())[: self.SHOWN]]
-        more = f"\n  and {len(reasons) - len(lines)} more" if len(reasons) > len(lines) else ""
-        super().__init__(f"{count} refused (the others went on; the error holds their answers):{''.join(lines)}{more}")
+        shown = list(self.reasons.items())[: self.SHOWN]
+        lines = [f"  - stream {stream}: {BadInput(why)}" for stream, why in shown]
+        lines += [f"  and {len(reasons) - len(shown)} more"] if len(reasons) > len(shown) else []
+        text = f"{count} refused (the others went on; the error holds their answers):"
+        Exception.__init__(self, "\n".join([text, *lines]))
+
+    def __reduce__(self) -> tuple[type[RefusedStreams], tuple[dict[int, str], Any]]:
+        return type(self), (self.reasons, self.answers)
 
 
 class BackendUnavailable(EdgernnError):

@@ -153,7 +153,8 @@ def test_a_quantised_model_is_verified_alone(model: Path, tmp_path: Path) -> Non
     shown = json.loads(good("verify", target, "--json"))
     assert shown["same_answers"] and shown["within_limit"] and shown["outputs"]["y"]["frames"] == 5000
     assert call("verify", target, "--limit", 90).exit_code == 1
-    assert call("verify", target, "--input", "x.npy").exit_code == 2
+    for option, value in (("--input", "x.npy"), ("--reference", "x.npz"), ("--steps", 7), ("--limit", "nan")):
+        assert call("verify", target, option, value).exit_code == 2
     changed = edgernn.load(target)
     nodes = tuple(
         replace(n, layer=replace(n.layer, bias=n.layer.bias * 2)) if n.name[0] != "x" else n for n in changed.nodes

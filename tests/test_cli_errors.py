@@ -226,9 +226,13 @@ def test_convert_never_writes_over_what_it_reads(tmp_path: Path) -> None:
     assert call("convert", source, "-o", "/dev/null").exit_code == 2
 
 
-def test_debug_shows_the_traceback() -> None:
-    result = call("--debug", "inspect", "missing.edgernn")
-    assert isinstance(result.exception, edgernn.BadModelFile)
+@pytest.mark.parametrize("file", ["missing.edgernn", "missing.csv", "missing"])
+def test_debug_shows_the_traceback(file: str) -> None:
+    arguments = ("inspect", file) if file.endswith("edgernn") else ("run", GOLDEN / "small.edgernn", file)
+    plain, shown = call(*arguments), call("--debug", *arguments)
+    assert (plain.exit_code, shown.exit_code) == (1, 1)
+    assert "Traceback" not in plain.stderr and "Traceback" in shown.stderr
+    assert "no file" in plain.stderr or "No such file" in plain.stderr
 
 
 def test_names_from_files_cannot_steer_the_terminal(tmp_path: Path) -> None:

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import SEQUENCE
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from make_golden import FILES as GOLDEN_FILES
 from make_golden import small_model
 
-from edgernn import BadModelFile, Model, load
+from edgernn import BadModelFile, Model, convert, load
 from edgernn.layers.base import QuantisedMatrix
 from edgernn.layers.dense import Affine
 from edgernn.layers.lstm import LSTM
@@ -162,8 +163,10 @@ def test_what_cannot_be_read_back_is_not_written(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_loaded_weights_cannot_be_changed() -> None:
-    for item in (node for name in GOLDEN_FILES for node in load(GOLDEN / f"{name}.edgernn").nodes):
+def test_loaded_and_converted_weights_cannot_be_changed() -> None:
+    models = [load(GOLDEN / f"{name}.edgernn") for name in GOLDEN_FILES]
+    models += [convert(SEQUENCE, quantize=name) for name in ("none", "int8", "int4")]
+    for item in (node for model in models for node in model.nodes):
         for _, weight in item.layer.weights():
             arrays = weight.parts() if isinstance(weight, QuantisedMatrix) else (weight,)
             assert not any(array.flags.writeable for array in arrays)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import edgernn
+from edgernn.cli import bench
 from edgernn.layers.base import Array
 from edgernn.pipelines.decide import Decider
 
@@ -53,6 +54,12 @@ def test_a_spotter_counts_to_nine(name: str, quantize: str, speech: Array) -> No
     assert [found.label for found in decider.feed(model.stream().run(counting(name)))] == DIGITS
     pipeline = edgernn.Pipeline(model)
     assert pipeline.feed(speech) + pipeline.finish() == []
+
+
+def test_bench_times_the_steps_that_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench, "spread", len)
+    stream = converted("kws-digits-crnn").stream()
+    assert stream.model.hop == 3 and bench.step_times(stream, 100) == 100  # type: ignore[comparison-overlap]
 
 
 @pytest.mark.parametrize("quantize", ["none", "int8"])

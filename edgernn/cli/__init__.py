@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -61,7 +62,8 @@ class Commands(click.Group):
             raise
         except (Exception, KeyboardInterrupt) as error:
             if ctx.params["debug"]:
-                raise
+                traceback.print_exc()
+                ctx.exit(1)
             click.echo(f"error: {_explain(error)}", err=True)
             ctx.exit(1)
 

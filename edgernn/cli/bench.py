@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 WARM_UP, STARTS = 200, 3
 START = """import sys, edgernn
 stream = edgernn.load(sys.argv[1]).stream()
-stream.run({port.name: [[0] * port.size] for port in stream.model.inputs})"""
+stream.run({port.name: [[0] * port.size] * stream.model.window for port in stream.model.inputs})"""
 
 
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
-@click.option("--steps", type=click.IntRange(100), default=5000, show_default=True, help="Frames to time.")
+@click.option("--steps", type=click.IntRange(100), default=5000, show_default=True, help="Answers to time.")
 @click.option(
     "--rate",
     type=Finite(0, min_open=True),
@@ -46,6 +46,8 @@ def command(model: Path, steps: int, rate: float | None, against: Path | None, a
     if (model / "edgernn_device.py").is_file():
         from edgernn.cli.built import show
 
+        if rate or against:
+            raise click.UsageError(f"--rate and --against are for a model file; {model} is a folder that build made")
         show(model, steps, as_json)
         return
 
@@ -80,13 +82,14 @@ def frames(model: Model, steps: int) -> list[Any]:
 
 
 def step_times(stream: Stream, steps: int) -> dict[str, float]:
-    """Microseconds a call of `step`, from Python."""
+    """Microseconds a call of `step` that answers, from Python."""
     step, clock = stream.step, time.perf_counter_ns
     taken = []
-    for x in frames(stream.model, WARM_UP + steps):
+    for x in frames(stream.model, stream.model.window + stream.model.hop * (WARM_UP + steps)):
         start = clock()
-        step(x)
-        taken.append(clock() - start)
+        answer = step(x)
+        if answer is not None:
+            taken.append(clock() - start)
     return spread(taken[WARM_UP:])
 
 
@@ -138,7 +141,7 @@ def rows(figures: dict[str, Any]) -> list[tuple[str, str]]:
 
     lines = [
         ("instruction set", figures["instruction_set"]),
-        ("step", times("step")),
+        ("step that answers", times("step")),
         ("run", f"{figures['run']:.2f} us a frame"),
         ("memory", ", ".join(f"{name} {size(n)}" for name, n in figures["memory"].items())),
         ("start", f"{figures['start']:.0f} ms, from nothing to the first answer"),

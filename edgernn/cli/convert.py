@@ -92,6 +92,8 @@ def command(
     model.save(output)
     size = output.stat().st_size
     if as_json:
+        if not found:
+            console.say(verdict)
         shown_too = {"reference": model.origin["reference"]["outputs"]} if reference else {}
         made = {"file": str(output), "bytes": size, "hash": model.hash, "parity": figures(found)}
         console.print_json({**made, "auto": model.origin.get("auto"), **shown_too})

@@ -30,7 +30,7 @@ def command(file: Path, as_json: bool, **given: Any) -> None:
 
     is_onnx = file.suffix.lower() == ".onnx"
     if any(given.values()) and not is_onnx:
-        raise click.UsageError(f"--state, --set and --fix-torch-gru are for ONNX files; {file} is none")
+        raise click.UsageError(f"the options of convert are for ONNX files; {file} is none")
     with console.working(f"reading {file}"):
         report = analysed(file, **given) if is_onnx else None
         model = report.model if report else loaded(file)

@@ -56,8 +56,10 @@ def _run_frames(loaded: Model, source: str, as_json: bool) -> None:
             raise edgernn.BadInput(f"{source}, in the frames from number {count} on: {error}") from None
         count += len(chunk[loaded.inputs[0].name] if isinstance(chunk, dict) else chunk)
         _write(loaded, answers, as_json)
-    if not count and source != "-":  # standard input may well end before it begins
+    if not count and source != "-":
         raise edgernn.BadInput(f"{source} holds not one frame")
+    elif not count:  # standard input may well end before it begins
+        say("standard input ended before a frame came")
     elif count < loaded.window:
         say(f"{source} holds {count} frames; the first answer comes after {loaded.window}")
 

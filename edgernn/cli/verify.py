@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from edgernn.quantiser.drift import Drift
 
 
+STEPS = 5000  # frames of noise
+
+
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option(
@@ -28,7 +32,7 @@ if TYPE_CHECKING:
 @click.option(
     "--input", "source", metavar="FILE", type=click.Path(path_type=Path), help="Frames to compare on, instead of noise."
 )
-@click.option("--steps", type=click.IntRange(1), default=5000, show_default=True, help="Frames of noise to compare on.")
+@click.option("--steps", type=click.IntRange(1), help="Frames of noise to compare on (default 5000).")
 @click.option(
     "--limit",
     type=float,
@@ -52,7 +56,7 @@ def command(
     model: Path,
     against: Path | None,
     source: Path | None,
-    steps: int,
+    steps: int | None,
     limit: float | None,
     reference: Path | None,
     plot: Path | None,
@@ -73,13 +77,16 @@ def command(
     from edgernn.conversion.reference import LIMIT
     from edgernn.quantiser.drift import drift, errors
 
-    if reference and source:
-        raise click.UsageError("--reference brings its own frames: leave out --input")
+    options = {"--reference": reference, "--input": source, "--steps": steps, "--plot": plot}
+    given = [option for option, value in options.items() if value is not None]
+    if against is None and given:
+        raise click.UsageError(f"{given[0]} is for a comparison: name the ONNX file with --against")
+    if len(frames_by := [option for option in given if option != "--plot"]) > 1:
+        raise click.UsageError(f"{' and '.join(frames_by)}: each says what to compare on, one expected")
+    if limit is not None and math.isnan(limit):
+        raise click.UsageError("--limit: a number expected")
     loaded = edgernn.load(model)
     if against is None:
-        if source or plot:
-            option = "--input" if source else "--plot"
-            raise click.UsageError(f"{option} is for a comparison: name the ONNX file with --against")
         check_certificate(loaded, limit, as_json)
         return
     frames = recordings(source, loaded) if source else None
@@ -87,7 +94,7 @@ def command(
     other = str(reference or "ONNX Runtime")
     figure = blank(plot) if plot else None
     with console.working(f"comparing with {other}"):
-        sides = beside(loaded, against, frames, steps, reference)
+        sides = beside(loaded, against, frames, steps or STEPS, reference)
     found = {name: drift(*both) for name, both in sides.items()}
     limit = LIMIT if reference and limit is None and least_snr(loaded) is None else limit
     good = all(within(loaded, one, limit) for one in found.values())

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import is_dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from edgernn.errors import BackendUnavailable, BadInput, Problem, UnsupportedModel
 from edgernn.layers.deciding import Deciding
@@ -73,7 +75,19 @@ def convert(
     model = formatted(model, quantize, layers, static, min_snr, calibration)
     if not fits(model):
         raise UnsupportedModel([_too_many_layers(model)])
+    freeze((model.nodes, model.states))
     return model if calibration is None else with_parity(model, parity(model, source, calibration))
+
+
+def freeze(part: Any) -> None:
+    """Make all arrays of a part of a model read-only, as they are in one that was loaded."""
+    if isinstance(part, np.ndarray):
+        part.setflags(write=False)
+    elif isinstance(part, tuple):
+        for one in part:
+            freeze(one)
+    elif is_dataclass(part):
+        freeze(tuple(vars(part).values()))
 
 
 def equipped(model: Model, features: Mapping[str, Any] | None, decisions: Mapping[str, Any] | None) -> Model:

@@ -79,7 +79,7 @@ def _attributes(g: Importing, schema: Schema, operator: Operator) -> dict[str, A
     for name, value in operator.attributes.items():
         parameter = name if name in schema.attributes else f"{name}_"
         if parameter not in schema.attributes:
-            g.refuse(f"its attribute {name}={value} is not supported")
+            g.refuse(f"its attribute {name}={value} is not supported", "export without it")
         if parameter in schema.single and not isinstance(value, (int, float, str)):
             g.refuse(f"its attribute {name} is {value!r:.60}, where one number or text is expected")
         given[parameter] = value

@@ -25,7 +25,7 @@ from edgernn.importer.signals import Refused, Wider
 from edgernn.importer.token import UNTOLD, Makers, of_several_sizes, token_of
 from edgernn.importer.trace import Start
 from edgernn.importer.unrolled import finish, rolled
-from edgernn.importer.work import MOST_PROBLEMS, UNKNOWN
+from edgernn.importer.work import INSTEAD, MOST_PROBLEMS, UNKNOWN
 from edgernn.layers.base import Array, Layer, Shape, volume
 from edgernn.layers.constant import Constant
 from edgernn.layers.model import Node, State
@@ -144,7 +144,7 @@ class Build:
             if made is not None:
                 return [self.constant(y) if name else None for name, y in zip(operator.outputs, made, strict=False)]
         if operator.kind not in RULES:
-            self.refuse(UNKNOWN, LISTED.get(operator.kind, ""))
+            self.refuse(UNKNOWN, LISTED.get(operator.kind, INSTEAD))
         return apply(RULES[operator.kind], self, operator, inputs)
 
     def has_room(self, shape: Shape) -> bool:

@@ -33,6 +33,7 @@ def read_frames(source: str, ports: Sequence[Port], say: Say) -> Iterator[Frames
         return (together(ports, row) for row in rows(sys.stdin, ports, "standard input"))
     path = Path(source)
     if path.suffix.lower() not in READERS:
+        path.stat()  # says so where nothing is there
         raise BadInput(f"{path}: no way to read a '{path.suffix}' file; one of {', '.join(READERS)} expected")
     return READERS[path.suffix.lower()](path, ports, CHUNK, say)
 

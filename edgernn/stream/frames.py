@@ -78,6 +78,8 @@ def _converted(array: Array, port: Port, wanted: np.dtype[Any], pool: bool) -> A
             array = np.where(whole, np.clip(array, -(2.0**62), 2.0**62), NO_TOKEN)
         elif array.dtype.kind == "u":
             array = np.minimum(array.astype(np.uint64), np.uint64(2**63 - 1))  # beyond any vocabulary
+        elif array.dtype.kind == "f":
+            raise BadInput(f"input '{port.name}' takes tokens, which are whole numbers: {array[~whole].flat[0]} came")
         elif array.dtype.kind != "i":
             raise BadInput(f"input '{port.name}' takes token numbers, got {_kind(array)}")
         return array.astype(wanted)

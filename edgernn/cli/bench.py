@@ -85,7 +85,7 @@ def step_times(stream: Stream, steps: int) -> dict[str, float]:
     """Microseconds a call of `step` that answers, from Python."""
     step, clock = stream.step, time.perf_counter_ns
     taken = []
-    for x in frames(stream.model, stream.model.window + stream.model.hop * (WARM_UP + steps)):
+    for x in frames(stream.model, stream.model.window + stream.model.hop * (WARM_UP + steps - 1)):
         start = clock()
         answer = step(x)
         if answer is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import signal
 import socket
 import subprocess
@@ -103,14 +104,23 @@ def test_it_ends_once_nobody_reads_its_lines(model: Path, form: str) -> None:
             assert process.stderr.read().endswith(" s heard, 2 decisions; nothing lost\n")
 
 
-def test_it_ends_where_nobody_reads_from_the_start(model: Path) -> None:
+@pytest.mark.parametrize("handler", [signal.SIG_DFL, signal.SIG_IGN])
+def test_it_ends_where_nobody_reads_from_the_start(model: Path, handler: signal.Handlers) -> None:
+    """Told so by the signal that it sends itself, or, where that is ignored, by its first line."""
     command = [sys.executable, "-m", "edgernn", "listen", str(model), str(SPEECH)]
     reading, writing = os.pipe()
     os.close(reading)
-    with subprocess.Popen(command, stdout=writing, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command,
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGTERM, handler),
+    ) as process:
         os.close(writing)
         assert process.wait(20) == 0 and process.stderr
-        assert "s heard, 0 decisions; nothing lost\n" in process.stderr.read()
+        said = process.stderr.read()
+        assert re.fullmatch(r"\d\.\d s heard, [01] decisions; nothing lost\n", said), said
 
 
 def test_a_label_that_the_terminal_cannot_show(model: Path, tmp_path: Path) -> None:

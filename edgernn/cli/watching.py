@@ -49,13 +49,14 @@ class Lines:
 
     def __init__(self, as_json: bool):
         self._write = as_line if as_json else as_words
-        self._left = False
+        self._watched = self._left = False
 
     def __enter__(self) -> Lines:
         with suppress(OSError):  # standard output is no file
             file = sys.stdout.fileno()
             if hasattr(select, "poll") and stat.S_ISFIFO(os.fstat(file).st_mode):
                 threading.Thread(target=self._watch, args=(file, threading.get_ident()), daemon=True).start()
+                self._watched = True
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -69,9 +70,15 @@ class Lines:
             signal.pthread_kill(told, signal.SIGTERM)
 
     def update(self, found: list[Decision]) -> None:
-        for decision in found:
-            sys.stdout.write(self._write(decision) + "\n")
-            sys.stdout.flush()
+        try:
+            for decision in found:
+                sys.stdout.write(self._write(decision) + "\n")
+                sys.stdout.flush()
+        except BrokenPipeError:
+            if not self._watched:
+                raise
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is left in the buffer
+            raise KeyboardInterrupt from None
 
 
 def as_line(decision: Decision) -> str:

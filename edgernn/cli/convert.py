@@ -37,7 +37,7 @@ NOISE = "Noise may be nothing like what the model was made for: name real frames
     "--calibrate",
     metavar="FILE-OR-FOLDER",
     type=click.Path(path_type=Path),
-    help="Frames to compare on, instead of noise: .wav, .csv, .npy or .jsonl.",
+    help="Frames (.wav, .csv, .npy, .jsonl) to compare on, instead of noise, and to round 4 and 8 bits for.",
 )
 @click.option(
     "--reference",

@@ -275,6 +275,9 @@ def test_convert_works_without_onnxruntime(tmp_path: Path) -> None:
     code = f"import sys; sys.modules['onnxruntime'] = None; from edgernn.cli import main; main({arguments!r})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "Not compared with ONNX Runtime" in done.stdout and (tmp_path / "m.edgernn").exists()
+    command = [sys.executable, "-c", code.replace("'-o'", "'--json', '-o'")]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert '"parity": {}' in done.stdout and "Not compared with ONNX Runtime" in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from commands import SEQUENCE, bad, usage
 from test_features import IMU, KALDI, LIBROSA
 
 from edgernn import BadInput
@@ -77,3 +79,10 @@ def test_what_is_no_table_and_what_is_replaced() -> None:
         FrontEnd.from_settings([1])  # type: ignore[arg-type]
     with pytest.raises(BadInput, match="hop_length is 0"):
         replace(FrontEnd.from_settings(KALDI), hop_length=0)
+
+
+def test_numbers_and_lists_without_an_end_are_mistakes_too(tmp_path: Path) -> None:
+    (tmp_path / "x.toml").write_text("[features]\nrate = 1" + "0" * 5000)
+    arguments = ("convert", SEQUENCE, "-o", tmp_path / "x.edgernn", "--features", tmp_path / "x.toml")
+    assert "x.toml is not TOML" in bad(*arguments)
+    assert "NAME=NUMBER" in usage("inspect", SEQUENCE, "--set", "sr=" + "[" * 100_000)

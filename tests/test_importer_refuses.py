@@ -41,7 +41,7 @@ REFUSED: dict[str, tuple[Callable[[], onnx.ModelProto], tuple[str, ...]]] = {
         lambda: on_gru(activations=["Affine", "Tanh"]),
         ("activations=affine: its alpha is missing", "activation_alpha"),
     ),
-    "unknown attribute": (lambda: on_gru(bogus=1), ("its attribute bogus=1 is not supported",)),
+    "unknown attribute": (lambda: on_gru(bogus=1), ("its attribute bogus=1 is not supported -> export without it",)),
     "hidden_size": (lambda: on_gru(hidden_size=7), ("hidden_size=7", "[1, 15, 5]")),
     "layout": (lambda: on_gru(layout=2), ("layout=2",)),
     "a transposed convolution whose strides are longer than its kernel": (
@@ -85,7 +85,10 @@ REFUSED: dict[str, tuple[Callable[[], onnx.ModelProto], tuple[str, ...]]] = {
         ),
         ("its condition is known only at run time",),
     ),
-    "unknown operator": (lambda: on_gru(node("Det", "Y", "y")), ("Det 'Det_y'", "not supported")),
+    "unknown operator": (
+        lambda: on_gru(node("Det", "Y", "y")),
+        ("Det 'Det_y'", "not supported -> write it with other operators"),
+    ),
     "other domain": (
         lambda: on_gru(helper.make_node("FusedThing", ["Y"], ["y"], domain="com.microsoft", name="f")),
         ("FusedThing 'f'", "com.microsoft"),

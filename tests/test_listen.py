@@ -143,6 +143,11 @@ def test_run_answers_what_stands_for_a_gap_too(tmp_path: Path) -> None:
     assert found[0].stdout == found[1].stdout and "line 6" in found[0].stderr
 
 
+def test_standard_input_that_ends_at_once_is_said() -> None:
+    result = call("run", GOLDEN / "small.edgernn", "-", input="")
+    assert result.exit_code == 0 and result.stderr == "standard input ended before a frame came\n"
+
+
 def test_at_its_own_speed(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [0.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from commands import usage
 
 import edgernn
 from edgernn.cli import bench
@@ -56,10 +57,15 @@ def test_a_spotter_counts_to_nine(name: str, quantize: str, speech: Array) -> No
     assert pipeline.feed(speech) + pipeline.finish() == []
 
 
-def test_bench_times_the_steps_that_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bench_times_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bench, "spread", len)
     stream = converted("kws-digits-crnn").stream()
     assert stream.model.hop == 3 and bench.step_times(stream, 100) == 100  # type: ignore[comparison-overlap]
+
+
+def test_bench_takes_no_options_that_a_built_folder_has_no_use_for(tmp_path: Path) -> None:
+    (tmp_path / "edgernn_device.py").touch()
+    assert "are for a model file" in usage("bench", tmp_path, "--rate", 100)
 
 
 @pytest.mark.parametrize("quantize", ["none", "int8"])

@@ -19,6 +19,8 @@ from edgernn.conversion.parity import parity
 from edgernn.errors import BadInput, UnsupportedModel
 from edgernn.kernels.isas import REFERENCE
 from edgernn.layers.base import Array
+from edgernn.layers.model import Port
+from edgernn.pipelines.ports import as_frames
 from edgernn.quantiser import quantise
 from edgernn.stream import Stream
 
@@ -208,3 +210,9 @@ def test_a_counter_is_a_state_beside_cells_whose_states_are_proved() -> None:
     with pytest.raises(UnsupportedModel, match="'n': is a state of int8, which 'e' replaces") as refused:
         importer.read(model.SerializeToString())
     assert len(refused.value.problems) == 1
+
+
+@pytest.mark.parametrize("token", [2**63, 1e300, 10**30])
+def test_tokens_have_64_bits(token: float) -> None:
+    with pytest.raises(BadInput, match="numbers"):
+        as_frames(Port("x", "x", 1, "int64", 0, 9), [token], "here")

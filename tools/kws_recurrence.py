@@ -1,4 +1,4 @@
-"""A GRU that learns on a CPU several times as fast as PyTorch's.
+"""A GRU that learns on a CPU in less time than PyTorch's: four fifths to a third of it, the less the smaller it is.
 
 What isn't recurrent is done for all frames at once; in a step, all but the matrix product is in loops that Numba
 compiles, each simple enough for LLVM to vectorise. Imports torch.
@@ -17,7 +17,7 @@ f32 = np.float32
 
 @njit(fastmath=True, inline="always")
 def tanh(x: float) -> float:
-    """Lambert's continued fraction to its seventh term: within 7e-5."""
+    """Lambert's continued fraction to its seventh term: within 1e-4."""
     x = min(max(x, f32(-4.97)), f32(4.97))
     y = x * x
     above = x * (f32(135135) + y * (f32(17325) + y * (f32(378) + y)))

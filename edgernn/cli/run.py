@@ -73,10 +73,10 @@ def _run_answers(loaded: Model, source: str, as_json: bool) -> None:
     with open_source(source, pipeline.rate, pipeline.frontend.channels, say=say) as blocks:
         _begin(loaded, as_json)
         for block in blocks:
-            filling = pipeline.bridge(block.gap)
+            filling = pipeline.bridge(block.gap) if block.gap else pipeline.nothing
             if filling is None:
                 pipeline.gap(block.gap)
-            else:
+            elif len(filling):
                 count += _write(loaded, pipeline.answers(filling), as_json)
             count += _write(loaded, pipeline.answers(block.samples), as_json)
         count += _write(loaded, pipeline.answers(pipeline.nothing, end=True), as_json)

@@ -32,7 +32,7 @@ STEPS = 5000  # frames of noise
 @click.option(
     "--input", "source", metavar="FILE", type=click.Path(path_type=Path), help="Frames to compare on, instead of noise."
 )
-@click.option("--steps", type=click.IntRange(1), help="Frames of noise to compare on (default 5000).")
+@click.option("--steps", type=click.IntRange(1), help=f"Frames of noise to compare on (default {STEPS}).")
 @click.option(
     "--limit",
     type=float,

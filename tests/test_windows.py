@@ -184,7 +184,8 @@ def test_the_command_line_converts_verifies_and_runs_windows(tmp_path: Path) -> 
     np.save(tmp_path / "x.npy", some_frames(20, N_IN))
     rows = good("run", target, tmp_path / "x.npy").splitlines()
     assert len(rows) == 1 + 3  # after 9, 13 and 17 frames
-    assert "times the median step" in good("bench", target, "--steps", 100, "--against", source)
+    timed = good("bench", target, "--steps", 100, "--against", source)
+    assert "4 steps, an answer" in timed and "times the median of edgernn" in timed
     assert "window=N" in bad("convert", source, "-o", target) and "window" in bad("inspect", source, "--hop", 2)
     onnx.save(GRAPHS["stacked"](1, 9), source)
     assert "window=9" in bad("convert", source, "-o", target, "--window", 5)

@@ -89,6 +89,14 @@ REFUSED: dict[str, tuple[Callable[[], onnx.ModelProto], tuple[str, ...]]] = {
         lambda: on_gru(node("Det", "Y", "y")),
         ("Det 'Det_y'", "not supported -> write it with other operators"),
     ),
+    "unknown operators behind a refused one": (
+        lambda: on_gru(
+            node("Softmax", "Y", "a", axis=0),
+            node("Det", "a", "b"),
+            helper.make_node("FusedThing", ["b"], ["y"], domain="com.microsoft", name="f"),
+        ),
+        ("(3 problems)", "over the time axis", "Det 'Det_b'", "FusedThing 'f'"),
+    ),
     "other domain": (
         lambda: on_gru(helper.make_node("FusedThing", ["Y"], ["y"], domain="com.microsoft", name="f")),
         ("FusedThing 'f'", "com.microsoft"),

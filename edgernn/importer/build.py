@@ -24,8 +24,9 @@ from edgernn.importer.preset import misfit, unset
 from edgernn.importer.signals import Refused, Wider
 from edgernn.importer.token import UNTOLD, Makers, of_several_sizes, token_of
 from edgernn.importer.trace import Start
+from edgernn.importer.unknown import INSTEAD, unknown
 from edgernn.importer.unrolled import finish, rolled
-from edgernn.importer.work import INSTEAD, MOST_PROBLEMS, UNKNOWN
+from edgernn.importer.work import MOST_PROBLEMS, UNKNOWN
 from edgernn.layers.base import Array, Layer, Shape, volume
 from edgernn.layers.constant import Constant
 from edgernn.layers.model import Node, State
@@ -98,7 +99,8 @@ class Build:
         self.operator = operator
         self.work.done += 1
         outputs: Sequence[Value | None] = ()
-        if len(self.problems) < MOST_PROBLEMS and all(self.values[name] is not None for name in operator.reads):
+        reached = all(self.values[name] is not None for name in operator.reads)
+        if len(self.problems) < MOST_PROBLEMS and (reached or unknown(operator)):
             try:
                 outputs = self._outputs(operator, [self.values[name] if name else None for name in operator.inputs])
             except Refused as refused:
@@ -125,10 +127,8 @@ class Build:
 
     def _outputs(self, operator: Operator, inputs: list[Value | None]) -> Sequence[Value | None]:
         """What a node makes: constants where they can be worked out now, else what its rule says."""
-        if operator.domain:
-            self.refuse(
-                f"is an operator of {operator.domain}, not of ONNX", "export without runtime-specific operators"
-            )
+        if (wrong := unknown(operator)) is not None:
+            self.refuse(*wrong)
         if (value := known(self, operator, inputs)) is not None:
             return [value]
         if (special := picked(self, operator, inputs) or rolled(self, operator, inputs)) is not None:

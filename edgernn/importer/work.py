@@ -18,7 +18,6 @@ MOST_LAYERS = 45_000  # in one walk: the two loops of a bidirectional Keras GRU 
 MOST_STREAMED = 30_000  # in a stream, before any are joined: they would not be so many fewer that a file can hold them
 LARGE = 15_000  # of WALKED: after so much only another reading that may help is begun
 UNKNOWN = "this operator is not supported"
-INSTEAD = "write it with other operators, or export the graph up to it"
 MOST_PROBLEMS = 1000  # after which a walk stops
 Outside = dict[int, tuple[object, frozenset[str]]]  # subgraph, by identity: itself, and what it reads from outside
 

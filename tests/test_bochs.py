@@ -44,17 +44,11 @@ def ports(made: Array | dict[str, Array]) -> list[Array]:
 
 @cache
 def quantised() -> list[tuple[Model, Array, list[Array]]]:
-    """Models, frames, and the answers of the reference.
-
-    Each case in one of the formats, worst sums in all of them, and a model that answers every few frames.
-    tools/boards.py tries all cases in all formats for long.
-    """
-    formats = list(FORMATS)
-    models = [quantise(CASES[case](), formats[n % len(formats)]) for n, case in enumerate(CASES)]
-    models += [quantise(SIZES["B"](), name) for name in FORMATS]
+    """Models, frames, and the answers of the reference: each case, worst sums and a model that answers now and then."""
     slow = replace(stack("GRU", 10, 12, 1, [(3, "")]), inputs=(Port("x", "x", 2),), window=5, hop=3)
-    pairs = [(model, frames(model, 6)) for model in (*models, quantise(slow, "int8"))]
-    pairs += [worst_sums(cols, name) for cols, name in product((33, 513), FORMATS)]
+    models = [*(make() for make in CASES.values()), *(SIZES[size]() for size in "ABG"), slow]
+    pairs = [(quantise(model, name), frames(model, 6)) for model, name in product(models, FORMATS)]
+    pairs += [worst_sums(cols, name) for cols, name in product((1, 33, 513, 8193), FORMATS)]
     return [(model, x, ports(stream_on(REFERENCE, model).run(x))) for model, x in pairs]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import pickle
 from dataclasses import replace
 
@@ -270,3 +271,15 @@ def test_a_step_outlives_its_stream() -> None:
     same(step(x[1]), expected[1])
     with pytest.raises(BadInput):
         step(np.zeros(1, np.float32))
+
+
+def test_the_compiled_step_and_run_have_the_signatures_of_the_methods() -> None:
+    model = SIZES["B"]()
+    stream, x = Stream(model), frames(model, 2)
+    for name in ("step", "run"):
+        compiled, method = getattr(stream, name), getattr(Stream, name)
+        assert [*inspect.signature(compiled).parameters] == [*inspect.signature(method).parameters][1:]
+        assert compiled.__doc__
+    same(stream.run(X=x), Stream(model).run(x))
+    twin = stream.fork()
+    same(stream.step(x=x[0]), twin.step(x[0]))

@@ -46,9 +46,9 @@ class _MethodDef(ctypes.Structure):
     ]
 
 
-def method(name: bytes, address: int) -> _MethodDef:
-    """The definition of a builtin function; it must outlive all functions made of it."""
-    return _MethodDef(name, address, METH_FASTCALL_KEYWORDS, None)
+def method(name: bytes, address: int, doc: bytes | None = None) -> _MethodDef:
+    """The definition of a builtin function; it must outlive all functions made of it. doc: signature and help."""
+    return _MethodDef(name, address, METH_FASTCALL_KEYWORDS, doc)
 
 
 def make(definition: _MethodDef, owner: Any, keeps: Any) -> Callable[..., Any]:

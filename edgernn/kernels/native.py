@@ -21,6 +21,10 @@ Words = NDArray[np.int64]
 Entry = Callable[[int, int, int, int], int]
 Slow = tuple[Callable[..., Any], Callable[..., Any]]
 
+# signatures and help of what a stream holds in the place of its methods
+STEP = b"step(x, out=None)\n--\n\nOne frame, compiled; help(edgernn.Stream.step) says what it takes and gives."
+RUN = b"run(X, out=None)\n--\n\nT frames, compiled; help(edgernn.Stream.run) says what it takes and gives."
+
 
 class Library:
     """The entries of a library, found by name with `address`; `owner` keeps them in memory.
@@ -48,8 +52,8 @@ class Library:
         entry = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * 4)
         self._prepare = entry(address("edgernn_prepare"))
         self._lock = allocate_lock()
-        self._step = builtin.method(b"step", address("edgernn_step"))
-        self._frames = builtin.method(b"run", address("edgernn_frames"))
+        self._step = builtin.method(b"step", address("edgernn_step"), STEP)
+        self._frames = builtin.method(b"run", address("edgernn_frames"), RUN)
         self.builtin = builtin.usable()
         names = (*CALLED, LOCKED, "pool")
         self._methods = [builtin.method(name.encode(), address(f"edgernn_call_{name}")) for name in names]

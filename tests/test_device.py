@@ -9,6 +9,7 @@ import subprocess
 import sys
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -110,6 +111,26 @@ def test_frames_that_do_not_fit_change_nothing(folder: Path, numpy: bool, monkey
         with pytest.raises(ValueError, match="input"):
             stream.run(given)
     assert stream.save_state() == before
+
+
+def test_a_run_holds_the_stream_from_counting_its_answers_to_making_them(folder: Path) -> None:
+    stream, held = device(folder).Stream(folder), []
+    call, other = stream._call, stream.fork()
+
+    def watched(name: str, *arguments: object, gives: object = None) -> object:
+        held.append((name, stream._lock.locked()))
+        return call(name, *arguments, gives=gives)
+
+    lock = stream._lock
+    stream._lock = SimpleNamespace(
+        acquire=lambda **how: held.append(("taken", how)) or lock.acquire(**how),
+        release=lambda: held.append(("left", {})) or lock.release(),
+        locked=lock.locked,
+    )
+    stream._call = watched
+    np.testing.assert_array_equal(stream.run(X[:3]), other.run(X[:3]))
+    assert [name for name, _ in held] == ["taken", "answers", "run", "left"]
+    assert held[0][1] == {"blocking": False} and held[1][1] and held[2][1]
 
 
 def test_a_copy_is_a_stream_of_its_own(folder: Path) -> None:

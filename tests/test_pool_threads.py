@@ -7,15 +7,17 @@ import os
 import subprocess
 import sys
 import threading
+from itertools import count
 from pathlib import Path
+from types import FrameType
 
 import numpy as np
 import pytest
 from pool_cases import MODELS
 from pool_cases import shared_however_little as shared_however_little
 
-from edgernn.errors import BadInput
-from edgernn.stream import tiles
+from edgernn.errors import BadInput, RefusedStreams
+from edgernn.stream import helper, tiles
 from edgernn.stream.helper import Helper
 
 
@@ -64,13 +66,48 @@ def test_threads_end_with_their_pool() -> None:
 
 
 def test_a_helper_passes_on_what_goes_wrong() -> None:
-    helper = Helper()
+    one = Helper()
     for _ in range(3):
-        helper.begin(int, "no number")
+        one.begin(int, "no number")
         with pytest.raises(ValueError, match="no number"):
-            helper.result()
-        helper.begin(divmod, 7, 2)
-        assert helper.result() == (3, 1)
+            one.result()
+        one.begin(divmod, 7, 2)
+        assert one.result() == (3, 1)
+
+
+def test_an_interrupt_anywhere_leaves_a_pool_as_usable_as_before() -> None:
+    """Wherever in the sharing of a call it comes: no thread is left running, and no stream marked as refused."""
+    model = MODELS["GRU-7-64-int8"]()
+    X, bad = np.ones((24, 7), np.float32), np.ones((24, 7), np.float32)
+    bad[9] = np.nan
+    pool, whole = model.pool(24, threads=3), model.pool(24)
+    expected, files = whole.step(X), {tiles.__file__, helper.__file__}
+    for place in count():
+        left = place
+
+        def trace(frame: FrameType, event: str, argument: object) -> object:
+            nonlocal left
+            if frame.f_code.co_filename not in files:
+                return None
+            left -= event == "line"
+            if left == -1 and event == "line":
+                sys.settrace(None)
+                raise KeyboardInterrupt
+            return trace
+
+        sys.settrace(trace)
+        try:
+            pool.step(bad)
+        except KeyboardInterrupt:
+            pass
+        except RefusedStreams:
+            break
+        finally:
+            sys.settrace(None)
+        for stream in range(24):
+            pool.reset(stream)
+        np.testing.assert_equal(pool.step(X), expected)
+    assert place > 20
 
 
 def test_a_forked_child_has_threads_of_its_own() -> None:

@@ -6,9 +6,13 @@ import copy
 import threading
 
 import numpy as np
+import pytest
 from cases import SIZES, frames
+from test_hops import model_of
 
 from edgernn.errors import BadInput
+from edgernn.kernels.contract import ANSWER
+from edgernn.layers.base import Array
 from edgernn.stream import Stream
 
 
@@ -64,3 +68,25 @@ def test_a_state_is_never_taken_in_the_middle_of_a_run() -> None:
                 refused.append(str(error))
     assert refused and all("another thread" in text for text in refused)
     assert set(taken) <= {before, stream.save_state()}
+
+
+def test_another_thread_in_between_cannot_make_more_answers_than_there_is_room_for() -> None:
+    """It takes a frame after it was settled how many answers are due, and before they are written."""
+    stream = Stream(model_of(2, 2))
+    library = stream._runner.library
+
+    class Between:
+        def __getattr__(self, name: str) -> object:
+            return getattr(library, name)
+
+        def run(self, control: Array, count: int, *arrays: Array) -> int:
+            library.run(control, 1, np.zeros((1, 3), np.float32), np.zeros((1, 4), np.float32))
+            status = library.run(control, count, *arrays)
+            assert control[ANSWER] == 1 <= len(arrays[-1])
+            return status
+
+    stream._runner.library = Between()
+    for out in (None, np.zeros((0, 4), np.float32)):
+        stream.reset()
+        with pytest.raises(BadInput, match="another thread"):
+            stream.run(np.zeros((1, 3), np.float32), out)

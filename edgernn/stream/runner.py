@@ -135,16 +135,20 @@ class Runner:
         plan = self.plan
         inputs = as_frames(given, plan.inputs, (None,) if several else ())
         count = len(inputs[0])
-        lead = (plan.answers(count, self.wait),) if several else ()
-        outputs = as_outputs(out, plan.outputs, lead)
-        inputs = [apart(array, outputs) for array in inputs] if out is not None else inputs
-        status = self.library.run(self.control, count, *inputs, *outputs)
-        if status < 0:
+        due = plan.answers(count, self.wait)
+        outputs = rooms = as_outputs(out, plan.outputs, (due,) if several else ())
+        if several and plan.waits:  # another thread may change what is due: room for all that it could be
+            rooms = as_outputs(None, plan.outputs, (plan.answers(count, 1),))
+        inputs = [apart(array, rooms) for array in inputs] if out is not None else inputs
+        status = self.library.run(self.control, count, *inputs, *rooms)
+        if status < 0 or (several and not status and self.control[ANSWER] != due):
             raise BadInput("another thread runs this stream; give each thread a stream of its own (stream.fork())")
         if status:
             raise BadInput(bad_value(plan.inputs[status - 1], inputs[status - 1]) or "")
         if not several and not self.control[ANSWER]:
             return None
+        for output, room in zip(outputs, rooms, strict=True) if rooms is not outputs else ():
+            output[:] = room[:due]
         return as_answers(plan, outputs)
 
     def step(self, x: Frames, out: Any = None) -> Answers:

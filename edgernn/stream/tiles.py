@@ -109,17 +109,16 @@ class Tiles:
 
         Gives the streams that were refused for a bad number in their frames; these are as before.
         """
-        if len(self._controls) == 1 or len(streams) * frames * len(self.plan.weights) < WORTH:
-            only = self._controls[0]
-            refusals = self.library.pool(only, frames, 0, len(streams), TILE, streams, *inputs, *outputs)
-        else:
-            refusals = self._shared(streams, frames, (*inputs, *outputs))
-        if not refusals:
-            return NOBODY
-        taken = streams < 0
-        refused: Array = -1 - streams[taken]
-        streams[taken] = refused
-        return refused
+        try:
+            if len(self._controls) == 1 or len(streams) * frames * len(self.plan.weights) < WORTH:
+                only = self._controls[0]
+                refusals = self.library.pool(only, frames, 0, len(streams), TILE, streams, *inputs, *outputs)
+            else:
+                refusals = self._shared(streams, frames, (*inputs, *outputs))
+            return _unmarked(streams) if refusals else NOBODY
+        except BaseException:
+            _unmarked(streams)
+            raise
 
     def _shared(self, streams: Array, frames: int, arrays: tuple[Array, ...]) -> int:
         """Each thread runs a share; how many streams were refused."""
@@ -127,11 +126,33 @@ class Tiles:
         if self._process != os.getpid():
             self._helpers, self._process = [Helper() for _ in self._controls[1:]], os.getpid()
         share = -(-count // (TOGETHER * len(self._controls))) * TOGETHER
-        for n, (helper, control) in enumerate(zip(self._helpers, self._controls[1:], strict=True), 1):
-            begin, end = min(n * share, count), min((n + 1) * share, count)
-            helper.begin(pool, control, frames, begin, end, TILE, streams, *arrays)
         try:
-            refusals = pool(self._controls[0], frames, 0, min(share, count), TILE, streams, *arrays)
-        finally:  # they read and write what belongs to the caller
+            for n, (helper, control) in enumerate(zip(self._helpers, self._controls[1:], strict=True), 1):
+                begin, end = min(n * share, count), min((n + 1) * share, count)
+                helper.begin(pool, control, frames, begin, end, TILE, streams, *arrays)
+            refusals: int = pool(self._controls[0], frames, 0, min(share, count), TILE, streams, *arrays)
             others: list[int] = [helper.result() for helper in self._helpers]
-        return refusals + sum(others)
+            return refusals + sum(others)
+        except BaseException:  # they read and write what belongs to the caller
+            _end(self._helpers)
+            raise
+
+
+def _end(helpers: Sequence[Helper]) -> None:
+    """Wait for all of them; an interrupt meanwhile is raised then."""
+    interrupt = None
+    for helper in helpers:
+        try:
+            helper.end()
+        except BaseException as error:
+            interrupt = error
+    if interrupt:
+        raise interrupt
+
+
+def _unmarked(streams: Array) -> Array:
+    """The streams that a kernel has marked as refused (-1 - n), which are themselves again in `streams`."""
+    marked = streams < 0
+    refused: Array = -1 - streams[marked]
+    streams[marked] = refused
+    return refused

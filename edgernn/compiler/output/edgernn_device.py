@@ -23,8 +23,7 @@ from typing import Any
 FORMAT, MANIFEST = 1, "manifest.json"
 MACHINES: Any = {name: ((name,), 8) for name in ("x86_64", "aarch64", "riscv64")}  # Linux's words, bytes of an address
 MACHINES["armv7"] = ("armv7l", "armv8l", "aarch64"), 4
-# getauxval: AT_HWCAP; HWCAP_ASIMDDP of arm64, HWCAP_NEON of 32-bit ARM
-HWCAP, BITS = 16, {"aarch64": {"asimddp": 1 << 20}, "armv7": {"neon": 1 << 12}}
+HWCAP, BITS = 16, {"aarch64": {"asimddp": 1 << 20}, "armv7": {"neon": 1 << 12}}  # getauxval(AT_HWCAP), its bits
 REFUSED = {
     -1: "these {size} bytes are not a saved state of edgernn",
     -2: "the saved state has format {version}, this edgernn knows 1: take a newer one",
@@ -62,26 +61,26 @@ class Stream:
     def _start(self, about: dict[str, Any], library: ctypes.CDLL, file: tuple[Any, ...]) -> None:
         self.about, self._library, self._inputs, self._outputs = about, library, about["inputs"], about["outputs"]
         self._memory, self._file = ctypes.create_string_buffer(size := about["size"]), file
-        self._instance = self._call("create", self._memory, ctypes.c_size_t(size), *file, gives=ctypes.c_void_p)
-        if not self._instance:
+        made = self._call("create", self._memory, ctypes.c_size_t(size), *file, gives=ctypes.c_void_p)
+        if not made:
             raise BadModelFile(f"{about['file']} is damaged, or not for '{about['stamp']}': copy what was built for it")
-        self._lock, self._single = allocate_lock(), len(self._inputs) == len(self._outputs) == 1
-        self._step = getattr(library, f"{about['name']}_step")
+        self._lock, port, self._single = allocate_lock(), self._inputs[0], len(self._inputs) == len(self._outputs) == 1
+        self._instance, self._step = ctypes.c_void_p(made), getattr(library, f"{about['name']}_step")
         self._step.argtypes = [ctypes.c_void_p] * (1 + len(self._inputs) + len(self._outputs))
-        port, size = self._inputs[0], self._outputs[0]["size"]
         self._frame = struct.Struct(f"<{port['size']}{'q' if port['dtype'] == 'int64' else 'f'}")
-        self._given, self._made = ctypes.create_string_buffer(self._frame.size), (ctypes.c_float * size)()
+        self._given = ctypes.create_string_buffer(self._frame.size)
+        self._made = (ctypes.c_float * self._outputs[0]["size"])()
 
     def _call(self, name: str, *arguments: Any, gives: Any = None) -> Any:
         function = getattr(self._library, f"{self.about['name']}_{name}")
         function.restype = gives
         return function(*arguments)
 
-    def _alone(self, name: str, *arguments: Any, gives: Any = None) -> Any:
+    def _alone(self, do: Any, *arguments: Any, **named: Any) -> Any:
         if not self._lock.acquire(blocking=False):
             raise BadInput("another thread runs this stream; give each thread a stream of its own")
         try:
-            return self._call(name, ctypes.c_void_p(self._instance), *arguments, gives=gives)
+            return do(*arguments, **named)
         finally:
             self._lock.release()
 
@@ -108,19 +107,20 @@ class Stream:
 
     def reset(self) -> None:
         """Back to the initial state."""
-        self._alone("reset")
+        self._alone(self._call, "reset", self._instance)
 
     def save_state(self) -> bytes:
         """The state, to go on from on any machine that has the model."""
         blob = ctypes.create_string_buffer(self.about["state_size"])
-        self._alone("save", blob)
+        self._alone(self._call, "save", self._instance, blob)
         return blob.raw
 
     def load_state(self, blob: bytes) -> None:
         """Go on from a saved state, bit for bit. Raises BadInput for a foreign or damaged one, and changes nothing."""
         if not isinstance(blob, (bytes, bytearray, memoryview)):
             raise BadInput(f"a saved state is bytes, not {type(blob).__name__}")
-        if status := self._alone("load", blob := bytes(blob), ctypes.c_size_t(len(blob)), gives=ctypes.c_int):
+        given = self._instance, (blob := bytes(blob)), ctypes.c_size_t(len(blob))
+        if status := self._alone(self._call, "load", *given, gives=ctypes.c_int):
             version = int.from_bytes(blob[8:12], "little")
             waits = ctypes.c_float.from_buffer_copy(blob[-36:].ljust(4, b"\0")).value  # stands before the sum
             raise BadInput(REFUSED[status].format(size=len(blob), version=version, waits=waits))
@@ -142,15 +142,18 @@ class Stream:
         counts = sorted({count for _, count in taken})
         if len(counts) > 1:
             raise BadInput(f"the inputs have {', '.join(map(str, counts))} frames; all need the same number")
-        answers = self._alone("answers", frames := ctypes.c_size_t(counts[0]), gives=ctypes.c_size_t)
-        outs = [(ctypes.c_float * (max(answers, 1) * port["size"]))() for port in self._outputs]
-        status = self._alone("run", frames, *(buffer for buffer, _ in taken), *outs, gives=ctypes.c_int64)
+        status, outs = self._alone(self._answers, ctypes.c_size_t(counts[0]), [buffer for buffer, _ in taken])
         if status < 0:
             raise _bad_value(self._inputs[-1 - status], taken[-1 - status][0])
         if not several and not status:
             return None
         made = [_answer(b, p["size"], status, several, arrays) for b, p in zip(outs, self._outputs, strict=True)]
         return made[0] if len(made) == 1 else {p["name"]: y for p, y in zip(self._outputs, made, strict=True)}
+
+    def _answers(self, frames: ctypes.c_size_t, taken: list[Any]) -> tuple[int, list[Any]]:
+        answers = self._call("answers", self._instance, frames, gives=ctypes.c_size_t)
+        outs = [(ctypes.c_float * (max(answers, 1) * port["size"]))() for port in self._outputs]
+        return self._call("run", self._instance, frames, *taken, *outs, gives=ctypes.c_int64), outs
 
 
 def _read(folder: str, name: str) -> bytes:
@@ -166,9 +169,8 @@ def _checked(folder: str) -> dict[str, Any]:
     try:
         about: dict[str, Any] = json.loads(_read(folder, MANIFEST))
         if (kind := about["format"]) != FORMAT:
-            raise BadModelFile(
-                f"{folder} has format {kind!r:.50}, this file knows {FORMAT}: take its edgernn_device.py"
-            )
+            other = f"{folder} has format {kind!r:.50}"
+            raise BadModelFile(f"{other}, this file knows {FORMAT}: take its edgernn_device.py")
         library, known = about["library"], about["files"][about["library"]]
         facts = json.dumps({fact: about[fact] for fact in FACTS}, sort_keys=True)
         about["seal"], content = hashlib.sha256(facts.encode()).hexdigest(), _read(folder, library)
@@ -183,11 +185,10 @@ def _checked(folder: str) -> dict[str, Any]:
 
 
 def _check_machine(about: dict[str, Any]) -> None:
-    (known, size), machine = MACHINES[about["architecture"]], os.uname().machine
-    pointer = ctypes.sizeof(ctypes.c_void_p)
+    (known, size), machine, word = MACHINES[about["architecture"]], os.uname().machine, ctypes.sizeof(ctypes.c_void_p)
     wanted = f"the library is for {about['target']} ({about['architecture']}, {8 * size} bits)"
-    if sys.platform != "linux" or machine not in known or pointer != size:
-        raise BackendUnavailable(f"{wanted}, this is {sys.platform} on {machine} with {8 * pointer} bits")
+    if sys.platform != "linux" or machine not in known or word != size:
+        raise BackendUnavailable(f"{wanted}, this is {sys.platform} on {machine} with {8 * word} bits")
     if missing := sorted(set(about["needs"]) - _features(about["architecture"], about["needs"])):
         raise BackendUnavailable(f"{wanted}; this processor has no {', '.join(missing)}: build for this machine")
 

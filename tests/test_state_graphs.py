@@ -44,6 +44,13 @@ def test_a_jordan_network_feeds_its_answer_back_and_shows_it(outputs: str, n_in:
     assert [port.name for port in shown] == outputs.split()
 
 
+def test_an_input_that_was_said_to_be_no_state_is_none_when_the_model_is_compared(tmp_path: Path) -> None:
+    onnx.save(jordan(), path := tmp_path / "jordan.onnx")
+    model = edgernn.convert(path, state={"y_prev": ""})
+    assert [port.name for port in model.inputs] == ["x", "y_prev"]
+    assert parity(model, path, steps=50)["y"].max_error < 1e-5
+
+
 def test_a_hopfield_network_settles_as_it_should() -> None:
     """Hopfield 1982: binary states, s = sign(W s + x), W of outer products: a damaged pattern is completed."""
     rng = np.random.default_rng(2)
@@ -121,6 +128,27 @@ def test_cells_prove_what_names_and_shapes_leave_open() -> None:
 def test_a_state_in_pieces_computes_the_same_as_in_one() -> None:
     model = importer.read(stacked().SerializeToString())
     assert len(model.states) == 2 and states_parted(model) is model
+
+
+def test_a_state_takes_pieces_of_another_that_is_cut_up_too() -> None:
+    """The second keeps what the first was a frame ago."""
+    nodes = [
+        node("Split", "s", "a b", axis=1),
+        node("Split", "t kept", "c d", axis=1),
+        node("Gemm", "x W", "from_x"),
+        node("Add", "from_x a", "sum"),
+        node("Tanh", "sum", "a_new"),
+        node("Mul", "a_new b", "b_new"),
+        node("ReduceSum", "c one", "past", keepdims=1),
+        node("Add", "past d", "d_sum"),
+        node("Tanh", "d_sum", "d_new"),
+        node("Concat", "a_new b_new", "s_new", axis=1),
+        node("Concat", "a b d_new", "t_new", axis=1),
+        node("Add", "b_new d_new", "y"),
+    ]
+    held = {"W": some(3, 4), "kept": ints(8, 4), "one": ints(1)}
+    model = graph(nodes, {"x": (1, 3), "s": (1, 8), "t": (1, 12)}, ["y", "s_new", "t_new"], held)
+    streamed(model, {"s": "s_new", "t": "t_new"}, frames(3), "y")
 
 
 def test_an_lstm_cannot_tell_its_frame_from_a_state_of_the_same_size() -> None:

@@ -121,7 +121,8 @@ def imported(source: str | Path, reference: str | Path | None = None, **settings
     from edgernn.importer.repair import LIKELY_WRONG
 
     notes, suspicions = list(report.notes), [note for note in report.notes if note.startswith(LIKELY_WRONG)]
-    found: dict[str, Any] = {"time": report.time, "states": dict(report.states), "notes": notes}
+    no_states = {name: "" for name, output in (settings.get("state") or {}).items() if not output}
+    found: dict[str, Any] = {"time": report.time, "states": {**dict(report.states), **no_states}, "notes": notes}
     if settings.get("window") is not None:
         found["window"] = settings["window"]
     if reference is not None:

@@ -25,13 +25,18 @@ class Part:
 
 def states_parted(model: Model) -> Model:
     """The model with every state that is only read in pieces, each replaced by one whole value, as these pieces."""
-    ids = origins(model.nodes, entering(model))
-    whole = {int(found.reshape(-1)[0]): name for name, found in reversed(ids.items()) if found.size}
+    ids, whole = _origins(model)
     for state in model.states:
-        parts = _parts(model, state, ids, whole)
-        if parts:
+        if parts := _parts(model, state, ids, whole):
             model = _parted(model, state, parts)
+            ids, whole = _origins(model)  # a state that has become pieces is no value any more
     return model
+
+
+def _origins(model: Model) -> tuple[Mapping[str, Array], Mapping[int, str]]:
+    """(where the numbers of each value come from, the value that each of these is the first number of)."""
+    ids = origins(model.nodes, entering(model))
+    return ids, {int(found.reshape(-1)[0]): name for name, found in reversed(ids.items()) if found.size}
 
 
 def _parts(model: Model, state: State, ids: Mapping[str, Array], whole: Mapping[int, str]) -> list[Part]:

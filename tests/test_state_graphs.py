@@ -45,7 +45,14 @@ def test_a_jordan_network_feeds_its_answer_back_and_shows_it(outputs: str, n_in:
 
 
 def test_an_input_that_was_said_to_be_no_state_is_none_when_the_model_is_compared(tmp_path: Path) -> None:
-    onnx.save(jordan(), path := tmp_path / "jordan.onnx")
+    nodes = [
+        node("Concat", "x y_prev h", "seen", axis=1),
+        node("Gemm", "seen W", "sum"),
+        node("Tanh", "sum", "h_new"),
+        node("Gemm", "h_new V", "y"),
+    ]
+    inputs = {"x": (1, 3), "y_prev": (1, 2), "h": (1, 4)}
+    onnx.save(graph(nodes, inputs, ["y", "h_new"], {"W": some(9, 4), "V": some(4, 2)}), path := tmp_path / "step.onnx")
     model = edgernn.convert(path, state={"y_prev": ""})
     assert [port.name for port in model.inputs] == ["x", "y_prev"]
     assert parity(model, path, steps=50)["y"].max_error < 1e-5

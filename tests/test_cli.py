@@ -223,8 +223,7 @@ def test_run_on_tables(model: Path, tmp_path: Path) -> None:
     for name in ("x.npy", "x.csv", "x.jsonl"):
         header, *rows = good("run", model, tmp_path / name).splitlines()
         assert len(header.split(",")) == answers.shape[1]
-        got = np.array([[np.float32(number) for number in row.split(",")] for row in rows])
-        np.testing.assert_array_equal(got, answers)
+        np.testing.assert_array_equal(np.array([row.split(",") for row in rows], np.float32), answers)
         lines = good("run", model, tmp_path / name, "--json").splitlines()
         np.testing.assert_array_equal(np.array([json.loads(line) for line in lines], np.float32), answers)
 

@@ -226,6 +226,7 @@ def test_bad_samples_leave_the_state_as_it_was() -> None:
         r"sample 0 of 1 is 1e\+39": np.array([1e39]),
         r"\(n,\) of one channel": np.zeros((4, 2)),
         "real numbers expected": np.array(["1"]),
+        "no array of numbers": [[1.0], [2.0, 3.0]],
         "masked array": np.ma.masked_array(np.zeros(500), True),
     }
     for message, samples in bad.items():

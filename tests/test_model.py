@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from cases import CASES, Net, stack
 
+from edgernn import layers
+from edgernn.cli.run import header
 from edgernn.layers import LSTM, Embedding, Map
 from edgernn.layers.model import Model, Node, Port, State
+from edgernn.layers.summary import node_facts, weight_bytes
+from edgernn.layers.take import Take
+from edgernn.quantiser import quantise
 
 GRU, TOKENS = CASES["GRU-3-5"](), CASES["tokens"]()
 
@@ -62,3 +68,20 @@ def test_layers_count_what_they_hold_and_do() -> None:
     model = net.model(y=(net.cell(LSTM(*weights), token, 3, 2), 3))
     assert model.parameters == 7 * 2 + 12 * 2 + 12 * 3 + 12
     assert model.macs == 12 * 2 + 12 * 3
+
+
+def test_the_columns_of_the_summary_add_up_to_its_totals() -> None:
+    """Places that a Take reads from are no weights."""
+    net = Net(6)
+    turned = net.add(Take(np.array([4, 1, 5, 0, 2, 3], np.int32), (6,)), "x")
+    weights = (np.ones((12, 6), np.float32), np.ones((12, 4), np.float32), np.zeros(16, np.float32))
+    model = quantise(net.model(y=(net.cell(layers.GRU(*weights), turned, 4), 4)), "int8")
+    rows = list(node_facts(model))
+    assert sum(row.parameters for row in rows) == model.parameters == 12 * 6 + 12 * 4 + 16
+    assert sum(row.bytes for row in rows) == weight_bytes(model) == 12 * 6 + 12 * 4 + 4 * (2 * 12 + 16)
+    assert (rows[0].layer, rows[0].weights) == ("Take", "")
+
+
+def test_columns_are_named_by_ports_whatever_these_are_called() -> None:
+    model = replace(GRU, outputs=(replace(GRU.outputs[0], name="a,\x1b[2J"),))
+    assert next(csv.reader([header(model)])) == [f"a,\\x1b[2J.{n}" for n in range(model.outputs[0].size)]

@@ -120,15 +120,23 @@ def test_other_devices_are_not_there() -> None:
         MODELS["hop"]().pool(4, device="tpu")
 
 
-def test_a_pool_that_does_not_fit_says_how_large_it_could_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("group", ["", "system.slice", "system.slice/edge.service"])
+def test_a_pool_that_does_not_fit_says_how_large_it_could_be(
+    group: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The limit may be of the service's own control group, or of one around it."""
     model = MODELS["GRU-7-64-int8"]()
     each = model.pool(1).plan.carried_bytes
     with pytest.raises(BadInput, match=r"1,000,000,000,000,000 streams take .* there can be [1-9][0-9,]* at most"):
         model.pool(10**15)
-    (tmp_path / "limit").write_text("5000000\n")
-    (tmp_path / "used").write_text("3000000\n")
-    (tmp_path / "memory.stat").write_text("anon 1000000\nactive_file 1500000\ninactive_file 500000\n")
-    monkeypatch.setattr(memory, "GROUPS", ((tmp_path, "limit", "used", ""),))
+    limited, member = tmp_path / group, tmp_path / "member"
+    limited.mkdir(parents=True, exist_ok=True)
+    (limited / "limit").write_text("5000000\n")
+    (limited / "used").write_text("3000000\n")
+    (limited / "memory.stat").write_text("anon 1000000\nactive_file 1500000\ninactive_file 500000\n")
+    member.write_text("1:name=systemd:/elsewhere\n0::/system.slice/edge.service\n")
+    monkeypatch.setattr(memory, "MEMBER", member)
+    monkeypatch.setattr(memory, "GROUPS", (("", tmp_path, "limit", "used", ""),))
     with pytest.raises(BadInput) as refused:
         model.pool(1_000_000)
     most = int(str(refused.value).split("there can be ")[1].split(" at")[0].replace(",", ""))

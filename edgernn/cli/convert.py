@@ -70,7 +70,7 @@ def command(
     the framework that IN.onnx was exported from; otherwise nothing is written.
     """
     from edgernn.cli import console
-    from edgernn.cli.checking import figures, reference_sentence, remark
+    from edgernn.cli.checking import figures, recordings, reference_sentence, remark
     from edgernn.cli.starting import reader
     from edgernn.cli.tables import tables
     from edgernn.conversion import equipped, imported
@@ -85,10 +85,11 @@ def command(
         warnings.simplefilter("ignore")  # which stand in the notes
         model = equipped(imported(source, reference, **given), **settings)
     check_layers(model, chosen["layers"])
-    model = quantised(model, calibrate, chosen)
+    frames = recordings(calibrate, model) if calibrate else None
+    model = quantised(model, frames, chosen)
     for note in model.origin["notes"]:
         console.say(remark(note))
-    model, found, verdict = checked(model, source, calibrate)
+    model, found, verdict = checked(model, source, frames, calibrate)
     model.save(output)
     size = output.stat().st_size
     if as_json:
@@ -105,14 +106,12 @@ def command(
     click.echo(plain("\n".join(lines)))
 
 
-def quantised(model: Model, calibrate: Path | None, given: dict[str, Any]) -> Model:
+def quantised(model: Model, frames: list[Any] | None, given: dict[str, Any]) -> Model:
     """The model in the formats that the options name, with its drift certificate."""
     from edgernn.cli import console
-    from edgernn.cli.checking import recordings
     from edgernn.conversion.formats import formatted
 
     model.stream()  # compiles the kernels where need be, which shows its own progress
-    frames = recordings(calibrate, model) if calibrate else None
     with console.working("quantising") as status:
         return formatted(model, calibration=frames, progress=status.update, **given)
 
@@ -148,16 +147,16 @@ def check_output(output: Path, read: list[Path]) -> None:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(output.parent))
 
 
-def checked(model: Model, source: Path, calibrate: Path | None) -> tuple[Model, dict[str, Drift], str]:
+def checked(
+    model: Model, source: Path, frames: list[Any] | None, calibrate: Path | None
+) -> tuple[Model, dict[str, Drift], str]:
     """(the model with its figures, the figures, a sentence): compared with ONNX Runtime where that can be done."""
     from edgernn.cli import console
-    from edgernn.cli.checking import recordings, sentence, within
+    from edgernn.cli.checking import sentence, within
     from edgernn.conversion.parity import parity, with_parity
     from edgernn.errors import BackendUnavailable
 
-    frames = recordings(calibrate, model) if calibrate else None
     name = str(calibrate) if calibrate else "noise"
-    model.stream()  # compiles the kernels where need be, which shows its own progress
     try:
         with console.working("comparing with ONNX Runtime"):
             found = parity(model, source, frames)

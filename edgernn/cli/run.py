@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import math
 import sys
@@ -10,6 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from edgernn.errors import plain
 
 if TYPE_CHECKING:
     from edgernn.layers.model import Model
@@ -115,9 +119,10 @@ def _write(model: Model, answers: Any, as_json: bool) -> int:
 
 def header(model: Model) -> str:
     """The names of the columns: that of a port of one number, else the port's with the place of the number."""
-    return ",".join(
-        port.name if port.size == 1 else f"{port.name}.{i}" for port in model.outputs for i in range(port.size)
-    )
+    names = (p.name if p.size == 1 else f"{p.name}.{i}" for p in model.outputs for i in range(p.size))
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(map(plain, names))
+    return line.getvalue()
 
 
 def csv_lines(model: Model, answers: Any) -> Iterator[str]:

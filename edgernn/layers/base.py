@@ -173,7 +173,7 @@ class Layer:
         return 0
 
     def weights(self) -> Iterator[tuple[str, Matrix]]:
-        """(field name, array or QuantisedMatrix) of every weight, in field order."""
+        """(field name, array or QuantisedMatrix) of every array that the layer holds, in field order."""
         for name, value in vars(self).items():
             if isinstance(value, (np.ndarray, QuantisedMatrix)):
                 yield name, value
@@ -182,6 +182,13 @@ class Layer:
         """Every field that is not a weight and not None."""
         held = vars(self).items()
         return {k: v for k, v in held if v is not None and not isinstance(v, (np.ndarray, QuantisedMatrix))}
+
+
+def weights_of(layer: Layer) -> Iterator[Matrix]:
+    """What a layer has learned; the places of a Take, which are integers, are no weights."""
+    for _, held in layer.weights():
+        if isinstance(held, QuantisedMatrix) or held.dtype.kind == "f":
+            yield held
 
 
 def volume(shape: Shape) -> int:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from edgernn.errors import BadInput
-from edgernn.layers.base import Array, Layer, QuantisedMatrix, Shape, volume
+from edgernn.layers.base import Array, Layer, QuantisedMatrix, Shape, volume, weights_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -193,9 +193,8 @@ class Model:
 
     @property
     def parameters(self) -> int:
-        """How many weights there are; places in a Take are none."""
-        weights = (weight for node in self.nodes for _, weight in node.layer.weights())
-        return sum(volume(w.shape) for w in weights if isinstance(w, QuantisedMatrix) or w.dtype.kind == "f")
+        """How many weights there are."""
+        return sum(volume(weight.shape) for node in self.nodes for weight in weights_of(node.layer))
 
     @property
     def macs(self) -> int:

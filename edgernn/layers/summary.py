@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from edgernn.layers.base import Layer, QuantisedMatrix, volume
+from edgernn.layers.base import Layer, QuantisedMatrix, volume, weights_of
 from edgernn.layers.model import Model, Port
 
 
@@ -46,14 +46,13 @@ def summary(model: Model) -> str:
 def node_facts(model: Model) -> Iterator[NodeFacts]:
     """Every node that computes or holds weights, under COLUMNS; mere reshapes are left out."""
     for node in model.nodes:
-        weights = [weight for _, weight in node.layer.weights()]
         if type(node.layer).__name__ != "Reshape":
             yield NodeFacts(
                 node.name,
                 type(node.layer).__name__,
                 " ".join("x".join(map(str, model.shapes[name])) or "1" for name in node.outputs),
                 number_format(node.layer),
-                sum(volume(weight.shape) for weight in weights),
+                sum(volume(weight.shape) for weight in weights_of(node.layer)),
                 stored_bytes(node.layer),
                 node.layer.macs(*(model.shapes[name] for name in node.inputs)),
             )
@@ -94,7 +93,7 @@ def setting_text(value: object) -> str:
 
 def number_format(layer: Layer) -> str:
     """The format where a weight is quantised, else the dtype of the weights; nothing for a layer without weights."""
-    weights = [weight for _, weight in layer.weights()]
+    weights = [*weights_of(layer)]
     quantised = (weight.format for weight in weights if isinstance(weight, QuantisedMatrix))
     return next(quantised, next((weight.dtype.name for weight in weights if isinstance(weight, np.ndarray)), ""))
 
@@ -106,4 +105,4 @@ def weight_bytes(model: Model) -> int:
 
 def stored_bytes(layer: Layer) -> int:
     """Bytes of a layer's weights as the file stores them."""
-    return sum(weight.nbytes for _, weight in layer.weights())
+    return sum(weight.nbytes for weight in weights_of(layer))

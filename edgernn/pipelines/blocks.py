@@ -22,9 +22,8 @@ NOT_FINITE = "the model's answers are not finite: it is no good for these number
 BUSY = "another thread is in this pipeline; give each thread a pipeline of its own"
 
 
-def as_numbers(given: Any) -> Array:
+def as_numbers(array: Array) -> Array:
     """An array as the entries take it: float32 or float64, in C order."""
-    array = np.asarray(given)
     if array.dtype == np.float32 and (flags := array.flags).c_contiguous and flags.aligned:
         return array
     return np.require(array, np.float64, ["C", "A"])

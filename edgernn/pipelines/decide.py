@@ -14,6 +14,7 @@ from edgernn.layers.deciding import Deciding
 from edgernn.pipelines.baseline import Baseline
 from edgernn.pipelines.blocks import NOT_FINITE, ScoreBlock, as_numbers
 from edgernn.pipelines.tracks import Decision, Found, Timing, Track
+from edgernn.stream.frames import as_array
 
 __all__ = ["Decider", "Decision"]
 
@@ -69,7 +70,10 @@ class Decider:
 
         Raises BadInput for another shape and for answers that are not finite; the state is then as before.
         """
-        given = as_numbers(answers)
+        given = as_array(answers, "what holds answers")
+        if given.dtype.kind not in "fiu":
+            raise BadInput(f"answers are {given.dtype}; real numbers expected, float32 best")
+        given = as_numbers(given)
         if given.ndim != 2 or given.shape[1] != len(self.deciding.labels):
             raise BadInput(f"answers of shape {given.shape}; (n, {len(self.deciding.labels)}) expected")
         if self.deciding.kind != "anomaly":

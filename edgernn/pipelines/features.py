@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +13,7 @@ from edgernn.layers.base import Array
 from edgernn.layers.frontend import FrontEnd
 from edgernn.pipelines.blocks import FeatureBlock, as_numbers, not_finite
 from edgernn.pipelines.rows import differenced
+from edgernn.stream.frames import as_array
 
 MIRRORS = {"symmetric": "symmetric", "reflect": "reflect", "zeros": "constant"}  # edges -> np.pad's mode
 LONGEST = 1 << 53  # samples
@@ -123,9 +123,7 @@ class Extractor:
 
     def _checked(self, samples: Any) -> Array:
         """The samples in float32 or float64, (n,) or (n, channels)."""
-        if "numpy.ma" in sys.modules and isinstance(samples, np.ma.MaskedArray):
-            raise BadInput("samples in a masked array: fill what is masked first, with its method filled()")
-        f, given = self.frontend, np.asarray(samples)
+        f, given = self.frontend, as_array(samples, "what holds samples")
         if given.dtype.kind not in "fiu":
             raise BadInput(f"samples are {given.dtype}; real numbers expected, float32 best")
         if f.kind == "imu":

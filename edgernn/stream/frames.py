@@ -51,13 +51,18 @@ def _check_names(given: Mapping[Any, Any], ports: Sequence[Port]) -> None:
         raise BadInput(f"the model's inputs are {', '.join(names)}; given: {', '.join(map(str, given)) or 'none'}")
 
 
-def _as_array(given: Any, port: Port, lead: tuple[int | None, ...]) -> Array:
+def as_array(given: Any, what: str) -> Array:
+    """`given` as NumPy sees it. Raises BadInput where it cannot, or where some of it is masked; `what` it is."""
     if "numpy.ma" in sys.modules and isinstance(given, np.ma.MaskedArray):
-        raise BadInput(f"input '{port.name}' is a masked array: fill what is masked first, with its method filled()")
+        raise BadInput(f"{what} is a masked array: fill what is masked first, with its method filled()")
     try:
-        array = np.asarray(given)
-    except (ValueError, TypeError, OverflowError) as error:
-        raise BadInput(f"input '{port.name}' is no array of numbers: {error}") from None
+        return np.asarray(given)
+    except (ValueError, TypeError, OverflowError, RuntimeError) as error:  # the last from tensors that are elsewhere
+        raise BadInput(f"{what} is no array of numbers: {error}") from None
+
+
+def _as_array(given: Any, port: Port, lead: tuple[int | None, ...]) -> Array:
+    array = as_array(given, f"input '{port.name}'")
     axes = (*lead, port.size)
     if port.size == 1 and array.ndim == len(lead):
         array = array[..., None]  # one number a frame needs no axis of its own

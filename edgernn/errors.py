@@ -19,6 +19,12 @@ def brief(text: str, most: int = 400) -> str:
     return text if len(text) <= most else f"{text[: most - most // 4]} ... {text[-(most // 4) :]}"
 
 
+def shown(value: object) -> str:
+    """A value as Python writes it, in 40 characters at most."""
+    text = repr(value)
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
 class EdgernnError(Exception):
     """The base of every error that edgernn raises on purpose. What a file may have smuggled into it is spelt out."""
 

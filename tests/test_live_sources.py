@@ -80,7 +80,7 @@ def test_a_broker_that_dies_and_comes_back(tmp_path: Path, said: list[str]) -> N
         send("one,2")
         send("7,7\n8,8")
         assert next(blocks).samples.tolist() == [[7, 7], [8, 8]]
-    assert source.tally.refused == 1 and source.lost == 0
+    assert source.tally.refused == 1 and source.tally.lost == 0
     assert any("went away" in text for text in said) and any("data again" in text for text in said)
 
 
@@ -251,7 +251,7 @@ def test_a_microphone_that_runs_over(device: Device, said: list[str]) -> None:
         device.hear(0.5)
         device.hear(0.5, missing=480)
         assert [next(blocks).gap, next(blocks).gap] == [0, pytest.approx(0.03)]
-    assert source.lost == 480 and "480 samples lost" in said[0]
+    assert source.tally.lost == 480 and "480 samples lost" in said[0]
 
 
 def test_a_microphone_of_another_rate(device: Device, said: list[str]) -> None:

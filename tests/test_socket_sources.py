@@ -51,7 +51,7 @@ def test_udp(quick: None, said: list[str]) -> None:
             sender.sendto(b"odd", ("127.0.0.1", port))
             sender.sendto(SOUND[:3].tobytes(), ("127.0.0.1", port))
             assert len(first(blocks, 4)) == 4
-        assert source.lost == 0 and source.tally.refused == 1 and len(said) == 1
+        assert source.tally.lost == 0 and source.tally.refused == 1 and len(said) == 1
         with pytest.raises(OSError, match="nowhere"):
             open_source("udp://nowhere.invalid:5005", RATE)
 

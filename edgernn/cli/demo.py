@@ -112,7 +112,7 @@ def curves(name: str, values: Array, on: Array, top: str, bottom: str) -> list[T
     """ROWS lines of bars for values within 0..1, coloured where `on`; the name and the scale stand before them."""
     from rich.text import Text
 
-    blocks = BLOCKS if can_write(BLOCKS) else ASCII
+    blocks = writable_blocks()
     steps = (values.clip(0, 1) * ROWS * (len(blocks) - 1)).round().astype(int)
     labels = [f"{name[: MARGIN - len(top) - 2]:<{MARGIN - len(top) - 1}}{top} ", *[" " * MARGIN] * (ROWS - 2)]
     lines = []
@@ -136,13 +136,13 @@ def axis(seconds: float, columns: int) -> Text:
     return Text(" " * MARGIN + "".join(line).rstrip(), no_wrap=True)
 
 
-def can_write(text: str) -> bool:
-    """Whether the terminal's encoding has these characters."""
+def writable_blocks() -> str:
+    """Blocks of growing height, of characters that the terminal's encoding has."""
     try:
-        text.encode(sys.stdout.encoding or "ascii")
+        BLOCKS.encode(sys.stdout.encoding or "ascii")
     except UnicodeEncodeError:
-        return False
-    return True
+        return ASCII
+    return BLOCKS
 
 
 def ending(figures: dict[str, Any]) -> list[str]:

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
-from edgernn.cli.demo import ASCII, BLOCKS, can_write
+from edgernn.cli.demo import writable_blocks
 from edgernn.errors import plain
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ class Screen:
         self._told: deque[str] = deque(maxlen=TOLD)
         self._highest = dict.fromkeys(deciding.labels, 0.0)  # since the last drawing
         self._drawn = 0.0
-        self._blocks = BLOCKS if can_write(BLOCKS) else ASCII
+        self._blocks = writable_blocks()
         self._live = Live(auto_refresh=False)
 
     def __enter__(self) -> Screen:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from edgernn.conversion.noise import noise
-from edgernn.conversion.parity import STEPS, finite, long_enough
+from edgernn.conversion.parity import STEPS, long_enough, noted
 from edgernn.errors import BadInput, BadModelFile
 from edgernn.layers.base import Array, QuantisedMatrix
 from edgernn.layers.model import Model
@@ -53,7 +53,7 @@ def answers(model: Model, frames: Mapping[str, Array]) -> dict[str, Array]:
     return dict(made) if isinstance(made, Mapping) else {model.outputs[0].name: made}
 
 
-def one_run(recordings: Sequence[Mapping[str, Array]], steps: int = STEPS) -> dict[str, Array]:
+def one_run(recordings: Sequence[Mapping[str, Array]], steps: int) -> dict[str, Array]:
     """All recordings one after the other, over and over until there are so many frames. Raises BadInput."""
     found = {}
     for name in recordings[0]:
@@ -70,10 +70,9 @@ def certified(model: Model, original: Model, recordings: Sequence[Mapping[str, A
     steps = long_enough(model)
     frames = noise(model.inputs, steps) if recordings is None else one_run(recordings, steps)
     found = drifts(model, original, frames)
-    outputs = {name: {key: finite(value) for key, value in asdict(one).items()} for name, one in found.items()}
     where = "noise" if recordings is None else "calibration"
     check = {"steps": steps, "answers": fingerprint(model, steps)}
-    return replace(model, origin={**model.origin, "drift": {"frames": where, "outputs": outputs, "check": check}})
+    return replace(model, origin={**model.origin, "drift": {"frames": where, "outputs": noted(found), "check": check}})
 
 
 def fingerprint(model: Model, steps: int) -> str:

@@ -15,13 +15,13 @@ import onnx
 
 from edgernn.importer import symbolic
 from edgernn.importer.graph import Operator
-from edgernn.importer.moments import END
 from edgernn.importer.recurring import as_cell
 from edgernn.importer.repeated import loop_repeated, scan_repeated, stacked_axis
 from edgernn.importer.steps import BEFORE_LAST, Now
 from edgernn.importer.subgraph import source_in, walked
 from edgernn.layers.axes import surely
 from edgernn.layers.base import Array
+from edgernn.layers.pieces import END
 from edgernn.layers.recurrent import OTHER_AXIS, SEVERAL_STEPS
 from edgernn.layers.reshape import Reshape, reshaped
 from edgernn.layers.rhythm import WINDOW

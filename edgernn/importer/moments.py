@@ -22,7 +22,7 @@ from edgernn.importer.graph import Operator
 from edgernn.importer.steps import Now
 from edgernn.layers.axes import surely
 from edgernn.layers.base import volume
-from edgernn.layers.pieces import begun_with
+from edgernn.layers.pieces import END, begun_with
 from edgernn.layers.recurrent import OTHER_AXIS
 from edgernn.layers.reshape import Reshape
 from edgernn.layers.rhythm import CUT_OFF, PAD_FRONT, WINDOW, at_end, delayed, ready, settled, steps_of
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from edgernn.importer.build import Build
 
 Inputs = Sequence[Value | None]
-END = 2**31 - 1  # a slice up to here goes to the end
 KEEP_LAST = f"a stream can keep every step, or give the last one (index -1); or {WINDOW}"
 
 

@@ -1,4 +1,4 @@
-"""Starting: inputs of a graph that have no time, whatever their shapes look like.
+"""Timeless: inputs of a graph that have no time, whatever their shapes look like.
 
 Their numbers go nowhere but to where cells start, or to how many steps each sequence of a batch has.
 """

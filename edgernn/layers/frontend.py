@@ -140,7 +140,8 @@ class FrontEnd:
             within(TABLE, name, getattr(self, name), 1, LONGEST_FRAME)
         within(TABLE, "running", self.running, 0, 1e9)
         within(TABLE, "channels", self.channels, 1, LARGEST_SIZE)
-        _no_zero("scale", self.scale)
+        if self.scale == 0 or not math.isfinite(self.scale) or abs(self.scale) > 1e9:
+            raise BadInput(f"[{TABLE}] scale is {self.scale:g}: any number but 0, up to 1e9, expected")
         if "bands" in USED[self.kind]:
             self._check_spectrum()
         for name in self.statistics:
@@ -226,8 +227,3 @@ class FrontEnd:
     def normalised(self, mean: tuple[float, ...], std: tuple[float, ...]) -> FrontEnd:
         """The same with this mean and deviation, each one number or one for each of `size`."""
         return replace(self, mean=mean, std=std)
-
-
-def _no_zero(name: str, value: float) -> None:
-    if value == 0 or not math.isfinite(value) or abs(value) > 1e9:
-        raise BadInput(f"[{TABLE}] {name} is {value:g}: any number but 0, up to 1e9, expected")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any, get_type_hints
 
-from edgernn.errors import BadInput
+from edgernn.errors import BadInput, shown
 
 LONGEST = 4096  # entries of a list
 LONGEST_TEXT = 200  # characters
@@ -42,7 +42,7 @@ def _as(kind: Any, value: Any, where: str) -> Any:
     if kind in (tuple[float, ...], tuple[str, ...]):
         single = float if kind == tuple[float, ...] else str
         if not isinstance(value, (list, tuple)) or len(value) > LONGEST:
-            raise BadInput(f"{where} is {_short(value)}: a list of at most {LONGEST} expected")
+            raise BadInput(f"{where} is {shown(value)}: a list of at most {LONGEST} expected")
         return tuple(_as(single, item, where) for item in value)
     if kind is float and type(value) in (int, float) and abs(value) <= 1e300:  # which is false for NaN
         return float(value)
@@ -51,16 +51,11 @@ def _as(kind: Any, value: Any, where: str) -> Any:
     if kind in (int, bool) and type(value) is kind:
         return value
     names = {float: "a number", int: "a whole number", bool: "true or false", str: "a text"}
-    raise BadInput(f"{where} is {_short(value)}: {names[kind]} expected")
+    raise BadInput(f"{where} is {shown(value)}: {names[kind]} expected")
 
 
 def _is_text(value: str) -> bool:
     return value.isprintable() and not any("\ud800" <= c <= "\udfff" for c in value)
-
-
-def _short(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else text[:37] + "..."
 
 
 def as_table(settings: object, names: Iterable[str] | None = None) -> dict[str, Any]:

@@ -37,11 +37,7 @@ class Take(Layer):
         return (x[self.index].reshape(self.shape),)
 
     def lower(self, b: Builder, shapes: tuple[Shape, ...], *inputs: Ref) -> tuple[Ref, ...]:
-        (x,) = inputs
-        start = int(self.index[0]) if self.index.size else 0
-        if start >= 0 and np.array_equal(self.index, np.arange(start, start + self.index.size)):
-            return (b.view(x, start, self.index.size),)
-        return (b.take(x, self.index, self.fill),)
+        return (b.take(inputs[0], self.index, self.fill),)
 
 
 def places(x: Value) -> Array:

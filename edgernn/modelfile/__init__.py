@@ -8,8 +8,9 @@ The file is a safetensors file, so anything that reads those can look inside:
 - The header: JSON in ASCII, padded with spaces to a multiple of 8. For each tensor its dtype (F32, I32, F16, I16, I8
   or U8), shape and offsets; the tensors follow without holes, the wider first, each kind in the order of the names. So
   a tensor starts at a multiple of the size of its numbers.
-- `__metadata__` holds one string under "edgernn": JSON with exactly the keys format (2), inputs, outputs, states,
-  nodes, origin and hash.
+- `__metadata__` holds one string under "edgernn": JSON with the keys format (2), inputs, outputs, states, nodes, origin
+  and hash, and with those of `rhythm`, `features`, `decisions`, `alphabet`, `regular` and `shared` that there is
+  something to say under; with no other.
 - A port is {name, value, size, dtype, low, high}; a state {name, source} with its first value in tensor `state.<i>`, or
   {name, source, shape} where it begins with zeros. Format 1 has none of the latter; files in it are read too.
 - A node is {name, layer, attributes, inputs, outputs}, in topological order; `layer` is a name in `layers.LAYERS`, and
@@ -24,6 +25,7 @@ The file is a safetensors file, so anything that reads those can look inside:
 - `rhythm` is there where a model does not answer each frame by itself: hop, window, delay, receptive_field.
 - `features` and `decisions` are there where a model has a front end or a decider: every setting that
   `layers.frontend.FrontEnd` and `layers.deciding.Deciding` have for the kind.
+- `alphabet` is there where tokens stand for characters: a text, of which token n is the n-th character.
 - `regular` is there where indices are regular: {name: loops that count them, instead of a tensor}; see `regular`.
 - `shared` is there where tensors of 256 bytes or more are equal: {name: the tensor that is stored instead}.
 - Tensor `built`, int64, is there in files that stand beside a built library: what `compiler.beside` says. It is no part

@@ -6,6 +6,8 @@ import math
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin
 
+from edgernn.errors import shown
+
 LARGEST_INTEGER = 1 << 53  # what JSON carries exactly
 LONGEST = 4096  # elements of a tuple
 
@@ -31,7 +33,7 @@ def restore(hint: Any, value: object) -> Any:
             return _restore_tuple(get_args(option), value)
         if _is_scalar(option, value):
             return value
-    raise Mismatch(f"{_shown(value)} is not {' or '.join(getattr(o, '__name__', str(o)) for o in options(hint))}")
+    raise Mismatch(f"{shown(value)} is not {' or '.join(getattr(o, '__name__', str(o)) for o in options(hint))}")
 
 
 def _is_scalar(kind: Any, value: object) -> bool:
@@ -54,8 +56,3 @@ def _restore_tuple(kinds: tuple[Any, ...], value: list[Any]) -> tuple[Any, ...]:
     if len(kinds) != len(value):
         raise Mismatch(f"a list of {len(value)}: {len(kinds)} expected")
     return tuple(restore(kind, item) for kind, item in zip(kinds, value, strict=True))
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 40 else text[:37] + "..."

@@ -15,6 +15,7 @@ from edgernn.layers.base import Array
 from edgernn.layers.deciding import Deciding
 from edgernn.layers.exact import decay
 from edgernn.layers.frontend import FrontEnd
+from edgernn.stream.runner import address
 
 KINDS = {"logmel": h.SPECTRUM, "mfcc": h.SPECTRUM, "raw": h.WINDOW}
 ACTIVATIONS = {"none": h.PLAIN, "softmax": h.SOFTMAX, "sigmoid": h.SIGMOID}
@@ -32,11 +33,6 @@ def as_numbers(array: Array) -> Array:
 def not_finite(rows: Array, at: int) -> BadInput:
     """The error that row `at` is."""
     return BadInput(f"sample {at} of {len(rows)} is {rows[at]}; all numbers must be finite float32")
-
-
-def address(array: Array) -> int:
-    """Where the array's data lies."""
-    return int(array.__array_interface__["data"][0])
 
 
 def _doubles(settings: Mapping[int, float]) -> Array:

@@ -10,10 +10,11 @@ import numpy as np
 from edgernn.errors import BadInput
 from edgernn.kernels import hearing as h
 from edgernn.layers.base import Array
-from edgernn.pipelines.blocks import NOT_FINITE, address
+from edgernn.pipelines.blocks import NOT_FINITE
 from edgernn.pipelines.decide import Decider, Decision
 from edgernn.pipelines.features import Extractor
 from edgernn.stream import Stream
+from edgernn.stream.runner import address
 
 MOST = 8  # frames of a block
 ARRAY, FLOAT32 = np.ndarray, np.dtype(np.float32)

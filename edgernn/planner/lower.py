@@ -205,7 +205,7 @@ class Lowering:
         if flat.size and (flat.min() < -1 or flat.max() >= x.size):
             raise ValueError(f"take: an index outside the {x.size} numbers")
         start, size = int(flat[0]) if flat.size else 0, flat.size
-        if size and start >= 0 and np.array_equal(flat, np.arange(start, start + size)):
+        if start >= 0 and np.array_equal(flat, np.arange(start, start + size)):
             return self.view(x, start, size)
         y = self.buffer(size)
         self.emit(Opcode.TAKE, y, cast(Place, x), self.weights.add(flat), size, float(fill))

@@ -48,7 +48,7 @@ class Plan:
 
     def answers(self, frames: int, wait: int) -> int:
         """How many answers so many frames bring, where the next one comes with the `wait`-th of them."""
-        return 0 if frames < wait else 1 + (frames - wait) // self.hop
+        return max(0, 1 + (frames - wait) // self.hop)
 
     def answers_each(self, frames: int, waits: Array) -> Array:
         """The same for several streams, (k,) int64."""

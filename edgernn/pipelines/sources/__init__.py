@@ -78,7 +78,8 @@ def open_source(
     What comes as bytes (-, udp, tcp, mqtt, serial) is lines of CSV or JSON, or sound where `pcm` says how it is
     written: RATE[,CHANNELS[,int16 or float32]]. `follow` waits for more at the end of a table, `realtime` gives a file
     in small blocks at its own speed. `say` is told of each event. Raises NoSource for what is no source,
-    BackendUnavailable where a package or a device is missing, and OSError for what is not there.
+    BackendUnavailable where a package or a device is missing, OSError for what is not there, and BadInput for a `pcm`
+    that says nothing known and for more channels or columns than the model takes.
     """
     kind = _kind(text)
     if follow and kind is not open_text:

@@ -63,16 +63,6 @@ class Source:
         if self._resampler:
             tally.say(f"{feed.description}: {feed.rate:g} samples a second, resampled to {rate:g}")
 
-    @property
-    def lost(self) -> int:
-        """Samples that were lost, counted at the source's own rate."""
-        return self.tally.lost
-
-    @property
-    def late(self) -> int:
-        """Rows that came after a row of a later time."""
-        return self.tally.late
-
     def __iter__(self) -> Iterator[Block]:
         return self._paced() if self._realtime else self._blocks()
 

@@ -169,7 +169,7 @@ def test_no_frames_are_no_answers(model: edgernn.Model) -> None:
 
 @pytest.mark.parametrize("out", ["a", [0.0], np.zeros(3), np.zeros(5, np.float64), READ_ONLY])
 def test_out_that_does_not_fit(out: Any, model: edgernn.Model) -> None:
-    with pytest.raises(BadInput):
+    with pytest.raises(BadInput, match="must be a writeable C-contiguous float32 array of shape"):
         model.stream().step(FRAME, out)
 
 
@@ -177,7 +177,7 @@ def test_out_that_does_not_fit(out: Any, model: edgernn.Model) -> None:
 def test_what_is_no_state(blob: Any, model: edgernn.Model) -> None:
     stream = model.stream()
     before = stream.save_state()
-    with pytest.raises(BadInput):
+    with pytest.raises(BadInput, match=r"not a saved state|is bytes, not"):
         stream.load_state(blob)
     assert stream.save_state() == before
 

@@ -208,8 +208,15 @@ def test_bad_answers_leave_the_state_as_it_was() -> None:
     decider = Decider(Deciding.from_settings({"labels": ["a"], "smoothing": 3}), 1)
     decider.feed([[1.0]])
     before = [part.tolist() for part in decider.state()]
-    for bad in ([[math.nan]], [[math.inf]], [[1.0, 2.0]], [1.0]):
-        with pytest.raises(BadInput):
+    for bad, said in (
+        ([[math.nan]], "not finite"),
+        ([[math.inf]], "not finite"),
+        ([[1.0, 2.0]], r"shape \(1, 2\); \(n, 1\) expected"),
+        ([1.0], r"shape \(1,\); \(n, 1\) expected"),
+        ([[1.0], [1.0, 2.0]], "no array of numbers"),
+        ([["a"]], "real numbers expected"),
+    ):
+        with pytest.raises(BadInput, match=said):
             decider.feed(bad)
     assert [part.tolist() for part in decider.state()] == before
     with pytest.raises(ValueError):

@@ -169,8 +169,12 @@ def test_bad_samples_leave_the_pipeline_as_it_was() -> None:
     pipeline, samples = model.pipeline(), noise(model)
     pipeline.feed(samples[:5000])
     before = pipeline.save_state()
-    for bad in (np.full(9, np.nan), np.zeros((3, 2)), np.array(["x"])):
-        with pytest.raises(BadInput):
+    for bad, said in (
+        (np.full(9, np.nan), "sample 0 of 9 is nan"),
+        (np.zeros((3, 2)), r"shape \(3, 2\); \(n,\) of one channel expected"),
+        (np.array(["x"]), "real numbers expected"),
+    ):
+        with pytest.raises(BadInput, match=said):
             pipeline.feed(bad)
     assert pipeline.save_state() == before
 

@@ -103,8 +103,12 @@ def test_a_bad_saved_state_changes_nothing() -> None:
     pool = MODELS["window"]().pool(2)
     pool.step(np.ones((2, 3)))
     before = states(pool)
-    for blob in (b"", before[0][:-1], MODELS["GRU-7-64-int8"]().pool(1).save_state(0)):
-        with pytest.raises(BadInput):
+    for blob, said in (
+        (b"", "not a saved state"),
+        (before[0][:-1], "checksum"),
+        (MODELS["GRU-7-64-int8"]().pool(1).save_state(0), "another model"),
+    ):
+        with pytest.raises(BadInput, match=said):
             pool.load_state(1, blob)
     assert states(pool) == before
 
@@ -142,7 +146,7 @@ def test_a_pool_that_does_not_fit_says_how_large_it_could_be(
     most = int(str(refused.value).split("there can be ")[1].split(" at")[0].replace(",", ""))
     assert 0 < most * each < 4_000_000
     model.pool(most)
-    with pytest.raises(BadInput):
+    with pytest.raises(BadInput, match=f"there can be {most:,} at most"):
         model.pool(most + 1)
 
 

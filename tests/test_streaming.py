@@ -89,7 +89,8 @@ def test_state_moves_between_instruction_sets(isa: str) -> None:
     same(here.run(x[9:]), there.run(x[9:]))
 
 
-def _bad_states(model: Model) -> dict[str, object]:
+def _bad_states(model: Model) -> dict[str, tuple[object, str]]:
+    """Saved states, and what is said of them."""
     blob = Stream(model).save_state()
     other = Stream(SIZES["G"]()).save_state()
     flipped = bytearray(blob)
@@ -97,12 +98,12 @@ def _bad_states(model: Model) -> dict[str, object]:
     newer = bytearray(blob)
     newer[8] = 9
     return {
-        "other": other,
-        "flipped": bytes(flipped),
-        "newer": bytes(newer),
-        "short": blob[:-1],
-        "empty": b"",
-        "text": "x",
+        "other": (other, "belongs to another model"),
+        "flipped": (bytes(flipped), "damaged: its checksum"),
+        "newer": (bytes(newer), "has format 9, this edgernn knows 1"),
+        "short": (blob[:-1], "damaged: its checksum"),
+        "empty": (b"", "these 0 bytes are not a saved state"),
+        "text": ("x", "is bytes, not str"),
     }
 
 
@@ -112,8 +113,9 @@ def test_a_bad_saved_state_is_refused_and_changes_nothing(kind: str) -> None:
     stream = Stream(model)
     stream.run(frames(model, 5))
     before = stream.save_state()
-    with pytest.raises(BadInput):
-        stream.load_state(_bad_states(model)[kind])  # type: ignore[arg-type]
+    blob, said = _bad_states(model)[kind]
+    with pytest.raises(BadInput, match=said):
+        stream.load_state(blob)  # type: ignore[arg-type]
     assert stream.save_state() == before
 
 
@@ -134,19 +136,19 @@ def test_a_masked_array_is_refused_and_changes_nothing() -> None:
 
 NAN, INF = float("nan"), float("inf")
 BAD_FRAMES = {
-    "short": np.zeros(2, np.float32),
-    "matrix": np.zeros((1, 3), np.float32),
-    "scalar": 1.0,
-    "text": np.array(["a", "b", "c"]),
-    "complex": np.zeros(3, np.complex64),
-    "nan": np.array([0, NAN, 0], np.float32),
-    "infinity": np.array([0, 0, -INF], np.float32),
-    "nan64": np.array([0, NAN, 0]),
-    "huge64": np.array([0, 1e300, 0]),
-    "nothing": None,
-    "names": {"y": np.zeros(3, np.float32)},
-    "object": object(),
-    "ragged": [[1.0], [2.0, 3.0]],
+    "short": (np.zeros(2, np.float32), r"shape \(2,\), expected \(3,\)"),
+    "matrix": (np.zeros((1, 3), np.float32), r"shape \(1, 3\), expected \(3,\)"),
+    "scalar": (1.0, r"shape \(\), expected \(3,\)"),
+    "text": (np.array(["a", "b", "c"]), "takes float32, got text"),
+    "complex": (np.zeros(3, np.complex64), "takes float32, got complex64"),
+    "nan": (np.array([0, NAN, 0], np.float32), "element 1 is nan; all numbers must be finite"),
+    "infinity": (np.array([0, 0, -INF], np.float32), "element 2 is -inf; all numbers must be finite"),
+    "nan64": (np.array([0, NAN, 0]), "element 1 is nan; all numbers must be finite"),
+    "huge64": (np.array([0, 1e300, 0]), "element 1 is inf; all numbers must be finite in float32"),
+    "nothing": (None, r"shape \(\), expected \(3,\)"),
+    "names": ({"y": np.zeros(3, np.float32)}, "inputs are x; given: y"),
+    "object": (object(), r"shape \(\), expected \(3,\)"),
+    "ragged": ([[1.0], [2.0, 3.0]], "no array of numbers"),
 }
 
 
@@ -156,8 +158,9 @@ def test_bad_frames_are_refused_and_leave_the_state(kind: str) -> None:
     stream = Stream(model)
     stream.run(frames(model, 4))
     before = stream.save_state()
-    with pytest.raises(BadInput):
-        stream.step(BAD_FRAMES[kind])
+    given, said = BAD_FRAMES[kind]
+    with pytest.raises(BadInput, match=said):
+        stream.step(given)
     late = frames(model, 6)
     late[5, 1] = NAN
     with pytest.raises(BadInput, match="frame 5, element 1"):
@@ -172,13 +175,19 @@ def test_a_mapping_of_other_inputs_is_told_what_came() -> None:
             Stream(model).step(dict.fromkeys(names, np.zeros(3)))
 
 
+BEYOND = r"outside -50\.\.49"
+
+
 @pytest.mark.parametrize(
-    "token", [50, np.uint64(2**64 - 1), np.float32(0.5), -51, 2**40, -(2**63), 2**70, 1.5, "a", None]
-)
-def test_bad_tokens_are_refused(token: object) -> None:
+    ("token", "said"),
+    [(50, f"token 50 is {BEYOND}"), (np.uint64(2**64 - 1), BEYOND), (np.float32(0.5), "whole numbers: 0.5 came"),
+     (-51, f"token -51 is {BEYOND}"), (2**40, BEYOND), (-(2**63), r"within -50\.\.49 expected"), (2**70, "got object"),
+     (1.5, "whole numbers: 1.5 came"), ("a", "got text"), (None, "got object")],
+)  # fmt: skip
+def test_bad_tokens_are_refused(token: object, said: str) -> None:
     stream = Stream(MODELS["tokens-none"])
     before = stream.save_state()
-    with pytest.raises(BadInput):
+    with pytest.raises(BadInput, match=said):
         stream.step(token)
     assert stream.save_state() == before
 
@@ -228,7 +237,7 @@ def test_out_receives_the_answer() -> None:
     assert stream.run(x[2:], out=rest) is rest
     same(rest, expected[2:])
     for bad in (np.empty(4, np.float32), np.empty(3), np.empty(6, np.float32)[::2], "out", {"z": np.empty(3)}):
-        with pytest.raises(BadInput):
+        with pytest.raises(BadInput, match=r"out for 'y' must be .* of shape \(3,\)|out names \['z'\]"):
             stream.step(x[0], bad)
 
 
@@ -269,7 +278,7 @@ def test_a_step_outlives_its_stream() -> None:
     gc.collect()
     same(step(x[0]), expected[0])
     same(step(x[1]), expected[1])
-    with pytest.raises(BadInput):
+    with pytest.raises(BadInput, match=r"shape \(1,\), expected \(33,\)"):
         step(np.zeros(1, np.float32))
 
 

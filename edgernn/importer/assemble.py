@@ -17,13 +17,11 @@ from edgernn.importer.simplify import pruned_parts, simplified
 from edgernn.importer.token import looked_up
 from edgernn.importer.work import MOST_STREAMED, too_many_layers
 from edgernn.layers.base import Array, volume
-from edgernn.layers.gru import GRU
-from edgernn.layers.lstm import LSTM
 from edgernn.layers.model import Model, Node, Port, State
 from edgernn.layers.reshape import Reshape, reshaped
 from edgernn.layers.rhythm import WINDOW, delayed, masked, ready, steps_of
-from edgernn.layers.rnn import RNN
 from edgernn.layers.rules import Value
+from edgernn.layers.sequence import Cell
 from edgernn.layers.take import places, taken
 
 NO_RECURRENCE = Problem(
@@ -64,7 +62,7 @@ def assembled(build: Build, graph: Graph, pairs: Mapping[str, str]) -> Model | l
     inputs = tuple(_port(build, name) for name in build.ports if name not in pairs and name in read)
     if not inputs:
         return [NO_INPUT]
-    cells = any(isinstance(node.layer, (RNN, GRU, LSTM)) for node in nodes)
+    cells = any(isinstance(node.layer, Cell) for node in nodes)
     streams = cells or build.recurs or lasting or isinstance(build.length, Symbol)
     if not pairs and not (streams and states) and build.window == 1 and not build.whole:
         return [NO_RECURRENCE]
@@ -105,7 +103,7 @@ def goes_on(build: Build) -> bool:
     within = {problem.node for problem in build.in_frame}
     carried = {state.name for state in build.states}
     carried.update(start.initial for start in build.starting if start.node not in within)
-    cells = (node for node in build.nodes if isinstance(node.layer, (RNN, GRU, LSTM)))
+    cells = (node for node in build.nodes if isinstance(node.layer, Cell))
     return build.recurs or any(carried.intersection(node.inputs[1:]) for node in cells)
 
 

@@ -13,12 +13,10 @@ import numpy as np
 
 from edgernn.importer.trace import entering, origins
 from edgernn.layers.base import Shape, volume
-from edgernn.layers.gru import GRU
 from edgernn.layers.join import Join
-from edgernn.layers.lstm import LSTM
 from edgernn.layers.model import Model, Node
 from edgernn.layers.reshape import Reshape
-from edgernn.layers.rnn import RNN
+from edgernn.layers.sequence import Cell
 from edgernn.layers.take import Take
 
 Names = Mapping[str, str]
@@ -72,7 +70,7 @@ def _roots(model: Model) -> dict[str, str]:
 
 def _followers(model: Model, roots: Names) -> dict[str, Node]:
     """Cell -> the only cell that goes on from its states, with the same weights; both of one step."""
-    makers = {node.outputs: node for node in model.nodes if isinstance(node.layer, (RNN, GRU, LSTM))}
+    makers = {node.outputs: node for node in model.nodes if isinstance(node.layer, Cell)}
     going = Counter(roots.get(name, name) for node in makers.values() for name in node.inputs[1:])
     others = [node for node in model.nodes if not isinstance(node.layer, Reshape)]
     read = Counter(roots.get(name, name) for node in others for name in node.inputs)

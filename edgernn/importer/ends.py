@@ -11,10 +11,8 @@ from edgernn.importer.build import Build
 from edgernn.importer.graph import Graph
 from edgernn.importer.trace import Start, moves_only, origins, reached
 from edgernn.layers.base import Array, volume
-from edgernn.layers.gru import GRU
-from edgernn.layers.lstm import LSTM
-from edgernn.layers.rnn import RNN
 from edgernn.layers.rules import Value
+from edgernn.layers.sequence import Cell
 
 
 class Ends:
@@ -122,7 +120,7 @@ class Ends:
     def _used_otherwise(self) -> Iterator[str]:
         """The inputs that something else reads, whole or in part, than cells that start from them."""
         for node in self.build.nodes:
-            starts = node.inputs[1:] if isinstance(node.layer, (RNN, GRU, LSTM)) else ()
+            starts = node.inputs[1:] if isinstance(node.layer, Cell) else ()
             if not moves_only(node.layer):
                 for value in node.inputs:
                     if value not in starts and value not in self.build.own:

@@ -12,10 +12,10 @@ from edgernn.importer.graph import Graph, Operator
 from edgernn.importer.nodes import nodes_in
 from edgernn.importer.time import is_batch
 from edgernn.importer.work import WALKED
-from edgernn.layers.recurrent import SEVERAL_STEPS
+from edgernn.layers.recurrent import CELLS, SEVERAL_STEPS
 from edgernn.layers.rhythm import WINDOW
 
-RECURRENT = ("RNN", "GRU", "LSTM", "Loop", "Scan")  # operators that may run over several steps
+RECURRENT = (*CELLS, "Loop", "Scan")  # operators that may run over several steps
 MANY = range(31, 43)  # what a free dimension counts to see what runs along it: one of these divides by 2 to 12
 
 

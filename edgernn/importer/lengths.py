@@ -11,8 +11,8 @@ from dataclasses import replace
 import numpy as np
 
 from edgernn.importer.graph import Graph, Input
+from edgernn.layers.recurrent import CELLS
 
-RECURRENT = ("RNN", "GRU", "LSTM")
 PASSING = ("Cast", "Identity", "Reshape", "Squeeze", "TopK", "Unsqueeze")  # TopK: PyTorch sorts what it packs
 PLACE = 4  # of sequence_lens among the inputs of a recurrent layer
 
@@ -21,7 +21,7 @@ def counted(graph: Graph) -> Graph:
     """The graph with each input marked that recurrent layers take as the lengths of their sequences."""
     makers = {name: o for o in graph.operators for name in o.outputs}
     found = set()
-    for name in (o.inputs[PLACE] for o in graph.operators if o.kind in RECURRENT and len(o.inputs) > PLACE):
+    for name in (o.inputs[PLACE] for o in graph.operators if o.kind in CELLS and len(o.inputs) > PLACE):
         while name in makers and makers[name].kind in PASSING and makers[name].inputs:
             name = makers[name].inputs[0]
         found.add(name)

@@ -18,11 +18,9 @@ from edgernn.importer.graph import Graph
 from edgernn.importer.naming import follows
 from edgernn.importer.trace import entering, origins
 from edgernn.layers.base import volume
-from edgernn.layers.gru import GRU
-from edgernn.layers.lstm import LSTM
 from edgernn.layers.model import Model, State
-from edgernn.layers.rnn import RNN
 from edgernn.layers.rules import Value
+from edgernn.layers.sequence import Cell
 
 MOST = 64  # ways that are tried
 
@@ -121,7 +119,7 @@ def _spans(model: Model) -> Iterator[tuple[str, bool]]:
     for state in model.states:
         held.setdefault(ids[state.name].tobytes(), []).append(state)
     for node in model.nodes:
-        pairs = zip(node.inputs[1:], node.outputs, strict=True) if isinstance(node.layer, (RNN, GRU, LSTM)) else ()
+        pairs = zip(node.inputs[1:], node.outputs, strict=True) if isinstance(node.layer, Cell) else ()
         for start, last in pairs:
             for state in held.get(ids[start].tobytes(), ()):
                 yield state.name, np.array_equal(ids[state.source], ids[last])

@@ -16,13 +16,11 @@ from edgernn.importer.signals import Wider
 from edgernn.importer.simplify import simplified
 from edgernn.importer.trace import entering, moves_only, origins
 from edgernn.layers.base import Array, volume
-from edgernn.layers.gru import GRU
-from edgernn.layers.lstm import LSTM
 from edgernn.layers.model import Model, Node, Port
 from edgernn.layers.recurrent import SEVERAL_STEPS
 from edgernn.layers.reshape import reshaped
-from edgernn.layers.rnn import RNN
 from edgernn.layers.rules import Value
+from edgernn.layers.sequence import Cell
 from edgernn.layers.take import places, taken
 
 if TYPE_CHECKING:
@@ -83,7 +81,7 @@ def _only_cell(model: Model) -> Node | None:
     if len(computing) != 1:
         return None
     (cell,) = computing
-    if not isinstance(cell.layer, (RNN, GRU, LSTM)):
+    if not isinstance(cell.layer, Cell):
         return None
     ids = origins(model.nodes, entering(model))
     starts = {state.name: ids[state.source] for state in model.states}

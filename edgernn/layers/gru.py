@@ -32,13 +32,13 @@ from edgernn.layers.activations import (
 from edgernn.layers.base import Array, Builder, Layer, Matrix, Ref, Shape, dense
 from edgernn.layers.matrix import rows
 from edgernn.layers.rules import Importing, Value, rule
-from edgernn.layers.sequence import cell_macs, cell_shapes, lowered, stepped
+from edgernn.layers.sequence import Cell, cell_shapes, lowered
 
 STANDARD = (SIGMOID, TANH)
 
 
 @dataclass(frozen=True, eq=False)
-class GRU(Layer):
+class GRU(Cell):
     """Steps of a GRU: x, h -> every h; see `sequence`."""
 
     W: Matrix  # (3 * H, n_in)
@@ -48,18 +48,14 @@ class GRU(Layer):
     activations: tuple[Activation, ...] = STANDARD  # f, g
     clip: float | None = None
 
-    quantisable: ClassVar[tuple[str, ...]] = ("W", "R")
     gates: ClassVar[int] = 3
 
     def shapes(self, *inputs: Shape) -> tuple[Shape, ...]:
         check_activations(self.activations, 2)
         return cell_shapes(inputs, 1, self.gates, self.W, self.R, {4: self.bias})
 
-    def step(self, *inputs: Array) -> tuple[Array, ...]:
-        return stepped(self._step, self, self.W, self.R, inputs)
-
-    def _step(self, x: Array, h: Array) -> tuple[Array, ...]:
-        f, g = self.activations
+    def one(self, x: Array, *states: Array) -> tuple[Array, ...]:
+        (h,), (f, g) = states, self.activations
         b_z, b_r, wb_h, rb_h = np.split(self.bias, 4)
         w_z, w_r, w_h = np.split(x @ dense(self.W).T, 3, axis=1)  # (P, H)
         r_z, r_r, r_h = (part.T for part in np.split(dense(self.R), 3))
@@ -94,9 +90,6 @@ class GRU(Layer):
             return (b.combine("add", b.combine("mul", b.map("affine", z, -1.0, 1.0), n), b.combine("mul", z, h)),)
 
         return lowered(b, one, self.W, self.R, np.concatenate([sums, wb_h]), inputs)
-
-    def macs(self, *inputs: Shape) -> int:
-        return cell_macs(self, self.W, self.R, inputs)
 
 
 @rule("GRU")

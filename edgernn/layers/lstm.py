@@ -31,13 +31,13 @@ from edgernn.layers.activations import (
 )
 from edgernn.layers.base import Array, Builder, Layer, Matrix, Ref, Shape, dense
 from edgernn.layers.rules import Importing, Value, rule
-from edgernn.layers.sequence import cell_macs, cell_shapes, lowered, stepped
+from edgernn.layers.sequence import Cell, cell_shapes, lowered
 
 STANDARD = (SIGMOID, TANH, TANH)
 
 
 @dataclass(frozen=True, eq=False)
-class LSTM(Layer):
+class LSTM(Cell):
     """Steps of an LSTM: x, h, c -> every h, the last c; see `sequence`."""
 
     W: Matrix  # (4 * H, n_in)
@@ -48,18 +48,14 @@ class LSTM(Layer):
     clip: float | None = None
     input_forget: bool = False
 
-    quantisable: ClassVar[tuple[str, ...]] = ("W", "R")
     gates: ClassVar[int] = 4
 
     def shapes(self, *inputs: Shape) -> tuple[Shape, ...]:
         check_activations(self.activations, 3)
         return cell_shapes(inputs, 2, self.gates, self.W, self.R, {4: self.bias, 3: self.P})
 
-    def step(self, *inputs: Array) -> tuple[Array, ...]:
-        return stepped(self._step, self, self.W, self.R, inputs)
-
-    def _step(self, x: Array, h: Array, c: Array) -> tuple[Array, ...]:
-        f, g, activate_c = self.activations
+    def one(self, x: Array, *states: Array) -> tuple[Array, ...]:
+        (h, c), (f, g, activate_c) = states, self.activations
         i_in, o_in, f_in, c_in = np.split(x @ dense(self.W).T + h @ dense(self.R).T + self.bias, 4, axis=1)  # (P, H)
         p_i, p_o, p_f = np.split(self.P, 3) if self.P is not None else (0.0, 0.0, 0.0)
         i = activate(f, clipped(i_in + p_i * c, self.clip))
@@ -94,9 +90,6 @@ class LSTM(Layer):
             return b.combine("mul", o, lower_activation(b, activate_c, new_c)), new_c
 
         return lowered(b, one, self.W, self.R, self.bias, inputs)
-
-    def macs(self, *inputs: Shape) -> int:
-        return cell_macs(self, self.W, self.R, inputs)
 
 
 @rule("LSTM")

@@ -20,6 +20,8 @@ from edgernn.layers.rhythm import CUT_OFF, PAD_FRONT, WINDOW, at_end, settled
 from edgernn.layers.rules import Importing, Value
 from edgernn.layers.take import places, taken
 
+CELLS = ("RNN", "GRU", "LSTM")  # ONNX's operators
+
 # Reasons that tell the importer that it took the wrong axis for time
 OTHER_AXIS = "runs along another axis than the stream's time"
 SEVERAL_STEPS = "runs over several steps inside one frame"

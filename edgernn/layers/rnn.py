@@ -24,13 +24,13 @@ from edgernn.layers.activations import (
 )
 from edgernn.layers.base import Array, Builder, Layer, Matrix, Ref, Shape, dense
 from edgernn.layers.rules import Importing, Value, rule
-from edgernn.layers.sequence import cell_macs, cell_shapes, lowered, stepped
+from edgernn.layers.sequence import Cell, cell_shapes, lowered
 
 FUSED = {"tanh": "rnn_tanh", "relu": "rnn_relu"}
 
 
 @dataclass(frozen=True, eq=False)
-class RNN(Layer):
+class RNN(Cell):
     """Steps of an RNN: x, h -> every h; see `sequence`."""
 
     W: Matrix  # (H, n_in)
@@ -39,17 +39,14 @@ class RNN(Layer):
     activation: Activation = TANH
     clip: float | None = None
 
-    quantisable: ClassVar[tuple[str, ...]] = ("W", "R")
     gates: ClassVar[int] = 1
 
     def shapes(self, *inputs: Shape) -> tuple[Shape, ...]:
         check_activations((self.activation,), 1)
         return cell_shapes(inputs, 1, self.gates, self.W, self.R, {1: self.bias})
 
-    def step(self, *inputs: Array) -> tuple[Array, ...]:
-        return stepped(self._step, self, self.W, self.R, inputs)
-
-    def _step(self, x: Array, h: Array) -> tuple[Array, ...]:
+    def one(self, x: Array, *states: Array) -> tuple[Array, ...]:
+        (h,) = states
         total = x @ dense(self.W).T + h @ dense(self.R).T + self.bias  # (P, H)
         return (activate(self.activation, clipped(total, self.clip)),)
 
@@ -63,9 +60,6 @@ class RNN(Layer):
             return (lower_activation(b, self.activation, lower_clip(b, total, self.clip)),)
 
         return lowered(b, one, self.W, self.R, self.bias, inputs)
-
-    def macs(self, *inputs: Shape) -> int:
-        return cell_macs(self, self.W, self.R, inputs)
 
 
 @rule("RNN")

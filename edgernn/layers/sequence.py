@@ -8,11 +8,43 @@ step. One step gives all of them in the shape of the states that came in.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from typing import ClassVar
 
 import numpy as np
 
 from edgernn.layers.base import Array, Builder, Layer, Matrix, Ref, Shape, volume
 from edgernn.layers.matrix import extent, products
+
+
+class Cell(Layer):
+    """What steps through sequences with weights W and R: x and states -> every h, and the other states at the end."""
+
+    W: Matrix  # (gates * H, n_in)
+    R: Matrix  # (gates * H, H)
+
+    quantisable: ClassVar[tuple[str, ...]] = ("W", "R")
+    gates: ClassVar[int]
+
+    def one(self, x: Array, *states: Array) -> tuple[Array, ...]:
+        """The definition of one step: x (P, n_in) and states (P, H) -> new states (P, H), h first."""
+        raise TypeError(f"{type(self).__name__} defines no step")
+
+    def step(self, *inputs: Array) -> tuple[Array, ...]:
+        x, *states = inputs
+        steps, count = extent(self.W, self.R, x.size, states[0].size)
+        held = tuple(state.reshape(count, -1) for state in states)
+        rows = []
+        for frame in x.reshape(steps, count, -1):
+            held = self.one(frame, *held)
+            rows.append(held[0])
+        shapes = self.shapes(*(value.shape for value in inputs))
+        made = np.stack(rows), *held[1:]
+        return tuple(value.reshape(shape) for value, shape in zip(made, shapes, strict=True))
+
+    def macs(self, *inputs: Shape) -> int:
+        x, h, *_ = inputs
+        steps, count = extent(self.W, self.R, volume(x), volume(h))
+        return steps * count * (volume(self.W.shape) + volume(self.R.shape))
 
 
 def cell_shapes(
@@ -37,33 +69,10 @@ def cell_shapes(
     return (inputs[1] if steps == 1 else (steps, count, hidden_size), *inputs[2:])
 
 
-def cell_macs(layer: Layer, W: Matrix, R: Matrix, inputs: tuple[Shape, ...]) -> int:
-    """Multiply-accumulates of a cell with the weights W and R."""
-    x, h, *_ = inputs
-    steps, count = extent(W, R, volume(x), volume(h))
-    return steps * count * (volume(W.shape) + volume(R.shape))
-
-
-def stepped(
-    one: Callable[..., tuple[Array, ...]], layer: Layer, W: Matrix, R: Matrix, inputs: tuple[Array, ...]
-) -> tuple[Array, ...]:
-    """The definition: `one` step after the other, x (P, n_in) and states (P, H) -> new states (P, H), h first."""
-    x, *states = inputs
-    steps, count = extent(W, R, x.size, states[0].size)
-    held = tuple(state.reshape(count, -1) for state in states)
-    rows = []
-    for frame in x.reshape(steps, count, -1):
-        held = one(frame, *held)
-        rows.append(held[0])
-    shapes = layer.shapes(*(value.shape for value in inputs))
-    made = np.stack(rows), *held[1:]
-    return tuple(value.reshape(shape) for value, shape in zip(made, shapes, strict=True))
-
-
 def lowered(
     b: Builder, one: Callable[..., tuple[Ref, ...]], W: Matrix, R: Matrix, bias: Array, inputs: tuple[Ref, ...]
 ) -> tuple[Ref, ...]:
-    """The same where no kernel does it: `one` lowers a step of one sequence, from W x + bias and its states."""
+    """A cell's steps where no kernel does them: `one` lowers a step of one sequence, from W x + bias and its states."""
     x, *states = inputs
     steps, count = extent(W, R, x.size, states[0].size)
     hidden_size = R.shape[1]

@@ -224,7 +224,7 @@ def test_foreign_and_damaged_states_are_refused() -> None:
         "not a saved state of a pipeline": blob[8:],
         "checksum": blob[:100] + b"\x01" + blob[101:],
         "another model": forecaster().pipeline().save_state(),
-        "upgrade edgernn": blob[:8] + b"\x07" + blob[9:],
+        "take a newer one": blob[:8] + b"\x07" + blob[9:],
         "too short": sealed(blob[:60]),
         "does not fit": sealed(blob[:middle] + np.array(np.nan).tobytes() + blob[middle + 8 : -32]),
     }

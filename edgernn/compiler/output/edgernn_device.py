@@ -25,7 +25,7 @@ MACHINES: Any = {name: ((name,), 8) for name in ("x86_64", "aarch64", "riscv64")
 MACHINES["armv7"] = ("armv7l", "armv8l", "aarch64"), 4
 HWCAP, BITS = 16, {"aarch64": {"asimddp": 1 << 20}, "armv7": {"neon": 1 << 12}}  # getauxval(AT_HWCAP), its bits
 REFUSED = {
-    -1: "these {size} bytes are not a saved state of edgernn",
+    -1: "these {size} bytes are not a saved state of a stream",
     -2: "the saved state has format {version}, this edgernn knows 1: take a newer one",
     -3: "the saved state is damaged: its checksum does not fit; save it again",
     -4: "the saved state belongs to another model; load it into a stream of the model that saved it",

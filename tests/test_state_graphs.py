@@ -9,7 +9,7 @@ import onnx
 import pytest
 from fed_back import STEPS, frames, streamed
 from onnx import TensorProto, helper, numpy_helper
-from onnx_cases import GRU, graph, node
+from onnx_cases import GRU, graph, node, weights
 from surroundings import ints, some
 from test_importer_states import problems, step_graph
 
@@ -56,6 +56,32 @@ def test_an_input_that_was_said_to_be_no_state_is_none_when_the_model_is_compare
     model = edgernn.convert(path, state={"y_prev": ""})
     assert [port.name for port in model.inputs] == ["x", "y_prev"]
     assert parity(model, path, steps=50)["y"].max_error < 1e-5
+
+
+BESIDE = {  # what a GRU with a state hears or is heard by, and how many numbers a frame then has
+    "nothing": ([], "x", "Y", 3),
+    "the step before": (
+        [node("Slice", "x zero last", "but_last"), node("Concat", "none but_last", "before", axis=0),
+         node("Sub", "x before", "seen")], "seen", "Y", 12),
+    "a GRU without a state": ([node("GRU", "Y_ W2 R2 B2", "Z", hidden_size=5)], "x", "Z", 12),
+    "a sum": ([node("ReduceSum", "Y zero", "total", keepdims=1)], "x", "total", 12),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("beside", BESIDE)
+def test_in_a_call_of_several_steps_only_states_go_on(beside: str, tmp_path: Path) -> None:
+    """What else reaches back begins anew in every call, so that a frame is then a whole call."""
+    others, heard, shown, size = BESIDE[beside]
+    cell = [node("GRU", f"{heard} W R B - h", "Y hn", hidden_size=5), node("Squeeze", "Y one", "Y_")]
+    before, after = (others, []) if heard == "seen" else ([], others)
+    second = {f"{name}2": array for name, array in weights("GRU", 5, 5, seed=1).items()}
+    held = {**GRU, **second, "zero": ints(0), "last": ints(-1), "one": ints(1), "none": np.zeros((1, 1, 3), np.float32)}
+    built = graph([*before, *cell, *after], {"x": (4, 1, 3), "h": (1, 1, 5)}, [shown, "hn"], held)
+    onnx.save(built, path := tmp_path / "chunk.onnx")
+    model = edgernn.convert(path)
+    assert [port.size for port in model.inputs] == [size]
+    assert max(found.max_error for found in parity(model, path, steps=80).values()) < 1e-5
+    assert any("a frame is a whole call" in note for note in model.origin["notes"]) == (size == 12)
 
 
 def test_a_hopfield_network_settles_as_it_should() -> None:

@@ -15,7 +15,7 @@ from edgernn.importer.alphabet import spelt
 from edgernn.importer.appended import stacked
 from edgernn.importer.assemble import assembled, goes_on
 from edgernn.importer.build import Build
-from edgernn.importer.distance import Distance, how_far, of_model
+from edgernn.importer.distance import Distance, begun_anew, how_far, of_model
 from edgernn.importer.evaluate import folded
 from edgernn.importer.free import along_a_free_dimension
 from edgernn.importer.graph import Dim, Graph
@@ -42,6 +42,10 @@ from edgernn.layers.rhythm import WINDOW
 NARROW = (10, 16, 2, 3, 4, 5)
 NARROWED = "what the graph holds in narrow numbers is computed in float32, without their rounding or overflow"
 GOES_ON = "cells start anew in every call of the graph; in the stream their state goes on from frame to frame"
+WHOLE_CALLS = (
+    "a frame is a whole call of the graph, in which cells take several steps: what is no state begins anew in each; "
+    "to stream step by step, export with a free time axis"
+)
 
 
 @dataclass(frozen=True)
@@ -190,6 +194,8 @@ def _tried(graph: Graph, hypothesis: Hypothesis, given: Mapping[str, str]) -> tu
     loose = [name for name in graph.defaults if name in build.ports and name not in found.pairs]
     if loose:
         return _tried(as_constants(graph, loose), hypothesis, given)
+    if anew := begun_anew(build, hypothesis, found.pairs):
+        return Distance.OPERATORS_AT_FIXED_LENGTH, _failed(hypothesis, [*astray, anew])
     if unsettled := found.unsettled():
         distance = Distance.WRONG_AXIS if astray else Distance.STATES
         return distance, _failed(hypothesis, [*astray, *unsettled])
@@ -204,12 +210,12 @@ def _tried(graph: Graph, hypothesis: Hypothesis, given: Mapping[str, str]) -> tu
         return far if astray else Distance.NO_RECURRENCE, _failed(hypothesis, astray or model)
     axes = tuple((name, axis) for name, axis in hypothesis.times.items() if axis is not None)
     doubts = [] if build.has_time else kept(build, graph, found, given)
-    goes_on_here = (GOES_ON,) if build.states and not build.has_time and not restarts else ()
-    notes = (*build.notes, *_notes(graph, model, found, restarts), *_ones(graph, axes), *goes_on_here, *doubts)
+    distance = of_model(build, hypothesis, bool(found.pairs))
+    said = [WHOLE_CALLS] if distance == Distance.HANDED else []
+    said += [GOES_ON] if build.states and not build.has_time and not restarts else []
+    notes = (*build.notes, *_notes(graph, model, found, restarts), *_ones(graph, axes), *said, *doubts)
     dims = tuple((given.name, given.dims or ()) for given in graph.inputs)
-    return of_model(build, hypothesis, bool(found.pairs)), Report(
-        model, (), tuple(found.pairs.items()), hypothesis.text, axes, dims, notes
-    )
+    return distance, Report(model, (), tuple(found.pairs.items()), hypothesis.text, axes, dims, notes)
 
 
 def _with_proof(build: Build, graph: Graph, found: Pairing) -> Pairing:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import IntEnum
 
+from edgernn.errors import Problem
 from edgernn.importer.assemble import goes_on
 from edgernn.importer.build import Build
 from edgernn.importer.graph import Graph
@@ -68,3 +70,16 @@ def how_far(build: Build, graph: Graph, hypothesis: Hypothesis) -> Distance:
         return Distance.UNROLLED
     shown = build.moments.unrolled or any(problem.what.startswith(BACKWARDS) for problem in build.problems)
     return Distance.OPERATORS_AT_FIXED_LENGTH if build.has_time and fixed and not shown else Distance.OPERATORS
+
+
+def begun_anew(build: Build, hypothesis: Hypothesis, pairs: Mapping[str, str]) -> Problem | None:
+    """What is wrong with time along an axis of fixed length, from one call to the next of which states go on.
+
+    Whatever else reaches back from frame to frame starts anew in every call, which a stream would not do.
+    """
+    calls = isinstance(hypothesis.length, int) and bool(hypothesis.times) and bool(pairs)
+    if not calls or not (build.states or hypothesis.length % build.hop):
+        return None
+    held = ", ".join(f"'{state.name}'" for state in build.states[:3]) or f"the {build.hop} frames of an answer"
+    what = f"a call of {hypothesis.length} frames goes on in {', '.join(pairs)} from the one before; {held} begins anew"
+    return Problem("graph", "", what, "export with a free time axis, or with all that goes on as states")

@@ -39,6 +39,9 @@ def test_c_gives_the_bits_of_the_reference(copied: Path, expected: Array) -> Non
     done = subprocess.run([copied / "main"], input=X.tobytes(), capture_output=True, check=True)
     np.testing.assert_array_equal(np.frombuffer(done.stdout, np.float32).reshape(expected.shape), expected)
     X_bad = np.append(X[0], np.float32("nan")).astype(np.float32)[-40:]
+    cut = subprocess.run([copied / "main"], input=X.tobytes()[:-3], capture_output=True, check=False)
+    assert cut.returncode == 1 and cut.stdout == done.stdout[: len(cut.stdout)] != b""
+    assert f"only {X[0].nbytes - 3} bytes of it came" in cut.stderr.decode()
     done = subprocess.run([copied / "main"], input=X_bad.tobytes(), capture_output=True, check=False)
     assert done.returncode == 1 and b"input 1" in done.stderr and not done.stdout
 
@@ -47,9 +50,24 @@ def test_c_gives_the_bits_of_the_reference(copied: Path, expected: Array) -> Non
 def test_what_was_built_before_is_replaced(copied: Path, can: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     if not can:
         monkeypatch.setattr(bundle, "exchanged", lambda one, other: False)
-    (copied / "main").touch()  # what its Makefile makes
+    (copied / "main").write_bytes(b"\x7fELF")  # what its Makefile makes
     bundle.build(MODEL, "other", targets.host(), copied, "0.1.0")
     assert not {"main", "libkws.so"} & {path.name for path in copied.iterdir()} and (copied / "libother.so").exists()
+    assert [path.name for path in copied.parent.iterdir()] == [copied.name]
+
+
+def test_what_is_put_there_during_a_build_is_not_replaced(copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled = bundle.compile_kernels
+
+    def slowly(*given: object) -> None:
+        compiled(*given)
+        (copied / "main").mkdir()
+        (copied / "main" / "app_main.c").write_text("precious")
+
+    monkeypatch.setattr(bundle, "compile_kernels", slowly)
+    with pytest.raises(edgernn.BadInput, match="holds main, not as built"):
+        bundle.build(MODEL, "kws", targets.host(), copied, "0.1.0")
+    assert (copied / "main" / "app_main.c").read_text() == "precious"
     assert [path.name for path in copied.parent.iterdir()] == [copied.name]
 
 
@@ -122,6 +140,9 @@ def test_sha256_begins_as_the_standard_says() -> None:
 def test_names_are_made_for_c() -> None:
     assert sources.prefix("My model-2") == "my_model_2" and len(sources.prefix("a" * 300)) == 64
     assert sources.prefix("timer") == sources.prefix("2x") == "model"
+    for name in ("signal", "Float", "int8"):  # signal.h is C's own, INT8_MAX too
+        assert sources.prefix(name) == f"{name.lower()}_model"
+    assert sources.parameters((Port("x", "v", 1),), "input", "k") == ["x"]
     ports = (Port("a b", "v", 1), Port("a-b", "w", 1), Port("*/ evil", "u", 1), Port("m", "t", 1))
     assert sources.parameters(ports, "input", "k") == ["a_b", "input1", "evil", "input3"]
     hiding = [Port(name, "v", 1) for name in ("size", "State-Size", "no_state", "h", "k", "k_step", "key")]

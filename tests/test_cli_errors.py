@@ -56,7 +56,7 @@ Make = Callable[[Path], Path]
 FILES: dict[str, tuple[str, Make, str]] = {
     "missing model": (".edgernn", lambda p: p, "No such file|there is no file"),
     "missing ONNX": (".onnx", lambda p: p, "No such file|there is no file"),
-    "folder as model": (".edgernn", lambda p: p.mkdir() or p, "is not a file"),
+    "folder as model": (".edgernn", lambda p: p.mkdir() or p, "is a folder: name the .edgernn file"),
     "folder as ONNX": (".onnx", lambda p: p.mkdir() or p, "folder"),
     "empty model": (".edgernn", lambda p: write(p, b""), "empty"),
     "empty ONNX": (".onnx", lambda p: write(p, b""), "empty"),

@@ -131,7 +131,7 @@ def test_round_trip(model: Model) -> None:
 
 
 def test_special_files(tmp_path: Path) -> None:
-    with pytest.raises(BadModelFile, match="is not a file"):
+    with pytest.raises(BadModelFile, match=r"is a folder: name the .edgernn file"):
         load(tmp_path)
     with pytest.raises(BadModelFile, match="there is no file"):
         load(tmp_path / "missing.edgernn")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -86,8 +87,10 @@ def compiled(folder: Path, about: dict[str, Any]) -> tempfile.TemporaryDirectory
     except BackendUnavailable:
         return None
     place = tempfile.TemporaryDirectory()
-    sources = [(folder / name).absolute() for name in ("main.c", about["library"].replace(".so", ".a"))]
-    linker.zig(Path(place.name), "cc", "-O2", f"-I{folder.absolute()}", *sources, "-o", "main")
+    archive = about["library"].replace(".so", ".a")
+    for name in ("main.c", f"{about['name']}.h", archive):  # there, for not every path is one to a compiler
+        shutil.copy(folder / name, place.name)
+    linker.zig(Path(place.name), "cc", "-O2", "main.c", archive, "-o", "main")
     return place
 
 

@@ -28,7 +28,6 @@ FORMAT = 1
 LARGEST = 1 << 31  # bytes that code reaches from where it stands, and what 32 bits leave to a program
 SPARE = 1 << 20  # bytes: where fewer are free, a compiler that fails had no room
 MANIFEST = "manifest.json"
-MADE_THERE = {MANIFEST, "main", "__pycache__"}  # and what `make` and Python add to a folder
 TEMPORARY, WORK, MADE, LOCK = ".edgernn-", "work", "made", "lock"  # the folder of a build that runs, and its parts
 HERE, EXCHANGE = -100, 2  # AT_FDCWD, RENAME_EXCHANGE: renameat2(2)
 
@@ -53,6 +52,7 @@ def build(
         made.mkdir()
         compile_kernels(target, sources.kernels_of(plan), job.name, work)
         manifest = assemble(job, work, made)
+        check_output(output)  # the compiler took its time
         if not output.exists() or not exchanged(made, output):
             if output.exists():
                 output.rename(Path(temporary) / "old")
@@ -68,14 +68,22 @@ def check_output(output: Path) -> None:
         return
     try:
         built = json.loads((output / MANIFEST).read_bytes())["files"]
-        others = {path.name for path in output.iterdir()} - MADE_THERE
-        kept = sorted(name for name in others if built.get(name) != _hash(output / name))
+        others = [path for path in output.iterdir() if not _made_there(path)]
+        kept = sorted(path.name for path in others if not path.is_file() or built.get(path.name) != _hash(path))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise BadInput(f"{output} is there and was not built by edgernn; name a folder that is new") from None
     if kept:
         raise BadInput(
             f"{output} holds {', '.join(kept)}, not as built by edgernn: move it, or name a folder that is new"
         )
+
+
+def _made_there(path: Path) -> bool:
+    """Whether this is the manifest, or what Python and `make` add to a folder."""
+    if path.name == "main" and path.is_file():
+        with path.open("rb") as file:
+            return file.read(4) == b"\x7fELF"
+    return path.name == MANIFEST or (path.name == "__pycache__" and path.is_dir())
 
 
 @contextmanager

@@ -61,7 +61,8 @@ def zig(folder: Path, *arguments: object) -> None:
     )
     if done.returncode:
         said = "; ".join(done.stderr.strip().splitlines()[-3:]) or f"exit status {done.returncode}"
-        raise BackendUnavailable(f"the linker failed, is {PACKAGE} installed whole? It said: {said}")
+        where = f"is it installed whole, and is there room in {cache_folder()}?"
+        raise BackendUnavailable(f"{PACKAGE}, which compiles and links C, failed: {where} It said: {said}")
 
 
 def features(target: Target) -> set[str]:

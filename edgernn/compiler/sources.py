@@ -31,6 +31,15 @@ RESERVED = """
     typeof union unsigned using virtual void volatile while xor linux unix
     fread fwrite
 """
+# Names after which a header would stand in the place of C's or POSIX's own, or a size be called as a limit of theirs
+HEADERS = """
+    assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdalign stdarg stdatomic
+    stdbit stdbool stdckdint stddef stdint stdio stdlib stdnoreturn string tgmath threads time uchar wchar wctype
+    aio dirent dlfcn elf endian err fcntl features fnmatch getopt glob grp link malloc memory mqueue netdb poll pwd
+    regex resolv sched search semaphore spawn strings syslog termios unistd utime values wait
+    char int int8 int16 int32 int64 intmax intptr llong long ptrdiff schar seek shrt short sig size uchar uint uint8
+    uint16 uint32 uint64 uintmax uintptr ulong wint
+"""
 MACROS = {  # what the header defines of its own: NAME_SIZE and so on
     *("h", "api", "size", "state_size"),
     *("no_state", "newer_state", "damaged_state", "other_state", "impossible_state"),
@@ -112,7 +121,8 @@ def identifier(text: str, otherwise: str, taken: frozenset[str]) -> str:
 
 def prefix(text: str) -> str:
     """What the names of all that a model has in C begin with; none is the prefix alone."""
-    return identifier(text, "model", SYSTEM)
+    name = identifier(text, "model", SYSTEM)
+    return f"{name}_model" if name in HEADERS.split() else name
 
 
 def filled(name: str, values: dict[str, str]) -> str:
@@ -179,7 +189,7 @@ def values(job: Job) -> dict[str, str]:
     ports = (*plan.inputs, *plan.outputs)
     slots = [f"{{{slot.offset}, {slot.initial.size}}}" for slot in plan.states] or ["{0, 0}"]
     sizes = dict(zip([*ins, *outs], (port.size for port in ports), strict=True))
-    reads = [f"fread({x}, sizeof {x}, 1, stdin) == 1" for x in ins]
+    reads = [f"whole({x}, sizeof {x})" for x in ins]
     writes = [f"fwrite({y}, sizeof {y}, 1, stdout) == 1" for y in outs]
     declared = [f"const {kind} *{x}" for kind, x in zip(kinds, ins, strict=True)] + [f"float *{y}" for y in outs]
     buffers = [f"    static {k} {x}[{sizes[x]}];" for k, x in zip([*kinds, *["float"] * len(outs)], sizes, strict=True)]
@@ -231,11 +241,12 @@ def _naming(job: Job) -> dict[str, str]:
 def description(plan: Plan, ins: Sequence[str], outs: Sequence[str]) -> str:
     """Ports and rhythm, as lines of a comment."""
     lines = [
-        f" * {x}: {port.size} numbers" for x, port in zip([*ins, *outs], (*plan.inputs, *plan.outputs), strict=True)
+        f" * {x}: {port.size} number{'s' * (port.size > 1)}"
+        for x, port in zip([*ins, *outs], (*plan.inputs, *plan.outputs), strict=True)
     ]
     for n, port in enumerate(plan.inputs):
         if port.dtype == "int64":
-            lines[n] = f" * {ins[n]}: {port.size} tokens within {port.low}..{port.high}"
+            lines[n] = f" * {ins[n]}: {port.size} token{'s' * (port.size > 1)} within {port.low}..{port.high}"
     if plan.waits:
         lines.append(f" * The first answer comes with frame {plan.window}, then one every {plan.hop} frames.")
     return "\n".join(lines)

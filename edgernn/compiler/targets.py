@@ -107,7 +107,7 @@ def processor(cpu: str, triple: str) -> Target:
     architecture = triple.split("-")[0]
     if architecture not in like or "linux" not in triple:
         known = ", ".join(sorted({target.triple for target in TARGETS.values()}))
-        raise UnknownTarget(f"--triple {triple}: there are kernels for {known}")
+        raise UnknownTarget(f"--triple {triple}: there are kernels for {known}, none without Linux")
     basic = TARGETS[like[architecture]]
     isa = ISAS["portable"] if architecture == "x86_64" else basic.kernels
     what = f"{cpu}, by LLVM's names"

@@ -63,7 +63,8 @@ def load(path: str | Path) -> Model:
     """The model in a file. Raises BadModelFile when there is none or it is none, and OSError when it cannot be read."""
     path = os.fspath(path)  # a number would be a file that is open
     if not os.path.isfile(path):
-        raise BadModelFile(f"{path} is not a file" if os.path.exists(path) else f"there is no file {path}")
+        folder = "is a folder: name the .edgernn file that it was built of" if os.path.isdir(path) else "is not a file"
+        raise BadModelFile(f"{path} {folder}" if os.path.exists(path) else f"there is no file {path}")
     with open(path, "rb") as file:
         data = file.read()
     try:

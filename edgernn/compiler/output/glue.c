@@ -44,7 +44,7 @@ static void copy(void *to, const void *from, size_t bytes) {
 
 static const uint32_t constants[64] = {@CONSTANTS@};
 
-static uint32_t turned(uint32_t x, int n) { return x >> n | x << (32 - n); }
+static uint32_t turned(uint32_t word, int n) { return word >> n | word << (32 - n); }
 
 static void digest_block(uint32_t *state, const uint8_t *block) {
     uint32_t w[64], s[8];

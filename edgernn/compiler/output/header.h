@@ -2,6 +2,7 @@
  * The processor needs @NEEDS@.
  *
  * Nothing here allocates, locks, throws or keeps a variable of its own: all that changes is in the memory that you give.
+ * Floats round to nearest, as they do unless a program changes that: another mode gives other answers.
  * One thread at a time may use an instance; instances are independent of each other and share the weights.
  *
 @beside:

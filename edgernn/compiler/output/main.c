@@ -22,6 +22,14 @@
 #include "@NAME@.h"
 
 static unsigned char memory[@UPPER@_SIZE];
+static size_t got; /* bytes of a frame */
+
+/* Whether so many bytes came. */
+static int whole(void *part, size_t bytes) {
+    size_t came = fread(part, 1, bytes, stdin);
+    got += came;
+    return came == bytes;
+}
 
 /* The library has instructions that this processor does not know. */
 static void wrong_machine(int number) {
@@ -63,13 +71,17 @@ int main(int count, char **names) {
 @end
     @NAME@_stream *m = @NAME@_create(@CREATED@);
     if (!m) return 1;
-    while (@READS@) {
+    while (got = 0, @READS@) {
         int answered = @NAME@_step(m, @ARGUMENTS@);
         if (answered < 0) {
             fprintf(stderr, "input %d holds a number that it must not\n", -answered);
             return 1;
         }
         if (answered && !(@WRITES@ && fflush(stdout) == 0)) return 1;
+    }
+    if (got) {
+        fprintf(stderr, "the last frame is cut off: only %zu bytes of it came\n", got);
+        return 1;
     }
     return 0;
 }

@@ -117,7 +117,7 @@ def test_windows_of_any_number_of_steps_stream(stride: int) -> None:
 
 def test_other_uses_of_the_number_of_a_step_are_refused() -> None:
     position = node("Cast", "steps", "f", to=1), node("Mul", "f half", "m"), node("Cast", "m", "index", to=7)
-    with pytest.raises(UnsupportedModel, match=r"Cast .*numbers the steps of the sequence"):
+    with pytest.raises(UnsupportedModel, match=r"Mul .*numbers the steps of a sequence of T-2 steps"):
         read(unfolded(1, *position))
 
 

@@ -190,7 +190,7 @@ REFUSED: dict[str, tuple[Callable[[], onnx.ModelProto], tuple[str, ...]]] = {
             node("Add", "Y q", "y"),
             constants={"zero": np.array(0), "one": np.array(1)},
         ),
-        ("numbers the steps",),
+        ("numbers the steps along another axis",),
     ),
     "no recurrence": (
         lambda: graph([node("MatMul", "x w", "y")], {"x": (1, "T", 3)}, ["y"], {"w": some(3, 2)}),

@@ -1,7 +1,7 @@
 """Positions: the numbers of a sequence's steps, by which exporters gather windows (`unfold`).
 
-They are known though the length is not: step k of such a value holds k * stride + an offset in each place. Whatever
-else is made of them (position codes, masks) needs a first step to count from, which a stream has not.
+They are known though the length is not: step k of such a value holds k * stride + an offset in each place. Arithmetic
+with them (averages over all steps so far) makes numbers of them that a state counts, see `counting`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from typing import Any, NoReturn
 import numpy as np
 
 from edgernn.importer import symbolic
+from edgernn.importer.binding import apply
+from edgernn.importer.counting import counting
 from edgernn.importer.dims import Symbol
 from edgernn.importer.graph import Operator
 from edgernn.layers.axes import check_size, integers, surely
@@ -20,10 +22,11 @@ from edgernn.layers.base import Array
 from edgernn.layers.gather import stepped_windows
 from edgernn.layers.pieces import from_end, from_front
 from edgernn.layers.rhythm import WINDOW
-from edgernn.layers.rules import Importing, Value
+from edgernn.layers.rules import RULES, Importing, Value
 from edgernn.layers.scatter import Steps, scattered
 
-MOVES = ("Add", "Sub", "Cast", "Identity", "Unsqueeze", "Squeeze", "Reshape", "Transpose", "Concat")
+MOVES = ("Add", "Sub", "Mul", "Cast", "Identity", "Unsqueeze", "Squeeze", "Reshape", "Transpose", "Concat")
+NUMBERS = (1, 6, 7, 10, 11, 16)  # what may be cast to, as ONNX counts types: integers and floats
 MARK = 53  # steps that an operator is tried on, to see where it leaves them: as long as no other axis
 
 
@@ -42,6 +45,11 @@ class Position(Symbol):
 
     __radd__ = __add__
 
+    def __mul__(self, other: Any) -> Position:
+        return Position(self.stride * _whole(other), self.offset * _whole(other))
+
+    __rmul__ = __mul__
+
     def __neg__(self) -> Position:
         return Position(-self.stride, -self.offset)
 
@@ -56,6 +64,8 @@ def numbered(g: Importing, operator: Operator, inputs: Sequence[Value | None]) -
     """What a node makes of positions, or the positions that a Range makes; None for every other node."""
     if operator.kind == "Range" and any(v is not None and symbolic.is_symbolic(v.const) for v in inputs):
         return _counted(g, inputs)
+    if operator.kind == "CumSum" and (summed := _summed(g, operator, inputs)) is not None:
+        return summed
     given = [v for v in inputs if v is not None and v.time is not None and symbolic.is_symbolic(v.const)]
     if not given:
         return None
@@ -68,9 +78,14 @@ def numbered(g: Importing, operator: Operator, inputs: Sequence[Value | None]) -
         return _sliced(g, given[0], inputs)
     if operator.kind == "Expand" and given == [data] and index is not None:
         return _expanded(g, given[0], integers(g, index, "shape"))
-    if operator.kind in MOVES and operator.attributes.get("to", 7) in (6, 7):
+    others = [v for v in inputs if v is not None and v not in given]
+    if operator.kind in MOVES and operator.attributes.get("to", 7) in NUMBERS and all(map(_is_whole, others)):
         return _moved(g, operator, inputs, given[0])
-    _refuse(g)
+    if operator.kind not in RULES or len(operator.outputs) != 1:
+        _refuse(g)
+    like = next((v for v in others if v.const is None and v.time is not None), None)
+    counted = [counting(g, v, like) if v in given else v for v in inputs]
+    return apply(RULES[operator.kind], g, operator, counted)[0]
 
 
 def _refuse(g: Importing) -> NoReturn:
@@ -82,11 +97,42 @@ def _refuse(g: Importing) -> NoReturn:
 
 def _counted(g: Importing, inputs: Sequence[Value | None]) -> Value:
     """ONNX Range over the steps."""
-    start, limit, delta = (integers(g, v, "of Range")[0] for v in inputs)
+    start, limit, delta = (_whole_number(g, v) for v in inputs)
     if not isinstance(start, int) or not isinstance(delta, int) or delta < 1:
         _refuse(g)
     length = (limit - start + delta - 1) // delta
     return g.constant(np.array([Position(delta, start)], object), 0, length)
+
+
+def _whole_number(g: Importing, x: Value | None) -> Any:
+    """The number, or symbol, that an input of Range is."""
+    if x is None or x.const is None or x.const.size != 1:
+        _refuse(g)
+    held = x.const.reshape(-1)[0]
+    if isinstance(held, Symbol):
+        return held
+    if held != int(held):
+        _refuse(g)
+    return int(held)
+
+
+def _is_whole(x: Value) -> bool:
+    """Whether a value is a constant of whole numbers, or symbols."""
+    held = x.const
+    return held is not None and (held.dtype.kind in "iuO" or (held.dtype.kind == "f" and not np.mod(held, 1).any()))
+
+
+def _summed(g: Importing, operator: Operator, inputs: Sequence[Value | None]) -> Value | None:
+    """ONNX CumSum over the steps of a whole number that is the same in each: these are positions, too."""
+    x, axis = inputs[0], inputs[1]
+    if x is None or axis is None or x.time is None or symbolic.is_symbolic(x.const) or not _is_whole(x):
+        return None
+    if integers(g, axis, "axis")[0] % len(x.shape) != x.time or operator.attributes.get("reverse", 0):
+        return None
+    late = 0 if operator.attributes.get("exclusive", 0) else 1
+    held = np.asarray(x.const)
+    made = np.array([Position(int(n), late * int(n)) for n in held.reshape(-1)], object)
+    return g.constant(made.reshape(held.shape), x.time, x.length)
 
 
 def _moved(g: Importing, operator: Operator, inputs: Sequence[Value | None], x: Value) -> Value:
@@ -97,6 +143,8 @@ def _moved(g: Importing, operator: Operator, inputs: Sequence[Value | None], x: 
     ):
         _refuse(g)
     marked = [c if v is None or v.time is None else _marks(v) for v, c in zip(inputs, others, strict=True)]
+    if operator.kind == "Reshape":
+        marked[1], others[1] = (_shape(g, inputs[1], x, steps) for steps in (MARK, 1))
     try:
         tried = symbolic.evaluate(operator.kind, marked, operator.attributes)
         made = symbolic.evaluate(operator.kind, others, operator.attributes)
@@ -106,6 +154,14 @@ def _moved(g: Importing, operator: Operator, inputs: Sequence[Value | None], x: 
     if len(along) != 1 or made is None or made[0].shape[along[0]] != 1:
         _refuse(g)
     return g.constant(made[0], along[0], x.length)
+
+
+def _shape(g: Importing, shape: Value | None, x: Value, steps: int) -> Array:
+    """The shape that positions shall have, where the sequence is so long."""
+    sizes = integers(g, shape, "shape")
+    if any(isinstance(n, Symbol) and not surely(n, x.length) for n in sizes):
+        _refuse(g)
+    return np.array([steps if isinstance(n, Symbol) else n for n in sizes])
 
 
 def _marks(x: Value) -> Array:

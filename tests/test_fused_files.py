@@ -13,7 +13,7 @@ from onnx import TensorProto, helper
 from onnx_cases import graph, node, weights
 
 import edgernn
-from edgernn.importer.read import ADOPTED
+from edgernn.importer.file.read import ADOPTED
 
 T, N, H = 30, 6, 8
 

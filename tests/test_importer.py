@@ -18,7 +18,7 @@ from surroundings import ints, some
 
 from edgernn import importer
 from edgernn.errors import BadModelFile
-from edgernn.importer.dims import Time
+from edgernn.importer.file.dims import Time
 from edgernn.layers.definition import run
 from edgernn.layers.model import Model
 

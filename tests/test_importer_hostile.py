@@ -21,7 +21,7 @@ from surroundings import OPS
 
 from edgernn import importer
 from edgernn.errors import BadModelFile, UnsupportedModel
-from edgernn.importer.evaluate import Folder
+from edgernn.importer.file.evaluate import Folder
 
 ROOT = Path(__file__).resolve().parents[1]
 

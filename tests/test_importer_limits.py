@@ -23,10 +23,10 @@ from onnx_cases import GRU, Cell, graph, node, on_gru, weights
 import edgernn
 from edgernn import conversion, importer
 from edgernn.errors import BadModelFile, EdgernnError, UnsupportedModel
-from edgernn.importer.evaluate import COUNTING, Folder
-from edgernn.importer.graph import Graph, Operator
-from edgernn.importer.read import load
-from edgernn.importer.work import MOST_PROBLEMS
+from edgernn.importer.file.evaluate import COUNTING, Folder
+from edgernn.importer.file.graph import Graph, Operator
+from edgernn.importer.file.read import load
+from edgernn.importer.file.work import MOST_PROBLEMS
 from edgernn.stream import Stream
 
 
@@ -85,9 +85,9 @@ def test_all_readings_of_a_graph_share_one_budget(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(
         sys.modules["edgernn.importer.analyse"], "load", lambda *given: graphs.append(load(*given)) or graphs[-1]
     )
-    monkeypatch.setattr("edgernn.importer.work.WALKED", 2000)
-    monkeypatch.setattr("edgernn.importer.free.WALKED", 2000)
-    monkeypatch.setattr("edgernn.importer.again.WALKED", 2000)
+    monkeypatch.setattr("edgernn.importer.file.work.WALKED", 2000)
+    monkeypatch.setattr("edgernn.importer.readings.free.WALKED", 2000)
+    monkeypatch.setattr("edgernn.importer.readings.again.WALKED", 2000)
     with pytest.raises(UnsupportedModel, match="strides over time make one answer of"):
         importer.read(strides_and_names(100).SerializeToString())
     assert graphs[0].work.done < 5000
@@ -97,7 +97,7 @@ def test_a_walk_ends_after_many_problems_and_at_many_layers(monkeypatch: pytest.
     with pytest.raises(UnsupportedModel) as raised:
         importer.read(unsupported(1100).SerializeToString())
     assert len(raised.value.problems) == MOST_PROBLEMS
-    monkeypatch.setattr("edgernn.importer.work.MOST_LAYERS", 50)
+    monkeypatch.setattr("edgernn.importer.file.work.MOST_LAYERS", 50)
     with pytest.raises(UnsupportedModel, match="Split 'Split_s0': the graph becomes more than 50 layers"):
         importer.read(split_in(100).SerializeToString())
 
@@ -180,8 +180,8 @@ def test_exp_overflows_nowhere_so_that_no_infinity_enters_a_state() -> None:
 def test_a_stream_of_more_layers_than_a_file_holds_is_refused_before_they_are_joined(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("edgernn.importer.assemble.MOST_STREAMED", 20)
-    monkeypatch.setattr("edgernn.importer.assemble.simplified", lambda model: pytest.fail("layers were joined"))
+    monkeypatch.setattr("edgernn.importer.model.assemble.MOST_STREAMED", 20)
+    monkeypatch.setattr("edgernn.importer.model.assemble.simplified", lambda model: pytest.fail("layers were joined"))
     chain = [node("Tanh", f"v{n}", f"v{n + 1}") for n in range(20)]
     source = on_gru(*chain, node("Identity", "v20", "y"))
     source.graph.node[1].input[0] = "Y"

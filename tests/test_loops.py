@@ -14,8 +14,8 @@ from test_exports import FOLDER
 
 from edgernn import importer
 from edgernn.errors import UnsupportedModel
-from edgernn.importer.dims import Time
-from edgernn.importer.steps import BEFORE_LAST, Now
+from edgernn.importer.file.dims import Time
+from edgernn.importer.walk.steps import BEFORE_LAST, Now
 from edgernn.layers.definition import run
 from edgernn.layers.gru import GRU
 from edgernn.layers.lstm import LSTM

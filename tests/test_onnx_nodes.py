@@ -21,7 +21,7 @@ from onnx_cases import GATES, node, on_gru
 
 from edgernn import importer
 from edgernn.errors import BadInput, UnsupportedModel
-from edgernn.importer.read import ADOPTED
+from edgernn.importer.file.read import ADOPTED
 from edgernn.layers.operators import RULES
 from edgernn.stream import Stream
 

@@ -16,7 +16,7 @@ from test_importer_states import problems, step_graph
 import edgernn
 from edgernn import importer
 from edgernn.conversion.parity import parity
-from edgernn.importer.parts import states_parted
+from edgernn.importer.model.parts import states_parted
 from edgernn.layers.base import Array
 from edgernn.layers.definition import run
 from edgernn.layers.lstm import LSTM

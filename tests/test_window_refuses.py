@@ -17,8 +17,8 @@ import edgernn
 from edgernn import importer
 from edgernn.conversion.parity import parity
 from edgernn.errors import BadInput, UnsupportedModel
-from edgernn.importer import repeated
-from edgernn.importer.subgraph import walked
+from edgernn.importer.walk import repeated
+from edgernn.importer.walk.subgraph import walked
 
 
 @pytest.mark.parametrize("window", [0, -1, 1.5, True, "7", 4097, 10**12])
@@ -37,7 +37,7 @@ def test_a_hop_without_a_window_is_refused() -> None:
 def test_a_window_too_large_for_its_graph_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UnsupportedModel, match="smaller window"):
         converted(GRAPHS["attention"](1, "T"), 4096)
-    monkeypatch.setattr("edgernn.importer.repeated.MOST_NODES", 100)
+    monkeypatch.setattr("edgernn.importer.walk.repeated.MOST_NODES", 100)
     with pytest.raises(UnsupportedModel, match=r"more than .* 100 layers -> use a smaller window"):
         converted(GRAPHS["counted"]("B", "T"), 50)
 
@@ -49,7 +49,7 @@ def test_a_loop_that_turns_too_often_is_refused_before_its_first_turn(
     def walked(*_: Any) -> None:
         raise AssertionError("a turn was made")
 
-    monkeypatch.setattr("edgernn.importer.repeated.walked", walked)
+    monkeypatch.setattr("edgernn.importer.walk.repeated.walked", walked)
     with pytest.raises(UnsupportedModel, match=r"more than 4096 turns .* -> use a smaller window"):
         converted(make(count))
 

@@ -21,7 +21,7 @@ import edgernn
 from edgernn import importer
 from edgernn.conversion.parity import parity
 from edgernn.errors import UnsupportedModel
-from edgernn.importer.windowed import STREAMS
+from edgernn.importer.readings.windowed import STREAMS
 from edgernn.kernels.isas import REFERENCE
 from edgernn.layers import RNN
 from edgernn.layers.definition import run

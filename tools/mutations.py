@@ -11,7 +11,7 @@ import onnx
 from google.protobuf.message import DecodeError
 from onnx import AttributeProto, numpy_helper
 
-from edgernn.importer.evaluate import FOLDABLE
+from edgernn.importer.file.evaluate import FOLDABLE
 from edgernn.layers.operators import RULES
 from edgernn.modelfile.container import pack, unpack
 

@@ -111,6 +111,6 @@ def reference_sentence(reference: Mapping[str, Any]) -> str:
 
 def remark(note: str) -> str:
     """What the importer noted, as a line: a warning where the file is likely wrong."""
-    from edgernn.importer.repair import LIKELY_WRONG
+    from edgernn.importer.file.repair import LIKELY_WRONG
 
     return f"{'warning' if note.startswith(LIKELY_WRONG) else 'note'}: {note}"

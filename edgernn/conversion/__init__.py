@@ -118,7 +118,7 @@ def imported(source: str | Path, reference: str | Path | None = None, **settings
     report = analyse(source, **settings)
     if report.model is None:
         raise UnsupportedModel(report.problems)
-    from edgernn.importer.repair import LIKELY_WRONG
+    from edgernn.importer.file.repair import LIKELY_WRONG
 
     notes, suspicions = list(report.notes), [note for note in report.notes if note.startswith(LIKELY_WRONG)]
     no_states = {name: "" for name, output in (settings.get("state") or {}).items() if not output}

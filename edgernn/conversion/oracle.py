@@ -252,7 +252,7 @@ def _file(source: str | Path, model: Model) -> str | bytes:
     """The file to run; with the repair that the model was converted with, if any."""
     if model.origin.get("fix_torch_gru") is not True:
         return str(source)
-    from edgernn.importer.repair import repaired
+    from edgernn.importer.file.repair import repaired
 
     return repaired(source)
 
@@ -280,7 +280,7 @@ def _unable(error: Exception) -> BackendUnavailable:
 
 
 def _feed(given: Any, times: Mapping[str, int], sizes: Mapping[str, Any]) -> Feed:
-    from edgernn.importer.preset import dimension
+    from edgernn.importer.rewrites.preset import dimension
 
     time_axis = times.get(given.name)
     known = [

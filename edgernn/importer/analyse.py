@@ -10,30 +10,30 @@ from typing import Any
 import numpy as np
 
 from edgernn.errors import BadInput, Problem, UnsupportedModel
-from edgernn.importer.again import MOST_FRAMES, built
-from edgernn.importer.alphabet import spelt
-from edgernn.importer.appended import stacked
-from edgernn.importer.assemble import assembled, goes_on
-from edgernn.importer.build import Build
-from edgernn.importer.distance import Distance, begun_anew, how_far, of_model
-from edgernn.importer.evaluate import folded
-from edgernn.importer.free import along_a_free_dimension
-from edgernn.importer.graph import Dim, Graph
-from edgernn.importer.lengths import counted
-from edgernn.importer.lines import lined
-from edgernn.importer.lists import unlisted
-from edgernn.importer.nonzero import tallied
-from edgernn.importer.numbered import numbered
-from edgernn.importer.preset import about_sizes, otherwise, preset, unsized
-from edgernn.importer.proof import corrected, proved
-from edgernn.importer.read import load
-from edgernn.importer.reading import NO_STATES
-from edgernn.importer.repair import repair, suspicion
-from edgernn.importer.signals import Wider
-from edgernn.importer.state import Pairing, as_constants, kept, pair, with_states
-from edgernn.importer.time import Hypothesis, hypotheses, is_batch
-from edgernn.importer.unfolds import unfolded
-from edgernn.importer.windowed import STREAMS, described, windowed
+from edgernn.importer.file.evaluate import folded
+from edgernn.importer.file.graph import Dim, Graph
+from edgernn.importer.file.read import load
+from edgernn.importer.file.repair import repair, suspicion
+from edgernn.importer.model.alphabet import spelt
+from edgernn.importer.model.assemble import assembled, goes_on
+from edgernn.importer.model.numbered import numbered
+from edgernn.importer.readings.again import MOST_FRAMES, built
+from edgernn.importer.readings.distance import Distance, begun_anew, how_far, of_model
+from edgernn.importer.readings.free import along_a_free_dimension
+from edgernn.importer.readings.reading import NO_STATES
+from edgernn.importer.readings.time import Hypothesis, hypotheses, is_batch
+from edgernn.importer.readings.windowed import STREAMS, described, windowed
+from edgernn.importer.rewrites.appended import stacked
+from edgernn.importer.rewrites.lengths import counted
+from edgernn.importer.rewrites.lines import lined
+from edgernn.importer.rewrites.lists import unlisted
+from edgernn.importer.rewrites.nonzero import tallied
+from edgernn.importer.rewrites.preset import about_sizes, otherwise, preset, unsized
+from edgernn.importer.rewrites.unfolds import unfolded
+from edgernn.importer.states.proof import corrected, proved
+from edgernn.importer.states.state import Pairing, as_constants, kept, pair, with_states
+from edgernn.importer.walk.build import Build
+from edgernn.importer.walk.signals import Wider
 from edgernn.layers.model import Model
 from edgernn.layers.recurrent import AGAINST, OTHER_AXIS, SEVERAL_STEPS
 from edgernn.layers.rhythm import WINDOW

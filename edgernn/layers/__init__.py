@@ -1,5 +1,10 @@
 """WHAT a model is made of. A file a layer: its weights, its step as plain NumPy, its lowering, its ONNX rules.
 
+`base` is the contract of a layer, `model` that of a Model. Operators that other layers make up have files of rules
+alone (`operators` lists them), on what `rules`, `axes`, `broadcast`, `rhythm`, `past` and `windows` say of axes and
+time.
+`frontend`, `deciding`, `presets`, `mel` and `settings` are what stands in a file beside the layers.
+
 In: nothing but numbers. Out: `LAYERS`, the one registry of layers; `operators.RULES`, what they cover of ONNX; `Model`.
 A layer's file is loaded when the layer is first asked for, so that a model costs what it uses.
 May import: errors; NumPy only.

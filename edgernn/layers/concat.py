@@ -9,9 +9,9 @@ from typing import Any
 from edgernn.layers.axes import normal
 from edgernn.layers.broadcast import broadcast_time
 from edgernn.layers.join import Join
-from edgernn.layers.pieces import padded
 from edgernn.layers.rhythm import FROM_END, WINDOW, continued
 from edgernn.layers.rules import Importing, Value, rule
+from edgernn.layers.slices import padded
 from edgernn.layers.take import repeated
 
 MOST_STEPS = 64  # that differ from each other before a sequence

@@ -13,9 +13,9 @@ from edgernn.layers.axes import check_size, constant, full_shape
 from edgernn.layers.base import Array
 from edgernn.layers.conv import Conv
 from edgernn.layers.past import with_past
-from edgernn.layers.pieces import every
 from edgernn.layers.rhythm import multiplied
 from edgernn.layers.rules import Importing, Value, rule
+from edgernn.layers.slices import every
 from edgernn.layers.take import places, taken
 from edgernn.layers.windows import Window
 

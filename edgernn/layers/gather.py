@@ -11,10 +11,10 @@ from edgernn.layers.axes import check_size, constant, integers, normal, numbers,
 from edgernn.layers.base import Array
 from edgernn.layers.embedding import embedded
 from edgernn.layers.past import Look, seen
-from edgernn.layers.pieces import last_step, padded
 from edgernn.layers.reshape import reshaped
 from edgernn.layers.rhythm import WINDOW, multiplied, settled, steps_of
 from edgernn.layers.rules import Importing, Value, rule
+from edgernn.layers.slices import last_step, padded
 from edgernn.layers.take import counted, of_a_step, places, taken
 
 SINGLE = "picks single steps of a sequence"

@@ -8,10 +8,10 @@ import numpy as np
 
 from edgernn.layers.axes import constant, normal, scalar
 from edgernn.layers.combine import combined, where
+from edgernn.layers.cumsum import arg_max
 from edgernn.layers.embedding import embedded
 from edgernn.layers.reshape import reshaped
 from edgernn.layers.rules import Importing, Value, rule
-from edgernn.layers.running import arg_max
 from edgernn.layers.take import places, taken
 
 

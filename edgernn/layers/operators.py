@@ -5,54 +5,19 @@ Running a model needs none of them.
 
 from __future__ import annotations
 
-from edgernn.layers import (
-    LAYERS,
-    arctangent,
-    blocks,
-    combine,
-    concat,
-    deconv,
-    einsum,
-    fourier,
-    functions,
-    fused,
-    gather,
-    matmul,
-    onehot,
-    pieces,
-    pool,
-    quantised,
-    resize,
-    running,
-    scatter,
-    stacking,
-    turn,
-)
+from importlib import import_module
+
+from edgernn.layers import LAYERS
 from edgernn.layers.rules import RULES
 
-__all__ = [
-    "RULES",
-    "arctangent",
-    "blocks",
-    "combine",
-    "concat",
-    "deconv",
-    "einsum",
-    "fourier",
-    "functions",
-    "fused",
-    "gather",
-    "matmul",
-    "onehot",
-    "pieces",
-    "pool",
-    "quantised",
-    "resize",
-    "running",
-    "scatter",
-    "stacking",
-    "turn",
-]
+__all__ = ["RULES"]
 
+RULES_ALONE = """
+    arctangent combine concat cumsum deconv depth_to_space einsum fourier functions fused gather matmul onehot pooling
+    quantised resize reverse_sequence scatter slices stacking
+"""
+
+for _name in RULES_ALONE.split():
+    import_module(f"edgernn.layers.{_name}")
 for _layer in LAYERS.values():
     _ = _layer  # its rules are registered now

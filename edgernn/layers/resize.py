@@ -11,9 +11,9 @@ import numpy as np
 from edgernn.layers.axes import check_size, constant, full_shape, integers, normal_axes
 from edgernn.layers.base import Array
 from edgernn.layers.combine import combined
-from edgernn.layers.pieces import every, padded
 from edgernn.layers.rhythm import WINDOW, continued, multiplied, shown, steps_of
 from edgernn.layers.rules import Importing, Value, rule
+from edgernn.layers.slices import every, padded
 from edgernn.layers.take import places, taken
 
 # where place i of an axis that becomes `new` long lies on the old one, n long; in float32, as runtimes have it

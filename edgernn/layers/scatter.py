@@ -13,12 +13,12 @@ import numpy as np
 from edgernn.layers.axes import check_size, constant, full_shape, normal, surely
 from edgernn.layers.base import Array, volume
 from edgernn.layers.join import Join
-from edgernn.layers.pieces import padded
 from edgernn.layers.pointwise import LARGEST
 from edgernn.layers.reduce import Reduce
 from edgernn.layers.reshape import reshaped
 from edgernn.layers.rhythm import WINDOW, aligned, continued, steps_of
 from edgernn.layers.rules import Importing, Value, rule
+from edgernn.layers.slices import padded
 from edgernn.layers.take import counted, of_a_step, places, repeated, taken
 
 SINGLE = "writes at single steps of a sequence"

@@ -1,4 +1,4 @@
-"""Take: picks numbers by place. Transpose, Expand and Tile are nothing else; see also `pieces`."""
+"""Take: picks numbers by place. Transpose, Expand and Tile are nothing else; see also `slices`."""
 
 from __future__ import annotations
 

@@ -64,9 +64,10 @@ COUNTS = {  # how the steps so far are numbered, of which `n` there are
 }  # fmt: skip
 
 
+@pytest.mark.parametrize("length", ["T", T])
 @pytest.mark.parametrize("count", COUNTS)
 @pytest.mark.parametrize(("pads", "step"), [([1, 0], 1), ([0, 1], 1), ([1, 0], 2), ([0, 0], 1)])
-def test_an_average_of_all_steps_so_far_goes_on(count: str, pads: list[int], step: int) -> None:
+def test_an_average_of_all_steps_so_far_goes_on(count: str, pads: list[int], step: int, length: str | int) -> None:
     """As cumulative layer normalisation has it."""
     nodes = [
         node("Transpose", "x", "c", perm=[1, 2, 0]),
@@ -83,7 +84,7 @@ def test_an_average_of_all_steps_so_far_goes_on(count: str, pads: list[int], ste
     ]
     scalars = {"one": np.array(1), "first": np.array(0), "one_f": np.float32(1), "two_f": np.float32(2)}
     numbers = {**held(1), **scalars, "column": np.array([-1, 1, 1])}
-    source = graph(nodes, {"x": ["T", 1, 4]}, ["Y"], numbers)
+    source = graph(nodes, {"x": [length, 1, 4]}, ["Y"], numbers)
     model = importer.read(source.SerializeToString())
     x = np.random.default_rng(1).standard_normal((T, 1, 4)).astype(np.float32)
     expected = onnx_runtime(source, {"x": x})["Y"].reshape(-1, 3)

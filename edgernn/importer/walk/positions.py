@@ -26,6 +26,8 @@ from edgernn.layers.scatter import Steps, scattered
 from edgernn.layers.slices import from_end, from_front
 
 MOVES = ("Add", "Sub", "Mul", "Cast", "Identity", "Unsqueeze", "Squeeze", "Reshape", "Transpose", "Concat")
+MEETING = ("Add", "Sub", "Mul", "Div")  # where a graph of fixed length may hold positions as plain numbers
+FEWEST = 4  # of them, that go on evenly, to be taken as such
 NUMBERS = (1, 6, 7, 10, 11, 16)  # what may be cast to, as ONNX counts types: integers and floats
 MARK = 53  # steps that an operator is tried on, to see where it leaves them: as long as no other axis
 
@@ -66,6 +68,8 @@ def numbered(g: Importing, operator: Operator, inputs: Sequence[Value | None]) -
         return _counted(g, inputs)
     if operator.kind == "CumSum" and (summed := _summed(g, operator, inputs)) is not None:
         return summed
+    if isinstance(g.length, int) and operator.kind in MEETING:
+        inputs = _folded(g, inputs)
     given = [v for v in inputs if v is not None and v.time is not None and symbolic.is_symbolic(v.const)]
     if not given:
         return None
@@ -102,6 +106,26 @@ def _counted(g: Importing, inputs: Sequence[Value | None]) -> Value:
         _refuse(g)
     length = (limit - start + delta - 1) // delta
     return g.constant(np.array([Position(delta, start)], object), 0, length)
+
+
+def _folded(g: Importing, inputs: Sequence[Value | None]) -> Sequence[Value | None]:
+    """The inputs, with whole numbers that go on evenly along the steps of a sequence of fixed length as positions."""
+    like = next((v for v in inputs if v is not None and v.time is not None and v.const is None), None)
+    return inputs if like is None else [v if v is None else _as_positions(g, v, like) for v in inputs]
+
+
+def _as_positions(g: Importing, x: Value, like: Value) -> Value:
+    axis = len(x.shape) - len(like.shape) + (like.time or 0)
+    if x.const is None or symbolic.is_symbolic(x.const) or x.time is not None or axis < 0:
+        return x
+    if not surely(x.shape[axis], like.length) or not _is_whole(x):
+        return x
+    steps = np.diff(x.const, axis=axis)
+    first, stride = x.const.take([0], axis), steps.take([0], axis) if steps.size else steps
+    if x.shape[axis] < FEWEST or not stride.all() or (steps != stride).any():
+        return x
+    made = [Position(int(by), int(n)) for n, by in zip(first.reshape(-1), stride.reshape(-1), strict=True)]
+    return g.constant(np.array(made, object).reshape(first.shape), axis, like.length)
 
 
 def _whole_number(g: Importing, x: Value | None) -> Any:

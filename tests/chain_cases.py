@@ -60,6 +60,19 @@ CHAINS: dict[str, Chain] = {
         ],
         {"zero": number(0)},
     ),
+    "IsInf-of-quotients": Chain(  # above, below and both
+        [
+            node("Sign", "x", "some"),
+            node("Relu", "x", "above"),
+            node("Div", "some above", "q"),
+            node("IsInf", "q", "p0", detect_negative=0),
+            node("IsInf", "q", "p1", detect_positive=0),
+            node("IsInf", "q", "p2"),
+            node("IsInf", "q", "p3", detect_negative=0, detect_positive=0),
+            *(node("Cast", f"p{k}", f"f{k}", to=1) for k in range(4)),
+            node("Concat", "f0 f1 f2 f3", "y", axis=-1),
+        ],
+    ),
     "OneHot": Chain(
         [
             node("ArgMax", "x", "i", axis=-1, keepdims=0),

@@ -170,3 +170,13 @@ def converted(g: Importing, x: Value, dtype: np.dtype[Any]) -> Value:
     if came == dtype:
         return x
     return replace(x, dtype=dtype)
+
+
+@rule("IsInf")
+def is_inf(g: Importing, X: Value, *, detect_negative: int = 1, detect_positive: int = 1) -> Value:
+    """ONNX IsInf: beyond the largest number, above, below or both."""
+    if not detect_negative and not detect_positive:
+        return combined(g, "greater", X, X, np.bool_)
+    if detect_negative:
+        X = mapped(g, X, "abs" if detect_positive else "neg")
+    return combined(g, "greater", X, g.constant(np.full((), LARGEST, np.float32)), np.bool_)

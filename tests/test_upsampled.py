@@ -54,6 +54,15 @@ CASES: dict[str, Case] = {
         2,
         2,
     ),
+    "padded in front by what is cut off": (  # causal, as in GTCRN's decoder
+        [node("Pad", "x pads", "p"), up("p", "w", "y", dilations=[2], pads=[4, 4])],
+        (1, 2, "T"),
+        {"pads": [0, 0, 4, 0, 0, 0], "w": some(2, 4, 3)},
+        1,
+        0,
+        1,
+    ),
+    "cut on both sides": ([up("x", "w", "y", pads=[1, 1])], (1, 2, "T"), {"w": some(2, 4, 3)}, 1, 1, 1),
     "over bands as well": (
         [up("x", "w", "y", strides=[2, 2], pads=[0, 1, 1, 0])], (1, 2, "T", 5), {"w": some(2, 3, 3, 3)}, 1, 0, 2
     ),
@@ -236,12 +245,15 @@ def test_what_overlaps_is_divided_by_the_sum_of_its_weights(length: int | str) -
     np.testing.assert_allclose(made[4:], expected[: len(made) - 4], rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize(("mask", "fits"), [("the first steps", True), ("the last step", False), ("position", False)])
+MASKS = {"the first steps": True, "the last step": False, "position": True, "its square": False}
+
+
+@pytest.mark.parametrize(("mask", "fits"), MASKS.items())
 def test_a_constant_for_each_step_may_differ_in_the_first_few(mask: str, fits: bool) -> None:
     values = np.ones(T, np.float32)
     values[{"the first steps": slice(0, 5), "the last step": slice(-1, None)}.get(mask, slice(None))] = np.arange(
         {"the first steps": 5, "the last step": 1}.get(mask, T)
-    )
+    ) ** (2 if mask == "its square" else 1)
     nodes = [node("Mul", "x mask", "h"), *CELL[:-1]]
     model = graph(nodes, {"x": [1, 6, T]}, ["s"], {**GRU, "mask": values})
     source = model.SerializeToString()

@@ -67,11 +67,13 @@ def conv_transpose(
     low, stride = sides[along][0], steps[along]
     check_size(g, (1 + reach[along] // stride, stride, *weight.shape[: 2 + along], *weight.shape[3 + along :]))
     weight = _over_time(weight, along, stride, gaps[along])
-    around[along] = (weight.shape[X.time] - 1,) * 2
+    cropped = stride == 1 and min(around[along]) >= 0  # with less padding, so that no step is made to be cut off
+    if not cropped:
+        around[along] = (weight.shape[X.time] - 1,) * 2
     shared = None if bias is None else np.tile(bias.reshape(group, 1, -1), (1, stride, 1)).reshape(-1)
     once = (*steps[:along], 1, *steps[along + 1 :]), (*gaps[:along], 1, *gaps[along + 1 :])
     y = _in_turn(g, _within(g, X, weight, shared, group, *once, around), group, stride)
-    return every(g, y, 1, low, y.length - low - sizes_left[along])
+    return y if cropped else every(g, y, 1, low, y.length - low - sizes_left[along])
 
 
 def _within(

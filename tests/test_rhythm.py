@@ -190,6 +190,15 @@ def test_a_stream_is_the_whole_sequence_shifted(layers: list[Layer], cell: bool,
     assert np.abs(run(model, x).reshape(streamed.shape) - streamed).max() < 1e-5
 
 
+@pytest.mark.parametrize("kind", ["AveragePool", "MaxPool"])
+def test_a_pool_behind_padding_in_front_comes_without_delay(kind: str) -> None:
+    layers: list[Layer] = [(pad, 3, 0, 0.0), (pool, kind, 4, 0, 0, 1, 0)]
+    model = read(made(layers, True, 0))
+    x = np.random.default_rng(0).standard_normal((20, CHANNELS)).astype(np.float32)
+    assert model.delay == 0
+    assert np.abs(Stream(model).run(x) - whole_sequence(made(layers, True, 0), x)).max() < 1e-5
+
+
 def test_a_mean_before_the_first_step_is_a_number() -> None:
     """A place that sees nothing yet, which a cell computes with and does not remember."""
     layers: list[Layer] = [(same, 1, "pads"), (pool, "AveragePool", 2, 1, 0, 1, 0)]

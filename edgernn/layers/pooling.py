@@ -104,11 +104,12 @@ def average_pool(
 ) -> Value:
     """ONNX AveragePool; padding counts only with count_include_pad."""
     over = _window(g, X, kernel_shape, strides, pads, dilations, auto_pad)
-    X = shown(g, X)  # zeros that the sequence begins with count, padding does not
+    in_front = X.time is not None and X.time > 1 and over.pads[X.time - 2][0] > 0 and not count_include_pad
+    X = shown(g, X) if in_front else X  # zeros that the sequence begins with count, padding does not
     total, counts = _summed(g, X, _ceiling(X, over) if ceil_mode else over, "sum", 0.0)
     if count_include_pad:
         counts = _padding_too(X, over, total.shape)
-    elif X.time is not None and X.time > 1 and over.pads[X.time - 2][0]:
+    elif X.time is not None and in_front:
         counts, total = counts / over.kernel[X.time - 2], combined(g, "div", total, _begun(g, X, X.time, over))
     if not counts.all():
         g.refuse("has places that see nothing but padding, of which there is no mean", "use smaller pads")

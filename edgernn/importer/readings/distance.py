@@ -15,6 +15,7 @@ from edgernn.importer.walk.rollup import FEWEST
 from edgernn.importer.walk.unrolled import UNROLLED, repeats
 from edgernn.layers.axes import RATES
 from edgernn.layers.recurrent import BACKWARDS
+from edgernn.layers.sequence import Cell
 
 
 class Distance(IntEnum):
@@ -75,11 +76,16 @@ def how_far(build: Build, graph: Graph, hypothesis: Hypothesis) -> Distance:
 def begun_anew(build: Build, hypothesis: Hypothesis, pairs: Mapping[str, str]) -> Problem | None:
     """What is wrong with time along an axis of fixed length, from one call to the next of which states go on.
 
-    Whatever else reaches back from frame to frame starts anew in every call, which a stream would not do.
+    Whatever else reaches back from frame to frame starts anew in every call, which a stream would not do; but for the
+    other state of a cell of which one goes on.
     """
-    calls = isinstance(hypothesis.length, int) and bool(hypothesis.times) and bool(pairs)
-    if not calls or not (build.states or hypothesis.length % build.hop):
+    if not isinstance(hypothesis.length, int) or not hypothesis.times or not pairs:
         return None
-    held = ", ".join(f"'{state.name}'" for state in build.states[:3]) or f"the {build.hop} frames of an answer"
+    own = {state.name for state in build.states}
+    starts = [{*node.inputs[1:]} for node in build.nodes if isinstance(node.layer, Cell)]
+    own -= {name for held in starts if not held <= own for name in held}
+    if not own and hypothesis.length % build.hop == 0:
+        return None
+    held = ", ".join(f"'{name}'" for name in sorted(own)[:3]) or f"the {build.hop} frames of an answer"
     what = f"a call of {hypothesis.length} frames goes on in {', '.join(pairs)} from the one before; {held} begins anew"
     return Problem("graph", "", what, "export with a free time axis, or with all that goes on as states")

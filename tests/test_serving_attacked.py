@@ -194,12 +194,13 @@ def test_an_address_that_cannot_be_had_is_one_line(model: Model, tmp_path: Path)
 
 @contextmanager
 def server(model: Model, folder: Path, host: str = "127.0.0.1") -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """A server as a process of its own, and its port."""
+    """A server as a process of its own, and its port; it ends at SIGHUP even if the tests are run by nohup."""
     model.save(folder / "m.edgernn")
     command = [sys.executable, "-m", "edgernn", "serve", str(folder / "m.edgernn"), "--port", "0", "--host", host]
     environment = dict(os.environ)
     environment.pop("EDGERNN_TOKEN", None)
-    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+    started = {"env": environment, "preexec_fn": lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL)}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, **started) as process:
         assert process.stderr is not None
         try:
             line = process.stderr.readline()

@@ -90,3 +90,21 @@ def test_an_average_of_all_steps_so_far_goes_on(count: str, pads: list[int], ste
     expected = onnx_runtime(source, {"x": x})["Y"].reshape(-1, 3)
     found, late = model.stream().run(x[:, 0]), model.delay // model.hop
     assert np.abs(found[late:] - expected[: len(found) - late]).max() < 1e-5
+
+
+def test_whole_numbers_of_steps_are_not_divided_as_floats() -> None:
+    """ONNX cuts the quotient of integers towards zero."""
+    nodes = [
+        node("Shape", "x", "sizes"),
+        node("Gather", "sizes first", "n"),
+        node("Range", "first n one", "k"),
+        node("Div", "k two", "half"),
+        node("Cast", "half", "f", to=1),
+        node("Reshape", "f column", "count"),
+        node("Mul", "x count", "z"),
+        CELL,
+    ]
+    numbers = {"first": np.array(0), "one": np.array(1), "two": np.array(2), "column": np.array([-1, 1, 1])}
+    source = graph(nodes, {"x": ["T", 1, 4]}, ["Y"], {**held(1), **numbers})
+    with pytest.raises(UnsupportedModel, match=r"Div .*numbers the steps"):
+        importer.read(source.SerializeToString())

@@ -27,6 +27,10 @@ from edgernn.layers.slices import from_end, from_front
 
 MOVES = ("Add", "Sub", "Mul", "Cast", "Identity", "Unsqueeze", "Squeeze", "Reshape", "Transpose", "Concat")
 MEETING = ("Add", "Sub", "Mul", "Div")  # where a graph of fixed length may hold positions as plain numbers
+EXACT = (  # what gives the same of positions as integers, or takes none; others cut their results to whole numbers
+    *("Add", "Sub", "Mul", "Min", "Max", "Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual", "Where", "Cast"),
+    *("Sqrt", "Reciprocal", "Exp", "Log", "Sin", "Cos", "Tanh", "Sigmoid", "Erf"),
+)
 FEWEST = 4  # of them, that go on evenly, to be taken as such
 NUMBERS = (1, 6, 7, 10, 11, 16)  # what may be cast to, as ONNX counts types: integers and floats
 MARK = 53  # steps that an operator is tried on, to see where it leaves them: as long as no other axis
@@ -85,7 +89,8 @@ def numbered(g: Importing, operator: Operator, inputs: Sequence[Value | None]) -
     others = [v for v in inputs if v is not None and v not in given]
     if operator.kind in MOVES and operator.attributes.get("to", 7) in NUMBERS and all(map(_is_whole, others)):
         return _moved(g, operator, inputs, given[0])
-    if operator.kind not in RULES or len(operator.outputs) != 1:
+    whole = any(np.dtype(v.dtype).kind in "iu" for v in others) or not others
+    if operator.kind not in RULES or len(operator.outputs) != 1 or (whole and operator.kind not in EXACT):
         _refuse(g)
     like = next((v for v in others if v.const is None and v.time is not None), None)
     counted = [counting(g, v, like) if v in given else v for v in inputs]

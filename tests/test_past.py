@@ -222,7 +222,7 @@ def test_a_file_of_fixed_length_must_answer_within_it() -> None:
     nodes = [node("Slice", "x ten end axis", "l"), node("Concat", "l x", "p", axis=2), node("Conv", "p w", "c")]
     held = {**weights("GRU", CHANNELS, 3), **HELD, "w": np.ones((CHANNELS, CHANNELS, 3), np.float32), "ten": [10]}
     nodes += [node("Transpose", "c", "turned", perm=[2, 0, 1]), node("GRU", "turned W R B", "Y", hidden_size=3)]
-    with pytest.raises(UnsupportedModel, match=r"comes 12 frames late, after the 12 frames that the file is for.*win"):
+    with pytest.raises(UnsupportedModel, match=r"comes with frame 13, after the 12 that the file is for.*win"):
         read(graph(nodes, {"x": (1, CHANNELS, 12)}, ["Y"], held).SerializeToString())
 
 

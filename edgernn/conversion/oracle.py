@@ -13,9 +13,10 @@ import numpy as np
 
 from edgernn.conversion import GET, analyse_again, constants_of
 from edgernn.conversion.noise import noise
+from edgernn.conversion.places import Answers, answered, answered_after, lengthened, placed
 from edgernn.errors import BackendUnavailable, BadInput
 from edgernn.layers.base import Array, Shape, volume
-from edgernn.layers.model import Model, Port
+from edgernn.layers.model import Model
 
 DTYPES = {
     "tensor(float)": np.float32,
@@ -28,16 +29,7 @@ DTYPES = {
 }
 LARGEST_EXAMPLE = 256  # steps of an exporter's example that are looked for
 WINDOWS = 200  # of a long recording that are run
-
 PREFIXES = 24  # lengths at which an answer that comes at the end of a sequence is looked at
-
-
-@dataclass(frozen=True, eq=False)
-class Answers:
-    """The answers of one output port, and which of the stream's they are."""
-
-    places: Array  # (n,) int
-    values: Array  # (n, size)
 
 
 @dataclass(frozen=True)
@@ -81,7 +73,7 @@ class Oracle:
         report = analyse_again(source, model)  # which says how to get what reads ONNX files
         from edgernn.importer import NARROWED
 
-        self.pairs, self._counts = dict(report.states), report.counts
+        self.pairs, self._counts, self._notes = dict(report.states), report.counts, report.notes
         self._session = _session(_file(source, model), NARROWED in report.notes)
         times = dict(report.time_axes)
         self._constants = constants_of(model)
@@ -114,6 +106,11 @@ class Oracle:
         if self._runs(LARGEST_EXAMPLE * hop + hop):
             return None
         return next((n for n in range(LARGEST_EXAMPLE * hop, 0, -hop) if self._runs(n)), None)
+
+    @cached_property
+    def answered(self) -> int:
+        """After how many frames the stream has answered a call of a fixed length; 0 for calls of any number."""
+        return answered_after(self.chunk or 0, self.model, self._notes)
 
     def _runs(self, count: int) -> bool:
         try:
@@ -151,7 +148,12 @@ class Oracle:
         return counts | {port.name: self._feeds[port.name].array(frames[port.name]) for port in self.model.inputs}
 
     def held(self, frames: Mapping[str, Array]) -> dict[str, Array]:
-        """The frames, where what a whole sequence has one of (a speaker) is the same in all of them."""
+        """The frames, where what a whole sequence has one of (a speaker) is the same in all of them.
+
+        Those of a single call are as many as the stream needs to answer it.
+        """
+        if (self.chunk or 0) <= len(next(iter(frames.values()))) < self.answered:
+            frames = lengthened(frames, self.answered)
         timed = {name for name, feed in self._feeds.items() if feed.time is not None}
         if not timed or "window" in self.model.origin:
             return dict(frames)
@@ -169,7 +171,7 @@ class Oracle:
         for start in range(0, count - chunk + 1, chunk):
             outputs, states = self.call({name: array[start : start + chunk] for name, array in frames.items()}, states)
             for port in self.model.outputs:
-                made = placed(self.model, port.name, outputs[port.name], chunk)
+                made = placed(self.model, port.name, outputs[port.name], self.answered or chunk)
                 found[port.name].append(Answers(made.places + start // hop, made.values))
             if not self.pairs:  # each call starts anew
                 break
@@ -208,44 +210,6 @@ class Oracle:
             outputs, _ = self.call({name: array[:length] for name, array in frames.items()}, self.start())
             for name in late:
                 found[name].append(placed(self.model, name, outputs[name], length))
-
-
-def answered(model: Model, count: int) -> int:
-    """How many answers so many frames bring."""
-    return 0 if count < model.window else 1 + (count - model.window) // model.hop
-
-
-def placed(model: Model, name: str, value: Array, count: int) -> Answers:
-    """An output of the graph after `count` frames: its steps as answers of the stream, or one answer at the end.
-
-    What the stream gives after more frames only is left out. Raises ValueError where it is neither.
-    """
-    port = next(port for port in model.outputs if port.name == name)
-    rows, late = answered(model, count), model.delay // model.hop
-    if value.size == port.size:
-        return Answers(np.array([rows - 1]), value.reshape(1, port.size))
-    axis = _time_axis(model, port, value.shape, rows)
-    if axis is None:
-        raise ValueError(f"{list(value.shape)} is neither one answer of {port.size} numbers nor {rows} of them")
-    steps = np.moveaxis(value, axis, 0)
-    whole = max(0, min(steps.size // port.size, rows - late))
-    return Answers(np.arange(late, late + whole), steps.reshape(-1)[: whole * port.size].reshape(whole, port.size))
-
-
-def _time_axis(model: Model, port: Port, shape: Shape, rows: int) -> int | None:
-    """The axis on which an output has the steps of so many answers, each of one or of several.
-
-    Padding and cropping make a sequence longer or shorter than the stream, by less than what a step sees and waits for.
-    """
-    frame, far = model.shapes[port.value], {}
-    for axis, n in enumerate(shape):
-        one = volume(shape) // n if n else 0
-        if one and port.size % one == 0:
-            count = port.size // one  # steps an answer
-            apart = abs(n - rows * count)
-            if apart * model.hop < (model.receptive_field + model.delay) * max(count, model.hop):
-                far[axis] = apart, not (len(frame) == len(shape) and frame[axis] == count)
-    return min(far, key=lambda axis: far[axis], default=None)
 
 
 def _file(source: str | Path, model: Model) -> str | bytes:

@@ -51,7 +51,7 @@ def beside(
     """
     oracle = Oracle(source, model)
     steps = min(usual_steps(model), max(FEWEST, COST // max(1, model.macs))) if steps is None else steps
-    enough = max(long_enough(model, steps), min(oracle.chunk or 0, LARGEST // sum(port.size for port in model.inputs)))
+    enough = max(long_enough(model, steps), min(oracle.answered, LARGEST // sum(port.size for port in model.inputs)))
     recordings = [noise(model.inputs, enough)] if frames is None else recordings_of(model, frames)
     recordings = [oracle.held(recording) for recording in recordings]
     pairs: dict[str, list[tuple[Array, Array]]] = {port.name: [] for port in model.outputs}

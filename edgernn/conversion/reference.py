@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from edgernn.conversion.oracle import Answers, placed
 from edgernn.conversion.parity import noted
+from edgernn.conversion.places import Answers, answered_after, lengthened, placed
 from edgernn.errors import BadInput, Problem, UnsupportedModel
 from edgernn.layers.base import Array
 from edgernn.layers.gru import GRU
@@ -82,11 +82,12 @@ def beside(model: Model, report: Report, path: str | Path) -> dict[str, tuple[Ar
     counts = {name: len(array) for name, array in frames.items()}
     if len(set(counts.values())) > 1 or not all(counts.values()):
         raise BadInput(f"{path}: as many frames of each input expected, from one on; it holds {counts}")
-    made = model.stream().run(frames)
+    count = answered_after(max(counts.values()), model, report.notes)
+    made = model.stream().run(lengthened(frames, count))
     answers = made if isinstance(made, Mapping) else {model.outputs[0].name: made}
     sides = {}
     for name in expected:
-        wanted = _expected(model, path, name, arrays[name], max(counts.values()))
+        wanted = _expected(model, path, name, arrays[name], count)
         sides[name] = answers[name][wanted.places], wanted.values
     return sides
 

@@ -125,8 +125,9 @@ def _analysed(graph: Graph, given: Mapping[str, str]) -> Report:
         right = (Distance.ROLLED,) if Distance.CHUNK in seen else (Distance.ROLLED, Distance.STATES)
         if report.model is not None and distance in right and runs:
             return report
-        reached = 0 if isinstance(hypothesis.length, int) else _reached(graph, report.problems)
-        failed.append(((distance, -reached, len(report.problems)), report, hypothesis))
+        reached, many = _reached(graph, report.problems), len(report.problems)
+        rank = (0, many, -reached) if isinstance(hypothesis.length, int) else (-reached, many, 0)
+        failed.append(((distance, *rank), report, hypothesis))
         if graph.work.hopeless(report.problems):
             break
     (nearness, *_), nearest, hypothesis = min(failed, key=lambda failure: failure[0])

@@ -187,7 +187,7 @@ def played(g: Importing, x: Value, axis: int, like: Value) -> Value | None:
     if x.const is None or not fits or not isinstance(g.length, int):
         return None
     count, held = steps_of(like), np.moveaxis(x.const, axis, 0)
-    shown = held[: g.length // g.hop * count - max(0, like.delay)]
+    shown = held[: -(-g.length // g.hop) * count - max(0, like.delay)]
     again = (shown[count:] == shown[:-count]).reshape(len(shown[count:]), -1).all(axis=1)
     if again.all() and (shown[:1] == shown).all():
         return None  # the same in every step
@@ -219,5 +219,23 @@ def remembered(g: Importing, new: Value, initial: Array, over: Value) -> Value:
 
 
 def at_end(g: Importing, x: Value) -> bool:
-    """Whether the last step that an evaluation holds is the last one of the sequence, had it ended here."""
-    return surely((x.length + x.delay) * g.hop, g.length * steps_of(x))
+    """Whether the last step that an evaluation holds is the last one of the sequence, had it ended here.
+
+    A fixed length need not be whole evaluations: the last step then comes with the last whole one, or, if it sees
+    nothing behind the end, with the next one, which is noted (`after_whole`).
+    """
+    count, late = steps_of(x), x.length + x.delay
+    if not isinstance(g.length, int) or not isinstance(late, int):
+        return surely(late * g.hop, g.length * count)
+    whole, left = divmod(g.length, g.hop)
+    within = (x.length - 1) * g.hop // count + x.ahead < g.length
+    if left > 0 and within and late == (whole + 1) * count:
+        g.note(after_whole(g.length, g.hop))
+        return True
+    return late == whole * count
+
+
+def after_whole(length: int, hop: int) -> str:
+    """The note that the last step of a sequence of so many frames comes with the evaluation that ends behind them."""
+    whole = -(-length // hop) * hop
+    return f"{hop} frames make one answer: that to the {length} frames of the file comes after {whole}"

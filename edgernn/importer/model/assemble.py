@@ -40,8 +40,8 @@ def assembled(build: Build, graph: Graph, pairs: Mapping[str, str]) -> Model | l
     if build.problems:
         return build.problems
     delay = max((_frames_late(build, value) for value in values.values()), default=0)
-    if delay and isinstance(build.length, int) and delay >= build.length and not build.whole:
-        what = f"its first answer comes {delay} frames late, after the {build.length} frames that the file is for"
+    if delay and isinstance(build.length, int) and build.length < delay + build.hop and not build.whole:
+        what = f"its first answer comes with frame {delay + build.hop}, after the {build.length} that the file is for"
         return [Problem("graph", "", what, f"export for more frames, or with a free length; or {WINDOW}")]
     lasting = all(value.time is not None for value in values.values())
     values = {name: value if name in pairs.values() else _shown(build, value, delay) for name, value in values.items()}

@@ -24,6 +24,7 @@ import edgernn
 from edgernn.cli import executing
 from edgernn.cli.demo import BLOCKS
 from edgernn.cli.executing import Program
+from edgernn.cli.listen import between_answers
 from edgernn.cli.tables import tables
 from edgernn.cli.watching import bar, curve
 from edgernn.pipelines.listening import listen
@@ -159,6 +160,14 @@ def test_at_its_own_speed(model: Path, tmp_path: Path, monkeypatch: pytest.Monke
     with open_source(str(tmp_path / "x.csv"), 10, realtime=True, say=lambda text: None) as source:
         told = [(block.time, block.gap, float(block.samples[0]), now[0]) for block in source]
     assert [number for row in told for number in row] == pytest.approx([0, 0, 1, 0.1, 0.1, 0, 2, 0.2, 0.4, 0.2, 3, 0.5])
+
+
+@pytest.mark.parametrize(("hop", "seconds"), [(100, 0.01), (512, 0.032), (16000, 0.1)])
+def test_it_is_woken_once_an_answer(model: Path, hop: int, seconds: float) -> None:
+    """Within limits: the clock of what is drawn must go on, and what is shorter than 10 ms comes at once."""
+    made = edgernn.load(model)
+    paced = replace(made, frontend=replace(made.frontend, hop_length=hop))
+    assert between_answers(SimpleNamespace(model=paced, frontend=paced.frontend)) == seconds
 
 
 def test_a_terminal(model: Path) -> None:

@@ -266,6 +266,13 @@ def test_a_microphone_of_another_rate(device: Device, said: list[str]) -> None:
     assert "resampled to 16000" in said[0]
 
 
+@pytest.mark.parametrize(("block", "samples"), [(0.01, 160), (0.03, 480), (1e-9, 1)])
+def test_a_microphone_gives_blocks_as_long_as_asked_for(device: Device, block: float, samples: int) -> None:
+    with open_source("mic", 16000, block=block) as source:
+        device.hear(0.5)
+        assert next(iter(source)).samples.shape == (samples,)
+
+
 def test_no_microphone(device: Device) -> None:
     device.plugged = False
     with pytest.raises(BackendUnavailable, match="no microphone"):

@@ -2,7 +2,7 @@
 
     python tools/listen_cost.py [MODEL] [--seconds 60]
 
-Plays the speech of the demo over and over, as a WAV file with --realtime, which gives blocks of 10 ms. What the process
+Plays the speech of the demo over and over, as a WAV file with --realtime, a block for each answer. What the process
 needs to start, up to a second after it has opened the file, does not count. MODEL is a model file or a folder
 of models/, which is converted to int8. On a busy machine each awakening finds cold caches, or
 comes so late that it finds several blocks: the figures are then others than on a quiet one. Linux only.
@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 
 import edgernn
+from edgernn.cli.listen import between_answers
 from edgernn.cli.tables import tables
 from edgernn.pipelines.sound import read_sound
 
@@ -109,9 +110,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         model = ready(given.model, folder)
+        block = between_answers(edgernn.load(model).pipeline())
         found = measure(model, playing(given.seconds + 4 * SETTLING, folder), given.seconds)
     print(
-        f"`{given.model.stem}`, {given.seconds:.0f} s of sound at its own speed, in blocks of 10 ms: "
+        f"`{given.model.stem}`, {given.seconds:.0f} s of sound at its own speed, in blocks of {1000 * block:.0f} ms: "
         f"{100 * found['core']:.1f} % of one core, {found['VmHWM']:.0f} MB resident at most; "
         f"{found['starting']:.2f} s of processor time to start."
     )

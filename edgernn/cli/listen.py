@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from edgernn.cli.executing import Program
     from edgernn.cli.watching import Shown
     from edgernn.pipelines.decide import Decision
+    from edgernn.pipelines.pipeline import Pipeline
+
+BLOCKS = 0.01, 0.1  # seconds of the shortest and of the longest block of what is heard live
 
 
 def checked_pcm(context: click.Context, option: click.Parameter, text: str | None) -> str | None:
@@ -74,7 +77,10 @@ def command(
     if front is None or pipeline.model.deciding is None:
         raise edgernn.BadInput(f"{model} has no decisions: convert it with --decisions")
     try:
-        opened = open_source(source, front.rate, front.channels, pcm=pcm, follow=follow, realtime=realtime, say=say)
+        opened = open_source(
+            source, front.rate, front.channels,
+            pcm=pcm, follow=follow, realtime=realtime, block=between_answers(pipeline), say=say,
+        )  # fmt: skip
     except NoSource as error:
         raise click.UsageError(str(error)) from None
     with suppress(KeyboardInterrupt), opened, shown(pipeline, opened, as_json) as screen:
@@ -88,6 +94,12 @@ def command(
     if act:
         act.finish()
     say(f"{opened.time:.1f} s heard, {count} decisions; {opened.tally}")
+
+
+def between_answers(pipeline: Pipeline) -> float:
+    """Seconds from one answer to the next, within BLOCKS: to be woken more often costs power and brings nothing."""
+    shortest, longest = BLOCKS
+    return min(max(shortest, pipeline.model.hop * pipeline.frontend.seconds), longest)
 
 
 def tell(found: list[Decision], screen: Shown, act: Program | None) -> None:

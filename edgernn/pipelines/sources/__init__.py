@@ -37,7 +37,7 @@ from edgernn.pipelines.sources.microphone import open_microphone
 from edgernn.pipelines.sources.mqtt import open_topic
 from edgernn.pipelines.sources.serial_line import open_serial
 from edgernn.pipelines.sources.sockets import open_tcp, open_udp
-from edgernn.pipelines.sources.source import Block, Feed, Source
+from edgernn.pipelines.sources.source import BLOCK, Block, Feed, Source
 from edgernn.pipelines.sources.tally import LOG, Say, Tally
 
 __all__ = ["Block", "NoSource", "Source", "open_source"]
@@ -67,6 +67,7 @@ def open_source(
     pcm: str | None = None,
     follow: bool = False,
     realtime: bool = False,
+    block: float = BLOCK,
     say: Say = LOG.warning,
 ) -> Source:
     """The source of this name, as blocks of `rate` samples or rows a second with so many `channels`.
@@ -77,9 +78,10 @@ def open_source(
 
     What comes as bytes (-, udp, tcp, mqtt, serial) is lines of CSV or JSON, or sound where `pcm` says how it is
     written: RATE[,CHANNELS[,int16 or float32]]. `follow` waits for more at the end of a table, `realtime` gives a file
-    in small blocks at its own speed. `say` is told of each event. Raises NoSource for what is no source,
-    BackendUnavailable where a package or a device is missing, OSError for what is not there, and BadInput for a `pcm`
-    that says nothing known and for more channels or columns than the model takes.
+    at its own speed; that and what a microphone hears come in blocks of `block` seconds. `say` is told of each event.
+    Raises NoSource for what is no source, BackendUnavailable where a package or a device is missing, OSError for what
+    is not there, and BadInput for a `pcm` that says nothing known and for more channels or columns than the model
+    takes.
     """
     kind = _kind(text)
     if follow and kind is not open_text:
@@ -88,10 +90,11 @@ def open_source(
         raise NoSource(f"{text}: PCM is what comes from -, {', '.join(list(KINDS)[1:])}")
     if realtime and kind not in (open_standard_input, *FILES.values()):
         raise NoSource(f"{text} has its own speed: only a file can be played at real time")
-    wanted = Wanted(rate, channels, None if pcm is None else Pcm.parse(pcm), follow)
+    wanted = Wanted(rate, channels, None if pcm is None else Pcm.parse(pcm), follow, block)
+    pace = wanted.block if realtime else None
     tally, opened = Tally(say), ExitStack()
     try:
-        return Source(opened.enter_context(kind(text, wanted, tally)), rate, channels, realtime, tally, opened)
+        return Source(opened.enter_context(kind(text, wanted, tally)), rate, channels, pace, tally, opened)
     except BaseException:
         opened.close()
         raise

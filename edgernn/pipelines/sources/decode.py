@@ -10,7 +10,7 @@ import numpy as np
 
 from edgernn.errors import BadInput
 from edgernn.layers.model import Port
-from edgernn.pipelines.sources.source import Piece
+from edgernn.pipelines.sources.source import BLOCK, Piece
 from edgernn.pipelines.sources.tally import Tally
 from edgernn.pipelines.text import Parser
 
@@ -66,6 +66,7 @@ class Wanted:
     channels: int
     pcm: Pcm | None
     follow: bool
+    block: float = BLOCK  # seconds of a block of what is heard live
 
     @property
     def port(self) -> Port:

@@ -11,7 +11,7 @@ from edgernn.errors import BackendUnavailable
 from edgernn.layers.base import Array
 from edgernn.pipelines.sources.decode import Wanted
 from edgernn.pipelines.sources.mailbox import POLL, SILENCE, Mailbox
-from edgernn.pipelines.sources.source import BLOCK, Feed
+from edgernn.pipelines.sources.source import Feed
 from edgernn.pipelines.sources.tally import Tally
 
 
@@ -57,7 +57,7 @@ class Recorder:
     def __init__(self, audio: Any, device: int | str | None, rate: float, wanted: Wanted, tally: Tally):
         self.mailbox = Mailbox("the microphone", rate, tally)
         self._audio, self._device, self._rate, self._tally = audio, device, rate, tally
-        self._channels, self._count = wanted.channels, max(1, round(BLOCK * rate))
+        self._channels, self._count = wanted.channels, max(1, round(wanted.block * rate))
         self._end = 0.0  # of what was heard last, by the device's clock
         self._open()
 

@@ -15,7 +15,7 @@ from edgernn.layers.base import Array
 from edgernn.pipelines.sources.resample import Resampler
 from edgernn.pipelines.sources.tally import Tally
 
-BLOCK = 0.01  # seconds of a block of what is heard live
+BLOCK = 0.01  # seconds of a block of what is heard live, unless another length is asked for
 
 
 class Block(NamedTuple):
@@ -49,13 +49,16 @@ class Source:
     `time` is where the last block ends, `tally` has all counts so far. The policy is in the docstring of the room.
     """
 
-    def __init__(self, feed: Feed, rate: float, channels: int, realtime: bool, tally: Tally, opened: ExitStack):
-        """The blocks of a feed at `rate` and with so many `channels`; `opened` is what close() has to close."""
+    def __init__(self, feed: Feed, rate: float, channels: int, pace: float | None, tally: Tally, opened: ExitStack):
+        """The blocks of a feed at `rate` and with so many `channels`; `opened` is what close() has to close.
+
+        pace: seconds of each block, which is given when its last sample would have been recorded; None: as they come.
+        """
         if channels not in (1, feed.channels):
             raise BadInput(f"{feed.description} has {feed.channels} channels, the model takes {channels}")
         self.description, self.tally = feed.description, tally
         self._pieces, self._rate, self._channels = feed.pieces, rate, channels
-        self._realtime, self._opened = realtime, opened
+        self._pace, self._opened = pace, opened
         self.time = 0.0
         self._resampler = Resampler(feed.rate, rate, channels) if feed.rate != rate else None
         if channels != feed.channels:
@@ -64,11 +67,11 @@ class Source:
             tally.say(f"{feed.description}: {feed.rate:g} samples a second, resampled to {rate:g}")
 
     def __iter__(self) -> Iterator[Block]:
-        return self._paced() if self._realtime else self._blocks()
+        return self._blocks() if self._pace is None else self._paced(self._pace)
 
-    def _paced(self) -> Iterator[Block]:
-        """Blocks of BLOCK seconds, each when its last sample would have been recorded."""
-        start, size = time.monotonic(), max(1, round(BLOCK * self._rate))
+    def _paced(self, pace: float) -> Iterator[Block]:
+        """Blocks of so many seconds, each when its last sample would have been recorded."""
+        start, size = time.monotonic(), max(1, round(pace * self._rate))
         for block in self._blocks():
             for end, part in self._cut(block, size):
                 self.time = end

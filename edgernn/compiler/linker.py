@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import subprocess
 import sys
@@ -50,8 +51,13 @@ def zig_target(target: Target, libc: str = "") -> list[str]:
 
 def zig(folder: Path, *arguments: object) -> None:
     """Run Zig in a folder. Raises BackendUnavailable with what it said where it failed."""
+    check_ran(tried(folder, *arguments))
+
+
+def tried(folder: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run Zig in a folder, and see."""
     caches = {name: str(cache_folder() / "zig") for name in ("ZIG_GLOBAL_CACHE_DIR", "ZIG_LOCAL_CACHE_DIR")}
-    done = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-m", PACKAGE, *map(str, arguments)],
         cwd=folder,
         capture_output=True,
@@ -59,6 +65,10 @@ def zig(folder: Path, *arguments: object) -> None:
         env={**os.environ, **caches},
         check=False,
     )
+
+
+def check_ran(done: subprocess.CompletedProcess[str]) -> None:
+    """Raises BackendUnavailable with what Zig said where it failed."""
     if done.returncode:
         said = "; ".join(done.stderr.strip().splitlines()[-3:]) or f"exit status {done.returncode}"
         where = f"is it installed whole, and is there room in {cache_folder()}?"
@@ -74,17 +84,20 @@ def features(target: Target) -> set[str]:
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "empty.c").touch()
         cpu = f"-mcpu={target.cpu.replace('-', '_')}"
-        try:
-            zig(Path(folder), "cc", *system, cpu, "-E", "-dM", "empty.c", "-o", "defined")
-        except BackendUnavailable as error:
-            if "unknown CPU" not in str(error):
-                raise
-            where = f"{target.architecture} has no processor of that name"
-            raise UnknownTarget(
-                f"--cpu {target.cpu}: {where}; `llc -march=... -mcpu=help` lists LLVM's names"
-            ) from None
+        done = tried(Path(folder), "cc", *system, cpu, "-E", "-dM", "empty.c", "-o", "defined")
+        if done.returncode and "unknown CPU" in done.stderr:
+            what = f"{target.architecture} has no processor of that name"
+            raise UnknownTarget(f"--cpu {target.cpu}: {what}; {alike(target.cpu, done.stderr)}")
+        check_ran(done)
         defined = (Path(folder) / "defined").read_text()
     return {feature for macro, feature in MACROS.items() if f"#define {macro} " in defined}
+
+
+def alike(cpu: str, said: str) -> str:
+    """The names most like this one of those that Zig lists, a line each, in LLVM's spelling; or else all of them."""
+    names = [line.strip().replace("_", "-") for line in said.splitlines() if line.startswith(" ")]
+    near = difflib.get_close_matches(cpu, names, 5, 0.7)
+    return f"most like it: {', '.join(near)}" if near else f"known: {', '.join(names)}"
 
 
 def compile_c(folder: Path, source: str, target: Target) -> str:

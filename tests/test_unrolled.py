@@ -87,9 +87,9 @@ def stacked(h: str = "h", y: str = "y") -> Nodes:
 
 
 def model(nodes: Nodes, *outputs: str) -> onnx.ModelProto:
-    """The graph; states called `state` and `cell` are inputs of it."""
+    """The graph; states called `state` and `cell`, and `room` for what is written over, are inputs of it."""
     used = {name for made in nodes for name in made.input}
-    shapes = {"x": (1, STEPS, 3), "state": (1, 5), "cell": (1, 5)}
+    shapes = {"x": (1, STEPS, 3), "state": (1, 5), "cell": (1, 5), "room": (1, STEPS, 5)}
     given = {name: shape for name, shape in shapes.items() if name in used}
     return graph(nodes, given, outputs, {name: value for name, value in CONSTANTS.items() if name in used})
 

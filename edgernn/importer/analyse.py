@@ -29,6 +29,7 @@ from edgernn.importer.rewrites.lines import lined
 from edgernn.importer.rewrites.lists import unlisted
 from edgernn.importer.rewrites.nonzero import tallied
 from edgernn.importer.rewrites.preset import about_sizes, otherwise, preset, unsized
+from edgernn.importer.rewrites.slots import slotted
 from edgernn.importer.rewrites.unfolds import unfolded
 from edgernn.importer.states.proof import corrected, proved
 from edgernn.importer.states.state import Pairing, as_constants, kept, pair, with_states
@@ -101,7 +102,7 @@ def analyse(
         graph = with_states(graph, state or {})
         graph = replace(graph, origin={**graph.origin, **({"fix_torch_gru": True} if fix_torch_gru else {})})
         notes = tuple(filter(None, (otherwise(graph, name) for name in constants or {})))
-        graph = counted(unfolded(tallied(unlisted(stacked(lined(folded(graph)))))))
+        graph = counted(unfolded(tallied(unlisted(stacked(lined(slotted(folded(graph))))))))
         report = _analysed(graph, state or {}) if window is None else _on_windows(graph, window, hop or 1)
     except UnsupportedModel as unsupported:
         return Report(None, unsupported.problems)

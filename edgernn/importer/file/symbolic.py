@@ -10,7 +10,7 @@ import numpy as np
 
 from edgernn.importer.file.dims import Symbol, Time
 from edgernn.importer.walk.steps import OfStep
-from edgernn.layers.base import Array
+from edgernn.layers.base import Array, volume
 
 Attributes = Mapping[str, Any]
 Inputs = Sequence[Array | None]
@@ -89,6 +89,13 @@ def _unsqueeze(x: Any, attributes: Attributes) -> Any:
     return np.expand_dims(x[0], tuple(_ints(x, 1, attributes, "axes") or ()))
 
 
+def _expand(x: Any, attributes: Attributes) -> Any:
+    shape = np.broadcast_shapes(x[0].shape, tuple(int(n) for n in x[1]))
+    if volume(shape) > LARGEST:
+        raise ValueError("shape arithmetic on a large array")
+    return np.broadcast_to(x[0], shape)
+
+
 def _reduce(function: Callable[[Any, Any], Any]) -> Callable[[Any, Attributes], Any]:
     def reduced(x: Any, attributes: Attributes) -> Any:
         axes = _ints(x, 1, attributes, "axes")
@@ -148,6 +155,7 @@ TABLE: dict[str, Callable[[Any, Attributes], Any]] = {
     "Slice": _slice,
     "Squeeze": _squeeze,
     "Unsqueeze": _unsqueeze,
+    "Expand": _expand,
     "Reshape": lambda x, a: x[0].reshape([int(n) for n in x[1]]),
     "Transpose": lambda x, a: np.transpose(x[0], a.get("perm")),
     "ReduceProd": _reduce(operator.mul),

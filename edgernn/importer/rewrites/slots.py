@@ -71,7 +71,7 @@ def _joined(chain: Sequence[Operator], shape: Shape | None, constants: dict[str,
     """The operators in the place of a chain on a tensor of this shape; none where it is no such one."""
     if shape is None or len(chain) < 2:
         return []
-    end, places = chain[-1], [_places(o, constants.get(o.inputs[1]), shape) for o in chain]
+    end, places = chain[-1], [places_written(o, constants.get(o.inputs[1]), shape) for o in chain]
     for axis, count in enumerate(shape):
         slots = [_slot(spots, shape, axis) for spots in places]
         filled = {slot: o.inputs[2] for slot, o in zip(slots, chain, strict=True)}  # what was written last
@@ -85,7 +85,7 @@ def _joined(chain: Sequence[Operator], shape: Shape | None, constants: dict[str,
     return []
 
 
-def _places(o: Operator, index: Array | None, shape: Shape) -> Array | None:
+def places_written(o: Operator, index: Array | None, shape: Shape) -> Array | None:
     """Which numbers of a tensor of this shape an operator writes, in the order of its updates; None for any others."""
     if index is None or index.dtype.kind not in "iu" or not index.ndim or not index.size:
         return None

@@ -1,6 +1,7 @@
 """Loop and Scan over time: the body is the step, and what it carries from turn to turn are states of the stream.
 
-A carried value is the same in every turn (weights, the number of steps), or counts the steps, or is a state.
+A carried value is the same in every turn (weights, the number of steps), or counts the steps, or is a tensor that is
+filled step by step (see `filling`), or is a state.
 In the body, a sequence can be read at the step that the loop is in, which is this frame; at no other.
 """
 
@@ -8,19 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
 
 from edgernn.importer.file import symbolic
 from edgernn.importer.file.graph import Operator
+from edgernn.importer.walk.filling import can_be_filled, joined_steps
 from edgernn.importer.walk.recurring import as_cell
 from edgernn.importer.walk.repeated import loop_repeated, scan_repeated, stacked_axis
-from edgernn.importer.walk.steps import BEFORE_LAST, Now
 from edgernn.importer.walk.subgraph import source_in, walked
+from edgernn.importer.walk.turns import REMEDY, Turns, check_condition, check_start, number, turns_of
 from edgernn.layers.axes import surely
-from edgernn.layers.base import Array
 from edgernn.layers.recurrent import OTHER_AXIS, SEVERAL_STEPS
 from edgernn.layers.reshape import Reshape, reshaped
 from edgernn.layers.rhythm import WINDOW
@@ -31,24 +32,11 @@ if TYPE_CHECKING:
     from edgernn.importer.walk.build import Build
 
 Inputs = Sequence[Value | None]
-REMEDY = (
-    "export the loop as a recurrent layer (RNN, GRU, LSTM), or one step with its state as input and output; "
-    f"or {WINDOW}"
-)
-
-
-@dataclass(frozen=True)
-class Turns:
-    """How a loop runs: over the sequence, or once in a frame that is one step; and the number of the turn it is in."""
-
-    over_time: bool
-    count: Any
-    number: Array  # () the symbol `Now`, or 0
 
 
 @dataclass(frozen=True)
 class Carried:
-    """A value handed from turn to turn: kind is `same`, `count` or `state`; `inside` is what the body reads."""
+    """A value handed from turn to turn: kind is same, count, filled or state; `inside` is what the body reads."""
 
     kind: str
     initial: Value
@@ -74,11 +62,11 @@ def _loop(g: Build, operator: Operator, body: onnx.GraphProto, inputs: Inputs) -
         g.refuse("its body does not fit its inputs", "check the file with onnx.checker")
     trip, start, *initial = inputs
     g.moments.now = None
-    _check_start(g, start)
+    check_start(g, start)
     open_end = trip is None or (
         trip.const is not None and trip.const.dtype != object and bool(np.all(trip.const >= END))
     )
-    turns = _turns(g, g.length if open_end else _number(g, trip))
+    turns = turns_of(g, g.length if open_end else number(g, trip))
     states = _entered(g, body, turns, initial, 2, 1)
     inside = [g.constant(turns.number), g.constant(np.array(True)), *(carried.inside for carried in states)]
     given = {value.name: x for value, x in zip(body.input, inside, strict=True)}
@@ -86,7 +74,7 @@ def _loop(g: Build, operator: Operator, body: onnx.GraphProto, inputs: Inputs) -
     if made is None:
         return [None] * len(operator.outputs)
     condition, *values = made
-    _check_condition(g, turns, condition, open_end)
+    check_condition(g, turns, condition, open_end)
     stacks = values[len(states) :]
     along = operator.attributes.get("scan_output_axes", [0] * len(stacks))  # of `appended`: ONNX stacks along axis 0
     return [
@@ -109,7 +97,7 @@ def _scan(g: Build, operator: Operator, body: onnx.GraphProto, inputs: Inputs) -
     axes = operator.attributes.get("scan_input_axes", [0] * sequences)
     g.moments.now = None
     frames = [_frame(g, x, axis) for x, axis in zip(inputs[-sequences:], axes, strict=True)]
-    turns = _turns(g, g.length if g.moments.now is None else g.moments.now.length)
+    turns = turns_of(g, g.length if g.moments.now is None else g.moments.now.length)
     states = _entered(g, body, turns, inputs[:-sequences], 0, 0)
     inside = [*(carried.inside for carried in states), *frames]
     given = {value.name: x for value, x in zip(body.input, inside, strict=True)}
@@ -127,46 +115,6 @@ def _entered(
     """What is carried, from the body's inputs `first_in` on to its outputs `first_out` on."""
     ends = zip(body.input[first_in:], body.output[first_out:], strict=False)
     return [_carried(g, body, turns, x, old.name, new.name) for x, (old, new) in zip(initial, ends, strict=False)]
-
-
-def _number(g: Build, trip: Value | None) -> Any:
-    """How often a loop runs."""
-    if trip is None or trip.const is None or trip.const.size != 1 or trip.time is not None:
-        g.refuse("how often it runs is computed at run time", REMEDY)
-    return trip.const.reshape(-1)[0]
-
-
-def _turns(g: Build, count: Any) -> Turns:
-    """How a loop of `count` turns runs under this hypothesis about time."""
-    if g.has_time:
-        return Turns(True, count, np.array(Now(count), object))
-    if not surely(count, 1):
-        remedy = f"feed one frame a call, or time on the axis that the loop reads along; or {WINDOW}"
-        g.refuse(f"{SEVERAL_STEPS}: {count}", remedy)
-    return Turns(False, 1, np.array(0))
-
-
-def _check_start(g: Build, start: Value | None) -> None:
-    """The condition to begin at all must hold."""
-    if start is None:
-        return
-    if start.const is None:
-        g.refuse("whether it begins is computed at run time", REMEDY)
-    if start.const.dtype == object or not start.const.all():
-        g.refuse("its condition to begin does not hold")
-
-
-def _check_condition(g: Build, turns: Turns, condition: Value | None, open_end: bool) -> None:
-    """The condition to go on must hold until the last step; without a number of turns, it must end there."""
-    held = None if condition is None or condition.const is None else condition.const.reshape(-1)
-    if not turns.over_time:
-        if open_end and (held is None or held.any()):
-            g.refuse(f"{SEVERAL_STEPS}, as many as its condition lets it", REMEDY)
-        return
-    if held is None or len(held) != 1:
-        g.refuse("ends by a condition that is computed at run time: a stream goes on", REMEDY)
-    if held[0] is not BEFORE_LAST and (open_end or held.dtype == object or not held[0]):
-        g.refuse("does not end with the sequence", REMEDY)
 
 
 def _frame(g: Build, x: Value | None, axis: int) -> Value:
@@ -191,6 +139,8 @@ def _carried(g: Build, body: onnx.GraphProto, turns: Turns, initial: Value | Non
         g.refuse("carries nothing where a value is expected", "check the file with onnx.checker")
     if source_in(body, new) == name:
         return Carried("same", initial, initial)
+    if can_be_filled(initial, turns.count):
+        return Carried("filled", initial, initial)
     if initial.time is not None:
         g.refuse(OTHER_AXIS, "feed time on the axis that the loop reads along")
     whole = np.dtype(initial.dtype).kind in "iu" or initial.dtype == object
@@ -257,6 +207,8 @@ def _after(g: Build, turns: Turns, carried: Carried, new: Value | None) -> Value
         return initial
     if carried.kind == "count":
         return _counted(g, turns, carried, new)
+    if carried.kind == "filled":
+        return joined_steps(g, initial, new)
     if new.time is not None or new.shape != initial.shape:
         g.refuse(f"carries a value whose shape changes from {list(initial.shape)} to {list(new.shape)}", REMEDY)
     if new.const is not None:

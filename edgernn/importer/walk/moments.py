@@ -19,6 +19,7 @@ from edgernn.errors import Problem
 from edgernn.importer.file import symbolic
 from edgernn.importer.file.dims import MOST, Symbol
 from edgernn.importer.file.graph import Operator
+from edgernn.importer.walk.filling import written
 from edgernn.importer.walk.steps import Now
 from edgernn.layers.axes import surely
 from edgernn.layers.base import volume
@@ -52,9 +53,12 @@ class Moments:
     unlike: str = ""  # why others could not be
     inside: bool = False  # in the body of a loop
     now: Value | None = None  # the first sequence that the body has read
+    filled: set[str] = field(default_factory=set)  # steps that are written into a tensor of all steps
 
     def read(self, g: Build, x: Value) -> Value:
         """A sequence as the body of a loop reads it: all of them have one delay."""
+        if x.const is not None:
+            return x
         if steps_of(x) > 1:
             g.refuse(
                 f"reads a sequence of which {steps_of(x)} steps come at once",
@@ -229,6 +233,8 @@ PICKING: dict[str, Callable[[Any, Operator, Value, Inputs], Sequence[Value | Non
     "Concat": _joined,
     "Expand": _spread,
     "Gather": _gathered,
+    "ScatterElements": written,
+    "ScatterND": written,
     "Slice": _sliced,
     "Split": _split,
     "Tile": _spread,

@@ -1,0 +1,56 @@
+"""Filling: a tensor that a loop writes step by step, which after the loop is the sequence of what was written.
+
+Scripted loops of PyTorch do so (`out[:, t] = h`): the tensor, a constant as long as the sequence, is carried, and each
+turn writes the step that the loop is in by ScatterND.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from edgernn.importer.file.graph import Operator
+from edgernn.importer.rewrites.slots import places_written
+from edgernn.importer.walk.steps import Now
+from edgernn.importer.walk.turns import REMEDY
+from edgernn.layers.axes import surely
+from edgernn.layers.base import volume
+from edgernn.layers.reshape import reshaped
+from edgernn.layers.rules import Value
+
+if TYPE_CHECKING:
+    from edgernn.importer.walk.build import Build
+
+
+def written(g: Build, operator: Operator, data: Value, inputs: Sequence[Value | None]) -> list[Value] | None:
+    """What stands in this step of a tensor once it is written, with a time axis of 1; None for every other node."""
+    index, updates = (*inputs[1:], None, None)[:2]
+    if not g.moments.inside or data.time is None or data.const is None or index is None or updates is None:
+        return None
+    if index.const is None or updates.time is not None or operator.attributes.get("reduction", "none") != "none":
+        return None
+    steps = [n for n in index.const.reshape(-1) if isinstance(n, Now)]
+    if not steps or not all(surely(n, Now(data.length)) and surely(n.length, data.length) for n in steps):
+        return None
+    shape = tuple(1 if axis == data.time else n for axis, n in enumerate(data.shape))
+    spots = np.array([0 if isinstance(n, Now) else int(n) for n in index.const.reshape(-1)], np.int64)
+    places = places_written(operator, spots.reshape(index.const.shape), shape)
+    if places is None or not np.array_equal(places, np.arange(volume(shape))):
+        return None
+    made = reshaped(g, updates, shape, None)
+    g.moments.filled.add(made.name)
+    return [made]
+
+
+def can_be_filled(initial: Value, count: Any) -> bool:
+    """Whether a value that a loop of so many turns carries has a step for each of them."""
+    return initial.const is not None and initial.time is not None and surely(initial.length, count)
+
+
+def joined_steps(g: Build, initial: Value, new: Value) -> Value:
+    """After the loop: the steps that were written into `initial`, as a sequence."""
+    if new.name not in g.moments.filled or g.moments.now is None:
+        g.refuse("carries a whole sequence, and does more in a turn than to write the step that it is in", REMEDY)
+    return reshaped(g, new, new.shape, initial.time).like(g.moments.now)

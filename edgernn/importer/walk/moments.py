@@ -19,6 +19,7 @@ from edgernn.errors import Problem
 from edgernn.importer.file import symbolic
 from edgernn.importer.file.dims import MOST, Symbol
 from edgernn.importer.file.graph import Operator
+from edgernn.importer.walk.attention import MOVES, Pending, attended
 from edgernn.importer.walk.filling import written
 from edgernn.importer.walk.steps import Now
 from edgernn.layers.axes import surely
@@ -53,6 +54,7 @@ class Moments:
     unlike: str = ""  # why others could not be
     inside: bool = False  # in the body of a loop
     now: Value | None = None  # the first sequence that the body has read
+    pending: dict[str, Pending] = field(default_factory=dict)  # softmaxes over time, and products with them
     filled: set[str] = field(default_factory=set)  # steps that are written into a tensor of all steps
 
     def read(self, g: Build, x: Value) -> Value:
@@ -79,8 +81,7 @@ class Moments:
 
     def follow(self, values: Iterable[str], made: Iterable[str]) -> None:
         """Note that one value is made of others."""
-        problem = self.problem(values)
-        if problem is not None:
+        if (problem := self.problem(values)) is not None:
             self.tainted.update(dict.fromkeys(made, problem))
 
 
@@ -231,13 +232,12 @@ def _spread(g: Build, operator: Operator, data: Value, inputs: Inputs) -> Sequen
 
 PICKING: dict[str, Callable[[Any, Operator, Value, Inputs], Sequence[Value | None] | None]] = {
     "Concat": _joined,
-    "Expand": _spread,
     "Gather": _gathered,
-    "ScatterElements": written,
-    "ScatterND": written,
     "Slice": _sliced,
     "Split": _split,
-    "Tile": _spread,
+    **dict.fromkeys(("Expand", "Tile"), _spread),
+    **dict.fromkeys(("ScatterElements", "ScatterND"), written),
+    **dict.fromkeys(("MatMul", "Mul", "ReduceSum", "Softmax", *MOVES), attended),
 }
 
 

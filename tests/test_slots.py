@@ -7,11 +7,11 @@ from collections.abc import Callable
 import numpy as np
 import onnx
 import pytest
-from onnx_cases import node, onnx_runtime
+from onnx_cases import graph, node, onnx_runtime
 from test_unrolled import CONSTANTS, LIMIT, STEPS, Nodes, every, gathered, lstm, model, rnn
 
 from edgernn import importer
-from edgernn.errors import UnsupportedModel
+from edgernn.errors import BadModelFile, UnsupportedModel
 from edgernn.layers.definition import run
 from edgernn.stream import Stream
 
@@ -99,3 +99,33 @@ def added(nodes: Nodes) -> Nodes:
 def test_what_is_no_whole_sequence_is_refused(change: Callable[[Nodes], Nodes], outputs: list[str]) -> None:
     with pytest.raises(UnsupportedModel, match="is unrolled over 6 steps, and could not be rolled up"):
         importer.read(model(gathered() + every(rnn) + change(written("ScatterND", "nd")), *outputs).SerializeToString())
+
+
+@pytest.mark.parametrize(
+    ("kind", "index", "attributes"),
+    [
+        ("ScatterND", np.zeros((1, 1, 9), np.int64), {}),  # more axes than there are
+        ("ScatterND", np.full((1, 1, 2), 1 << 40), {}),
+        ("ScatterND", np.zeros((1, 1, 0), np.int64), {}),
+        ("ScatterND", np.zeros((1, 2), np.float32), {}),
+        ("ScatterElements", np.zeros((1, 1, 5), np.int64), {"axis": 99}),
+        ("ScatterElements", np.zeros((1,) * 40, np.int64), {"axis": 1}),
+        ("ScatterElements", np.full((1, 1, 5), -(1 << 62)), {"axis": 1}),
+    ],
+)
+def test_places_that_are_none_are_refused(kind: str, index: np.ndarray, attributes: dict[str, int]) -> None:
+    nodes = gathered() + every(rnn) + written(kind, "bad", **attributes)
+    for one in nodes:
+        if one.op_type == kind:
+            one.input[1] = "bad"
+    CONSTANTS["bad"] = index
+    with pytest.raises((UnsupportedModel, BadModelFile)):
+        importer.read(model(nodes, "y").SerializeToString())
+
+
+def test_what_is_written_over_an_endless_input_is_no_chain() -> None:
+    """The places that each of these writes are more than any memory holds."""
+    nodes = [node("ScatterND", "x one u", "a"), node("ScatterND", "a one u", "y")]
+    source = graph(nodes, {"x": (2, 1 << 40), "u": (1, 1 << 40)}, ["y"], {"one": np.array([[1]])})
+    with pytest.raises(UnsupportedModel):
+        importer.read(source.SerializeToString())

@@ -30,6 +30,8 @@ class Work:
     # subgraphs that have been read, by identity: the subgraph itself (so that it stays), its weights and its operators
     bodies: dict[int, tuple[object, dict[str, Any], list[Operator]]] = field(default_factory=dict)
     outside: Outside = field(default_factory=dict)
+    # the operators of a graph that read each value, by identity of all of them: these (so that they stay), and those
+    readers: dict[int, tuple[tuple[Operator, ...], dict[str, list[Operator]]]] = field(default_factory=dict)
     # the operators of such a subgraph that make certain values of certain others, in their order
     orders: dict[tuple[int, tuple[str, ...], frozenset[str]], tuple[Operator, ...]] = field(default_factory=dict)
 
@@ -37,6 +39,16 @@ class Work:
     def much(self) -> bool:
         """Whether no further reading should be begun."""
         return self.done > WALKED
+
+    def reading(self, operators: tuple[Operator, ...]) -> dict[str, list[Operator]]:
+        """The operators that read each value; those within subgraphs count as the one that holds them."""
+        if id(operators) not in self.readers:
+            found: dict[str, list[Operator]] = {}
+            for operator in operators:
+                for name in dict.fromkeys(operator.reads):
+                    found.setdefault(name, []).append(operator)
+            self.readers[id(operators)] = operators, found
+        return self.readers[id(operators)][1]
 
     def hopeless(self, problems: Sequence[Problem]) -> bool:
         """Whether a large graph has operators that no reading knows, and nothing else that is wrong."""

@@ -17,6 +17,7 @@ from edgernn.importer.rewrites.lists import held
 from edgernn.layers.base import Array, Shape, volume
 
 WRITERS = ("ScatterND", "ScatterElements")
+MOST = 1 << 24  # numbers that a chain writes
 
 
 def slotted(graph: Graph) -> Graph:
@@ -69,9 +70,10 @@ def _shape(graph: Graph, name: str) -> Shape | None:
 
 def _joined(chain: Sequence[Operator], shape: Shape | None, constants: dict[str, Array]) -> list[Operator]:
     """The operators in the place of a chain on a tensor of this shape; none where it is no such one."""
-    if shape is None or len(chain) < 2:
+    indices = [constants.get(o.inputs[1]) for o in chain]
+    if shape is None or len(chain) < 2 or _written(chain, indices, shape) > MOST:
         return []
-    end, places = chain[-1], [places_written(o, constants.get(o.inputs[1]), shape) for o in chain]
+    end, places = chain[-1], [places_written(o, index, shape) for o, index in zip(chain, indices, strict=True)]
     for axis, count in enumerate(shape):
         slots = [_slot(spots, shape, axis) for spots in places]
         filled = {slot: o.inputs[2] for slot, o in zip(slots, chain, strict=True)}  # what was written last
@@ -85,19 +87,31 @@ def _joined(chain: Sequence[Operator], shape: Shape | None, constants: dict[str,
     return []
 
 
+def _written(chain: Sequence[Operator], indices: Sequence[Array | None], shape: Shape) -> int:
+    """How many numbers are written in all."""
+    total = 0
+    for o, index in zip(chain, indices, strict=True):
+        if index is not None and index.ndim:
+            depth = index.shape[-1]
+            total += index.size // max(1, depth) * volume(shape[depth:]) if o.kind == "ScatterND" else index.size
+    return total
+
+
 def places_written(o: Operator, index: Array | None, shape: Shape) -> Array | None:
     """Which numbers of a tensor of this shape an operator writes, in the order of its updates; None for any others."""
     if index is None or index.dtype.kind not in "iu" or not index.ndim or not index.size:
         return None
-    if o.kind == "ScatterND":
-        spots, rest = list(np.moveaxis(index, -1, 0)), volume(shape[index.shape[-1] :])
-    else:
-        spots, rest = list(np.broadcast_arrays(*np.indices(index.shape, sparse=True))), 1
-        spots[int(o.attributes.get("axis", 0))] = index
+    if o.kind == "ScatterElements" and index.ndim != len(shape):
+        return None
     try:
+        if o.kind == "ScatterND":
+            spots, rest = list(np.moveaxis(index, -1, 0)), volume(shape[index.shape[-1] :])
+        else:
+            spots, rest = list(np.broadcast_arrays(*np.indices(index.shape, sparse=True))), 1
+            spots[int(o.attributes.get("axis", 0))] = index
         found = [np.where(spot < 0, spot + n, spot) for spot, n in zip(spots, shape, strict=False)]
         first = np.ravel_multi_index(tuple(found), shape[: len(spots)]).reshape(-1, 1)
-    except ValueError:
+    except (IndexError, RuntimeError, TypeError, ValueError):
         return None
     places: Array = (first * rest + np.arange(rest)).reshape(-1)
     return places
@@ -106,7 +120,7 @@ def places_written(o: Operator, index: Array | None, shape: Shape) -> Array | No
 def _slot(places: Array | None, shape: Shape, axis: int) -> int | None:
     """Where along an axis the slice lies that these places are; None where they are no slice."""
     before, count, after = volume(shape[:axis]), shape[axis], volume(shape[axis + 1 :])
-    if places is None or places.size != before * after:
+    if places is None or not places.size or places.size != before * after:
         return None
     slot = int(places[0]) // after % count
     whole = np.arange(before)[:, None] * (count * after) + slot * after + np.arange(after)

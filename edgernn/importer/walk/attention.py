@@ -78,10 +78,13 @@ def _over_time(g: Build, operator: Operator, x: Value) -> bool:
 
 def _weigh(g: Build, name: str) -> bool:
     """Whether a value is read by products only, maybe moved about before."""
-    readers = [o for o in g.graph.operators if name in o.reads]
-    moved = all(_weigh(g, o.outputs[0]) for o in readers if o.kind in MOVES)
-    known = all(o.kind in ("Mul", "MatMul", "Shape", *MOVES) for o in readers)
-    return bool(readers) and moved and known and name not in g.graph.outputs
+    readers, names = g.work.reading(g.graph.operators), [name]
+    for held in names:
+        read = readers.get(held, [])
+        if not read or held in g.graph.outputs or not all(o.kind in ("Mul", "MatMul", "Shape", *MOVES) for o in read):
+            return False
+        names += [o.outputs[0] for o in read if o.kind in MOVES]
+    return True
 
 
 def _kept(g: Build, pending: Pending, source: Value | None = None) -> Value:

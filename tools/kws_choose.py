@@ -1,6 +1,7 @@
 """Choose the decision settings of a digit spotter on voices that it didn't learn and isn't tested with.
 
-    python tools/kws_choose.py --model gru     (or crnn); prints, for each smoothing, how thresholds do
+    python tools/kws_choose.py --model gru     (or crnn); prints, for each smoothing, how thresholds do, and under
+                                               which noise what share of digits is heard with the model's own settings
 
 One threshold serves all digits: what each would choose for itself on these few voices doesn't carry over to others.
 
@@ -34,6 +35,7 @@ from edgernn.pipelines.decide import Decider
 SMOOTHINGS = (0.21, 0.27, 0.33, 0.39)
 THRESHOLDS = (0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9)
 RELEASE = 0.3
+UNDER = {"people's digits": 24, "Kokoro's digits": 6, "Piper's digits": 6}  # conditions that each digit is heard under
 
 Answers = NDArray[np.float32]  # (answers, labels)
 Voice = Espeak | Hibari | Pico
@@ -81,11 +83,11 @@ def sets() -> dict[str, Stream]:
         under, held, barred = conditions(12), bank("held-out"), {*DIGITS, *HOMOPHONES}
         espeak, hibari = Espeak(CACHE / "espeak-readers"), Hibari()
         read = [one.sound for one in held if len(one.words) > 4 and not barred & {w.strip(",.") for w in one.words}]
-        rng, writer, more = np.random.default_rng(105), Writer(BOOKS), conditions(24)
+        rng, writer = np.random.default_rng(105), Writer(BOOKS)
         people = [(word, sound) for speaker in HELD_OUT for word, sound in said_by(speaker)]
         made = {
-            "people's digits": trials([said for said in people if said[0] in DIGITS], more),
-            "people's others": trials([said for said in people if said[0] not in DIGITS], more[:6]),
+            "people's digits": trials([said for said in people if said[0] in DIGITS], conditions(24)),
+            "people's others": trials([said for said in people if said[0] not in DIGITS], under[:6]),
             "Kokoro's digits": trials(alone(held, barred - {*DIGITS}), under[:6]),
             "Kokoro's others": trials(alone(bank("held-out-others"), barred), under[8:10]),
             "Piper's digits": trials(alone(strangers(lambda k: [DIGITS[k % 10] + "."], 80), set()), under[:6]),
@@ -106,15 +108,31 @@ def answers(model: edgernn.Model, stream: Stream) -> Answers:
     return np.concatenate([pipeline.judged(stream.sound[at : at + vs.RATE] / np.float32(32768)) for at in pieces])
 
 
-def figures(decider: Decider, stream: Stream, given: Answers) -> tuple[float, float]:
-    """Percent of the trials that are right, as `eval_kws` counts, and decisions an hour."""
+def judged(decider: Decider, stream: Stream, given: Answers) -> tuple[list[bool], int]:
+    """Whether each trial is right, as `eval_kws` counts, and how many decisions there are."""
     decider.reset()
     found = [(one.end, one.label) for one in decider.feed(given)]
     right = [
         [label for at, label in found if a <= at < b] == ([wanted] if wanted in DIGITS else [])
         for wanted, a, b in zip(stream.labels, stream.starts, stream.stops, strict=True)
     ]
-    return 100 * float(np.mean(right or [0])), len(found) / (len(stream.sound) / vs.RATE / 3600)
+    return right, len(found)
+
+
+def figures(decider: Decider, stream: Stream, given: Answers) -> tuple[float, float]:
+    """Percent of the trials that are right, and decisions an hour."""
+    right, found = judged(decider, stream, given)
+    return 100 * float(np.mean(right or [0])), found / (len(stream.sound) / vs.RATE / 3600)
+
+
+def by_noise(decider: Decider, streams: dict[str, Stream], given: dict[str, Answers]) -> dict[str, float]:
+    """Percent of all digits that are right, by the kind of noise that they are heard under."""
+    right: dict[str, list[bool]] = {}
+    for name, count in UNDER.items():
+        trial, _ = judged(decider, streams[name], given[name])
+        for k, condition in enumerate(conditions(count)):
+            right.setdefault(condition.noise.__name__, []).extend(trial[k::count])
+    return {name: 100 * float(np.mean(one)) for name, one in right.items()}
 
 
 def main() -> None:
@@ -139,6 +157,8 @@ def main() -> None:
             accepts = sum(got[name][1] * hours[name] for name in read) / sum(hours.values())
             right = " ".join(f"{got[name][0]:5.1f} %" for name in trial)
             print(f"{smoothing:.2f} {threshold:.2f}: {right} {accepts:6.2f}", flush=True)
+    found = by_noise(pipeline.decider(model.deciding), streams, given)
+    print("digits under noise:", ", ".join(f"{name} {right:.1f} %" for name, right in found.items()))
 
 
 if __name__ == "__main__":

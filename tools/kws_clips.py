@@ -8,6 +8,7 @@ noise; made once, kept in the user's cache. Needs what `kws_bank`, `hibari_voice
 """
 
 import argparse
+import itertools
 import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -35,8 +36,9 @@ ALONE, TOGETHER = 0.25, 0.12  # seconds between words: from where on they are sa
 WORDS = {"espeak": 8000, "hibari": 6000, "pico": 8000, "rhvoice": 4000}  # utterances of these synthesisers
 SIZES = 3  # speakers that each of Kokoro's utterances is made to be of, beside its own
 DIGIT_SIZES, WORD_SIZES = 12, 3  # speakers that each recorded digit, or other word, is made to be of
-NOISES = 880
+NOISES = 1320
 PIECE = 1000  # frames of noise
+STRETCHES = (1, 2, 4)  # sounds that such a piece is made of, one after the other
 SOURCES = ("espeak", "hibari", "kokoro", "pico", "rhvoice", "people", "restored")
 KNOWN = {"rhvoice": 1800, "pico": 1200, "hibari": 1800}  # words of these by which log-mels are restored
 KNOWN_SIZES = {"digits": 16, "words": 3, "kokoro": 3}  # and speakers that each of these is made to be of
@@ -191,12 +193,14 @@ def make_clips(front: FrontEnd, source: str) -> dict[str, NDArray]:
 def noise_pieces(
     front: FrontEnd, kinds: Sequence[vs.Noise], count: int, rng: np.random.Generator
 ) -> NDArray[np.float16]:
-    """Pieces of noise at 0 dB (count, PIECE, bands), of each kind in turn."""
+    """Pieces of noise (count, PIECE, bands), of sounds of each kind in turn, each at 0 dB."""
     extractor, made = Extractor(bare(front)), np.empty((count, PIECE, front.size), np.float16)
+    kind, samples = itertools.cycle(kinds), PIECE * HOP + FRAME - HOP
     for k in range(count):
-        x = vs.vary_channel(rng, kinds[k % len(kinds)](rng, PIECE * HOP + FRAME - HOP))
+        parts = np.diff(np.linspace(0, samples, STRETCHES[k % len(STRETCHES)] + 1).astype(int))
+        sounds = [vs.vary_channel(rng, next(kind)(rng, n)) for n in parts]
         extractor.reset()
-        made[k] = extractor.feed((x / x.std()).astype(np.float32))
+        made[k] = extractor.feed(np.concatenate([x / max(x.std(), 1e-6) for x in sounds]).astype(np.float32))
     return made
 
 
@@ -206,7 +210,7 @@ def load_noise(front: FrontEnd) -> NDArray[np.float16]:
     if not path.exists():
         rng = np.random.default_rng(11)
         babble = vs.babble([vs.synthetic_speech(rng) for _ in range(200)])
-        kinds = [vs.colour, vs.gusts, vs.gusts, vs.hum, vs.clicks, vs.tones, vs.music, song, song, song, babble]
+        kinds = [vs.colour, vs.gusts, vs.hum, vs.clicks, vs.clicks, vs.tones, vs.music, vs.music, song, song, babble]
         path.parent.mkdir(parents=True, exist_ok=True)
         np.save(path, noise_pieces(front, kinds, NOISES, rng))
     return np.load(path)

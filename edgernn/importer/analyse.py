@@ -35,6 +35,7 @@ from edgernn.importer.states.proof import corrected, proved
 from edgernn.importer.states.state import Pairing, as_constants, kept, pair, with_states
 from edgernn.importer.walk.build import Build
 from edgernn.importer.walk.signals import Wider
+from edgernn.layers.axes import SUMS
 from edgernn.layers.model import Model
 from edgernn.layers.recurrent import AGAINST, OTHER_AXIS, SEVERAL_STEPS
 from edgernn.layers.rhythm import WINDOW
@@ -126,8 +127,9 @@ def _analysed(graph: Graph, given: Mapping[str, str]) -> Report:
         right = (Distance.ROLLED,) if Distance.CHUNK in seen else (Distance.ROLLED, Distance.STATES)
         if report.model is not None and distance in right and runs:
             return report
-        reached, many = _reached(graph, report.problems), len(report.problems)
-        rank = (0, many, -reached) if isinstance(hypothesis.length, int) else (-reached, many, 0)
+        reached = 0 if isinstance(hypothesis.length, int) else _reached(graph, report.problems)
+        features = any(problem.what == SUMS for problem in report.problems)  # that is what weights sum, as a rule
+        rank = -reached, len(report.problems), features
         failed.append(((distance, *rank), report, hypothesis))
         if graph.work.hopeless(report.problems):
             break

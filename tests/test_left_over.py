@@ -107,6 +107,17 @@ def test_what_is_not_refused_answers_as_the_file_does(length: int, layers: list[
         assert np.abs(answers[ended - 1] - whole(source, x)).max() < 1e-5
 
 
+def test_sequences_that_end_apart_do_not_meet() -> None:
+    """One ends with the last whole answer, the other with the next one, when the first has gone on."""
+    nodes = [node("Conv", "x w", "c", strides=[2]), node("MaxPool", "x", "p", kernel_shape=[2], strides=[2])]
+    nodes += [node("ReduceMean", name, f"{name}_m", axes=[2]) for name in "cp"]
+    nodes += [node("Add", "c_m p_m", "m"), node("Transpose", "c", "turned", perm=[2, 0, 1])]
+    nodes += [node("GRU", "turned W R B", "Y Y_h", hidden_size=HIDDEN)]
+    held = weights("GRU", CHANNELS, HIDDEN) | {"w": np.ones((CHANNELS, CHANNELS, 5), np.float32)}
+    with pytest.raises(UnsupportedModel, match="the sequence ends with padding that a stream never sees"):
+        read(graph(nodes, {"x": (1, CHANNELS, 25)}, ["m", "Y_h"], held).SerializeToString())
+
+
 def test_such_a_file_is_compared_with_onnx_runtime_and_with_a_reference(tmp_path: Path) -> None:
     source, x = classifier(25, [("Conv", 5, 2, 0, 0)], "last step"), frames(25)
     path, reference = tmp_path / "m.onnx", tmp_path / "io.npz"

@@ -222,17 +222,19 @@ def at_end(g: Importing, x: Value) -> bool:
     """Whether the last step that an evaluation holds is the last one of the sequence, had it ended here.
 
     A fixed length need not be whole evaluations: the last step then comes with the last whole one, or, if it sees
-    nothing behind the end, with the next one, which is noted (`after_whole`).
+    nothing behind the end, with the next one, which is noted (`after_whole`); of all sequences with the same one, since
+    those that end before would go on.
     """
     count, late = steps_of(x), x.length + x.delay
     if not isinstance(g.length, int) or not isinstance(late, int):
         return surely(late * g.hop, g.length * count)
     whole, left = divmod(g.length, g.hop)
     within = (x.length - 1) * g.hop // count + x.ahead < g.length
-    if left > 0 and within and late == (whole + 1) * count:
-        g.note(after_whole(g.length, g.hop))
-        return True
-    return late == whole * count
+    ends = [n for n, fits in ((whole, True), (whole + 1, left > 0 and within)) if fits and late == n * count]
+    if left and ends:
+        g.ended.update(ends)
+        g.note(after_whole(g.length, g.hop)) if ends[0] > whole else None
+    return bool(ends) and len(g.ended) < 2
 
 
 def after_whole(length: int, hop: int) -> str:

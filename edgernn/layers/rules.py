@@ -70,6 +70,10 @@ class Importing(Protocol):
     def hop(self) -> int:
         """How many frames an evaluation takes."""
 
+    @property
+    def ended(self) -> set[int]:
+        """After how many evaluations sequences end, of a length that is no whole number of them: it must be one."""
+
     def widen(self, factor: int) -> NoReturn:
         """Begin the import again, with so many times more frames an evaluation."""
 

@@ -62,7 +62,7 @@ class Build:
         window: int = 0,
     ):
         self.opset, self.length, self.hop, self.window = graph.opset, length, hop, window or hop
-        self.problems: list[Problem] = []
+        self.problems, self.ended = list[Problem](), set[int]()
         self.nodes: list[Node] = []
         self.states: list[State] = []
         self.starting: list[Start] = []

@@ -260,7 +260,7 @@ def _asked(g: Build, operator: Operator, data: Value, step: Any, what: str, reme
 def _now(g: Build, data: Value, step: Any) -> Value:
     """The sequence of which the newest step is taken: in a loop, the step that it is in, which need not be the last."""
     if not isinstance(step, Now):
-        apart = (isinstance(g.length, int) and steps_of(data) == 1) or surely(step, 0)
+        apart = ((isinstance(g.length, int) and steps_of(data) == 1) or surely(step, 0)) and not at_end(g, data)
         return replace(data, delay=0, length=g.length // g.hop * steps_of(data)) if apart else data
     if not surely(step.length, data.length):
         g.refuse(

@@ -74,8 +74,15 @@ REFUSED = {
     ]),
     "added up": (ANY, [*AT, SLICE, node("ScatterND", "o at u", "o2", reduction="add")]),
     "the last step": (ANY, [SLICE, node("ScatterND", "o last_place u", "o2")]),
+    "another tensor": (
+        "runs along another axis than the stream's time", [*AT, SLICE, node("ScatterND", "room at u", "o2")],
+    ),
+    "what was written is read as a whole": (
+        "runs along another axis than the stream's time",
+        [*AT, SLICE, node("ScatterND", "o at u", "o2"), node("ReduceSum", "o2 zero_1d", "sum", keepdims=0)],
+    ),
     "what was written and more": (
-        "does more in a turn than to write the step that it is in",
+        "runs along another axis than the stream's time",
         [*AT, SLICE, node("ScatterND", "o at u", "w"), node("Tanh", "w", "o2")],
     ),
 }  # fmt: skip

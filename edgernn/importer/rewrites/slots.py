@@ -17,7 +17,7 @@ from edgernn.importer.rewrites.lists import held
 from edgernn.layers.base import Array, Shape, volume
 
 WRITERS = ("ScatterND", "ScatterElements")
-MOST = 1 << 24  # numbers that a chain writes
+MOST = 1 << 23  # numbers that all chains write, for each axis
 
 
 def slotted(graph: Graph) -> Graph:
@@ -27,10 +27,12 @@ def slotted(graph: Graph) -> Graph:
     read = _read(graph)
     writers = {o.outputs[0]: o for o in graph.operators if o.kind in WRITERS and _plain(o) and read[o.outputs[0]]}
     inner = {o.inputs[0] for o in writers.values() if o.inputs[0] in writers and read[o.inputs[0]] == 1}
-    constants, instead, sizes = dict(graph.constants), {}, {}
+    constants, instead, sizes, spent = dict(graph.constants), {}, {}, 0
     for end in (o for name, o in writers.items() if name not in inner):
         chain = _chain(end, writers, inner)
-        if made := _joined(chain, _shape(graph, chain[0].inputs[0]), constants):
+        shape = _shape(graph, chain[0].inputs[0])
+        spent += 0 if shape is None else len(shape) * _written(chain, constants, shape)
+        if spent <= MOST and (made := _joined(chain, shape, constants)):
             instead.update({id(o): made if o is end else [] for o in chain})
             sizes.update({o.outputs[0]: chain[0].inputs[0] for o in chain[:-1]})
     operators = (part for o in graph.operators for part in instead.get(id(o), [o]))
@@ -71,7 +73,7 @@ def _shape(graph: Graph, name: str) -> Shape | None:
 def _joined(chain: Sequence[Operator], shape: Shape | None, constants: dict[str, Array]) -> list[Operator]:
     """The operators in the place of a chain on a tensor of this shape; none where it is no such one."""
     indices = [constants.get(o.inputs[1]) for o in chain]
-    if shape is None or len(chain) < 2 or _written(chain, indices, shape) > MOST:
+    if shape is None or len(chain) < 2:
         return []
     end, places = chain[-1], [places_written(o, index, shape) for o, index in zip(chain, indices, strict=True)]
     for axis, count in enumerate(shape):
@@ -87,10 +89,11 @@ def _joined(chain: Sequence[Operator], shape: Shape | None, constants: dict[str,
     return []
 
 
-def _written(chain: Sequence[Operator], indices: Sequence[Array | None], shape: Shape) -> int:
-    """How many numbers are written in all."""
+def _written(chain: Sequence[Operator], constants: dict[str, Array], shape: Shape) -> int:
+    """How many numbers a chain writes in all."""
     total = 0
-    for o, index in zip(chain, indices, strict=True):
+    for o in chain:
+        index = constants.get(o.inputs[1])
         if index is not None and index.ndim:
             depth = index.shape[-1]
             total += index.size // max(1, depth) * volume(shape[depth:]) if o.kind == "ScatterND" else index.size

@@ -139,7 +139,7 @@ def _carried(g: Build, body: onnx.GraphProto, turns: Turns, initial: Value | Non
         g.refuse("carries nothing where a value is expected", "check the file with onnx.checker")
     if source_in(body, new) == name:
         return Carried("same", initial, initial)
-    if can_be_filled(initial, turns.count):
+    if turns.over_time and can_be_filled(g, body, initial, turns.count, name, new):
         return Carried("filled", initial, initial)
     if initial.time is not None:
         g.refuse(OTHER_AXIS, "feed time on the axis that the loop reads along")

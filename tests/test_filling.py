@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import onnx
 import pytest
-from loop_cases import CELL, CONSTANTS, COUNT, GO, READ, Over
+from loop_cases import CELL, CONSTANTS, COUNT, GO, READ, Over, subgraph
 from onnx_cases import node, onnx_runtime
 from surroundings import ints
 
@@ -95,6 +96,15 @@ def test_what_writes_anything_else_is_refused(name: str) -> None:
     reason, body = REFUSED[name]
     with pytest.raises(UnsupportedModel, match=reason):
         read(filling(body).model().SerializeToString())
+
+
+def test_names_of_another_loop_mean_nothing() -> None:
+    """The second loop writes, under the first one's name, into a tensor from outside."""
+    first = filling([*AT, SLICE, node("ScatterND", "o at u", "o2")])
+    body = [READ, *CELL, *AT, SLICE, node("ScatterND", "room at u", "o2"), GO]
+    second = node("Loop", "n yes h0", "final zs", body=subgraph(body, "i c h", "go_on h2 o2"))
+    with pytest.raises(UnsupportedModel, match="reads a whole sequence in every step of a loop"):
+        read(replace(first, after=[second], shown=["ys", "zs"]).model().SerializeToString())
 
 
 def test_the_tensor_must_be_as_long_as_the_loop() -> None:

@@ -233,7 +233,8 @@ def at_end(g: Importing, x: Value) -> bool:
     ends = [n for n, fits in ((whole, True), (whole + 1, left > 0 and within)) if fits and late == n * count]
     if left and ends:
         g.ended.update(ends)
-        g.note(after_whole(g.length, g.hop)) if ends[0] > whole else None
+        if ends[0] > whole:
+            g.note(after_whole(g.length, g.hop))
     return bool(ends) and len(g.ended) < 2
 
 

@@ -31,7 +31,9 @@ def slotted(graph: Graph) -> Graph:
     for end in (o for name, o in writers.items() if name not in inner):
         chain = _chain(end, writers, inner)
         shape = _shape(graph, chain[0].inputs[0])
-        spent += 0 if shape is None else len(shape) * _written(chain, constants, shape)
+        if shape is None or len(chain) < 2:
+            continue
+        spent += len(shape) * _written(chain, constants, shape)
         if spent <= MOST and (made := _joined(chain, shape, constants)):
             instead.update({id(o): made if o is end else [] for o in chain})
             sizes.update({o.outputs[0]: chain[0].inputs[0] for o in chain[:-1]})
@@ -70,12 +72,9 @@ def _shape(graph: Graph, name: str) -> Shape | None:
     return tuple(n for n in dims if isinstance(n, int)) if dims and all(isinstance(n, int) for n in dims) else None
 
 
-def _joined(chain: Sequence[Operator], shape: Shape | None, constants: dict[str, Array]) -> list[Operator]:
+def _joined(chain: Sequence[Operator], shape: Shape, constants: dict[str, Array]) -> list[Operator]:
     """The operators in the place of a chain on a tensor of this shape; none where it is no such one."""
-    indices = [constants.get(o.inputs[1]) for o in chain]
-    if shape is None or len(chain) < 2:
-        return []
-    end, places = chain[-1], [places_written(o, index, shape) for o, index in zip(chain, indices, strict=True)]
+    end, places = chain[-1], [places_written(o, constants.get(o.inputs[1]), shape) for o in chain]
     for axis, count in enumerate(shape):
         slots = [_slot(spots, shape, axis) for spots in places]
         filled = {slot: o.inputs[2] for slot, o in zip(slots, chain, strict=True)}  # what was written last

@@ -31,13 +31,7 @@ if TYPE_CHECKING:
 def written(g: Build, operator: Operator, data: Value, inputs: Sequence[Value | None]) -> list[Value] | None:
     """What stands in this step of a tensor once it is written, with a time axis of 1; None for every other node."""
     index, updates = (*inputs[1:], None, None)[:2]
-    if (
-        operator.outputs[0] not in g.moments.filled
-        or data.time is None
-        or data.const is None
-        or index is None
-        or updates is None
-    ):
+    if operator.outputs[0] not in g.moments.filled or data.time is None or index is None or updates is None:
         return None
     if index.const is None or updates.time is not None or operator.attributes.get("reduction", "none") != "none":
         return None

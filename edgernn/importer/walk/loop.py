@@ -113,6 +113,7 @@ def _entered(
     g: Build, body: onnx.GraphProto, turns: Turns, initial: Inputs, first_in: int, first_out: int
 ) -> list[Carried]:
     """What is carried, from the body's inputs `first_in` on to its outputs `first_out` on."""
+    g.moments.filled.clear()
     ends = zip(body.input[first_in:], body.output[first_out:], strict=False)
     return [_carried(g, body, turns, x, old.name, new.name) for x, (old, new) in zip(initial, ends, strict=False)]
 

@@ -17,6 +17,7 @@ from edgernn.layers import (
     Affine,
     Combine,
     Constant,
+    Conv,
     Embedding,
     Join,
     Map,
@@ -163,6 +164,39 @@ def surroundings() -> Model:
     return net.model(y=(chosen, 28))
 
 
+def ring(net: Net, value: str, shape: tuple[int, int, int], past: int) -> str:
+    """The last steps and this one of a value (1, channels, bands), as (1, channels, bands, past + 1)."""
+    channels, bands = shape[1:]
+    turned = np.arange(channels * bands, dtype=np.int32).reshape(channels, bands).T
+    new = net.add(Take(turned.reshape(-1).copy(), (1, bands, channels)), value)
+    name = f"past{len(net.nodes)}"
+    steps = net.add(Join(0), name, new)
+    kept = np.arange(turned.size, turned.size * (past + 1), dtype=np.int32)
+    source = net.add(Take(kept, (past, bands, channels)), steps)
+    net.states.append(State(name, source, np.zeros((past, bands, channels), np.float32)))
+    places = np.arange(turned.size * (past + 1), dtype=np.int32).reshape(past + 1, bands, channels)
+    return net.add(Take(places.transpose(2, 1, 0).reshape(-1).copy(), (1, channels, bands, past + 1)), steps)
+
+
+def convolutions() -> Model:
+    """Convolutions over bands and time, by channel and across channels, with padding, strides and gaps."""
+    net, none = Net(24), ((0, 0), (0, 0))
+
+    def conv(out: int, cols: int, kernel: tuple[int, ...], strides: tuple[int, ...] = (1, 1), groups: int = 1) -> Conv:
+        pads, gaps = ((1, 1), (0, 0)) if kernel == (3, 3) else none, (1, 2) if kernel == (1, 3) else (1, 1)
+        return Conv(net.uniform(cols, out, cols), net.uniform(cols, out), kernel, strides, pads, gaps, groups)
+
+    held = ring(net, net.add(Reshape((1, 4, 6)), "x"), (1, 4, 6), 2)
+    seen = net.add(conv(4, 9, (3, 3), groups=4), held)  # (1, 4, 6, 1)
+    mixed = net.add(conv(9, 4, (1, 1)), net.add(Map("relu"), seen))
+    fewer = net.add(conv(9, 2, (2, 1), (2, 1), groups=9), net.add(Map("tanh"), mixed))
+    wide = net.add(conv(18, 3, (1, 1), groups=3), net.add(Map("exp"), fewer))
+    turned = np.arange(54, dtype=np.int32).reshape(18, 3).T.reshape(-1)
+    flat = net.add(Take(turned.copy(), (1, 54, 1)), net.add(Map("neg"), wide))
+    gaps = net.add(conv(7, 162, (1, 3)), ring(net, flat, (1, 54, 1), 4))
+    return net.model(y=(net.dense(net.add(Reshape((7,)), gaps), 7, 3), 3), same=(wide, 54))
+
+
 HARD = ("hardsigmoid", 0.2, 0.5)
 CASES: dict[str, Maker] = {
     **{f"{kind}-{n_in}-{size}": lambda kind=kind, n_in=n_in, size=size: stack(kind, n_in, size, 1, [(3, "")])  # type: ignore[misc]
@@ -179,6 +213,7 @@ CASES: dict[str, Maker] = {
     "shift-register": shift_register,
     "residual": residual,
     "surroundings": surroundings,
+    "convolutions": convolutions,
 }  # fmt: skip
 
 

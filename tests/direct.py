@@ -71,6 +71,12 @@ class Direct:
         assert condition.size == a.size == b.size
         return Held(np.where(condition.numbers != 0, a.numbers, b.numbers))
 
+    def along(self, x: Held, weight: Any, count: int = 1) -> tuple[Held, Any]:
+        return x, weight
+
+    def sums(self, x: Held, index: Array, factors: Array, bias: Array) -> Held:
+        return Held((np.append(x.numbers, 0)[index] * factors).sum(axis=1) + bias)
+
     def take(self, x: Held, index: Array, fill: float = 0.0) -> Held:
         assert index.ndim == 1 and index.min() >= -1 and index.max() < x.size
         return Held(np.append(x.numbers, fill)[index])

@@ -40,7 +40,7 @@ def test_the_settings_fit(path: Path) -> None:
 
 def test_what_describes_a_model_of_many_layers_is_small() -> None:
     text, tensors = encode(edgernn.convert(MODELS / "kws-digits-crnn" / "model.onnx", quantize="int8"))
-    assert len(json.loads(text)["nodes"]) == 23 and len(text) < 4500
+    assert len(json.loads(text)["nodes"]) == 29 and len(text) < 5500
     assert sum(tensor.nbytes for tensor in tensors.values()) < 24_000, "weights, biases and scales, and no indices"
 
 

@@ -18,7 +18,7 @@ from edgernn.layers.definition import run
 from edgernn.layers.model import Model, State
 from edgernn.planner import Plan, make_plan
 from edgernn.planner.arena import _Placed, layout, lifetimes
-from edgernn.planner.lower import Instruction, Place
+from edgernn.planner.program import Instruction, Place
 from edgernn.quantiser import quantise
 from edgernn.stream import Stream
 

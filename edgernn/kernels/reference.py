@@ -213,6 +213,14 @@ class _Walker(QuantisedInstructions):
         right = at(b, size) if b_vector else np.repeat(at(b, 1), size)
         at(y, size)[:] = maths.COMBINE[c.COMBINES[operation]](left, right)
 
+    def taps(self, y: int, x: int, offsets: int, factors: int, bias: int, size: int, count: int) -> None:
+        total = at(bias, size).copy()
+        for offset, row in zip(
+            at(offsets, count, np.int32), at(factors, count * size).reshape(count, size), strict=True
+        ):
+            total += row * at(x + 4 * int(offset), size)
+        at(y, size)[:] = total
+
     def select(self, y: int, condition: int, a: int, b: int, size: int) -> None:
         at(y, size)[:] = np.where(at(condition, size) != 0, at(a, size), at(b, size))
 

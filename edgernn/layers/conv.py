@@ -75,31 +75,22 @@ class Conv(Layer):
         size = self.weight.shape[0] // self.groups
         start, stop = group * size, (group + 1) * size
         bias = None if self.bias is None else self.bias[start:stop]
-        return b.affine(_picked(b, x, columns), rows(self.weight, start, stop), bias, len(columns))
+        picked, weight = b.along(b.take(x, columns.reshape(-1)), rows(self.weight, start, stop), len(columns))
+        return b.affine(picked, weight, bias, len(columns))
 
     def _lower_depthwise(self, b: Builder, columns: Array, x: Ref) -> Ref:
         """All groups at once where each reads one channel: (groups, positions, C_out / groups)."""
         groups, positions, cols = columns.shape
         each = self.weight.shape[0] // groups
         spread = (groups, positions, each, cols)
-        factors = np.broadcast_to(dense(self.weight).reshape(groups, 1, each, cols), spread)
-        picked = _picked(b, x, np.broadcast_to(columns[:, :, None, :], spread))
-        products = b.combine("mul", picked, b.constant(np.ascontiguousarray(factors, np.float32).reshape(-1)))
-        sums = b.reduce("sum", products, groups * positions * each, cols)
-        if self.bias is None:
-            return sums
-        bias = np.broadcast_to(self.bias.reshape(groups, 1, each), spread[:3])
-        return b.combine("add", sums, b.constant(np.ascontiguousarray(bias, np.float32).reshape(-1)))
+        factors = np.broadcast_to(dense(self.weight).reshape(groups, 1, each, cols), spread).reshape(-1, cols)
+        bias = np.zeros(groups * each, np.float32) if self.bias is None else self.bias
+        biases = np.broadcast_to(bias.reshape(groups, 1, each), spread[:3]).reshape(-1)
+        return b.sums(x, np.broadcast_to(columns[:, :, None, :], spread).reshape(-1, cols), factors, biases)
 
     def macs(self, *inputs: Shape) -> int:
         (shape,) = self.shapes(*inputs)
         return volume((shape[0], *shape[2:])) * volume(self.weight.shape)
-
-
-def _picked(b: Builder, x: Ref, index: Array) -> Ref:
-    """x at a flat index with padding; x itself where that is all of it in order."""
-    flat = np.ascontiguousarray(index).reshape(-1)
-    return x if np.array_equal(flat, np.arange(x.size)) else b.take(x, flat)
 
 
 @rule("Conv")

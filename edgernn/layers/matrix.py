@@ -20,6 +20,13 @@ def rows(weight: Matrix, start: int, stop: int) -> Matrix:
     return weight[start:stop]
 
 
+def columns(weight: Matrix, order: Array) -> Matrix:
+    """The weight with its columns in another order, in the same storage, which is not by groups of columns."""
+    if isinstance(weight, QuantisedMatrix):
+        return replace(weight, q=weight.q[:, order])
+    return weight[:, order]
+
+
 def products(b: Builder, x: Ref, weight: Matrix, bias: Array | None, count: int) -> Iterator[Ref]:
     """weight @ x[p] + bias for each p < count, in order; x: (count, cols).
 

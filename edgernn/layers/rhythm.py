@@ -46,27 +46,32 @@ def delayed(g: Importing, x: Value, steps: int) -> Value:
 
 
 def on_ring(g: Importing, x: Value, past: int, fill: float = 0.0) -> Value:
-    """The last `past` steps and those of this evaluation; `fill` is before all, also before what x begins with."""
+    """The last `past` steps and those of this evaluation; `fill` is before all, also before what x begins with.
+
+    The state holds one step after the other, whatever axis time is, so that it moves on in one piece; a step's channels
+    lie beside each other, as convolutions make them.
+    """
     time = x.time or 0
-    shape = tuple(past if axis == time else n for axis, n in enumerate(x.shape))
+    order = sorted(range(len(x.shape)), key=lambda axis: (axis != time, axis == 1 and time > 1, axis))
+    shape = (past, *(x.shape[axis] for axis in order[1:]))
     check_size(g, shape)
     initial = np.full(shape, fill, np.float32)
-    initial[(slice(None),) * time + (slice(past - min(past, max(0, -x.delay)), past),)] = x.front
-    ring = g.carry(initial)
-    held = _with_beginning(g, x, joined(g, ring, x, time), past)
-    g.close(ring, cut(g, held, time, steps_of(x), past))
-    return held
+    initial[past - min(past, max(0, -x.delay)) :] = x.front
+    ring, new = g.carry(initial), taken(g, x.untimed(), places(x).transpose(order), None)
+    steps = _with_beginning(g, x, joined(g, ring, new, 0), past)
+    g.close(ring, cut(g, steps, 0, steps_of(x), past))
+    return taken(g, steps, places(steps).transpose(np.argsort(order)), None)
 
 
 def _with_beginning(g: Importing, x: Value, held: Value, past: int) -> Value:
-    """What is held of x, with the first steps as they are to be from the evaluation on that has all they repeat."""
+    """The steps held of x, (n, ...), with the first as they are to be from the evaluation on that has all of them."""
     if not x.begins:
         return held
     evaluation = known(x) // steps_of(x)
     first = evaluation * steps_of(x) - x.delay - past  # the step that is held first in this evaluation
     steps = range(first, first + past + steps_of(x))
     repeats = np.array([x.begins[max(0, step)] if step < len(x.begins) else step for step in steps])
-    index = np.take(places(held), repeats - first, x.time)
+    index = places(held)[repeats - first]
     (beginning,) = g.add(Take(np.ascontiguousarray(index.reshape(-1)), held.shape), held)
     (y,) = g.add(Select(), begun(g, evaluation + 1, 1), held, beginning)
     return y

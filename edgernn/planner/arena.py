@@ -11,7 +11,7 @@ from __future__ import annotations
 from bisect import bisect, insort
 from collections.abc import Sequence
 
-from edgernn.planner.lower import Instruction, Place
+from edgernn.planner.program import Instruction, Place
 
 LARGE, LONG = 5000, 200
 

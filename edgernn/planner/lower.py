@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple, cast
+from typing import cast
 
 import numpy as np
 
 from edgernn.errors import Problem, UnsupportedModel
 from edgernn.kernels.contract import (
-    ALIGNMENT,
     COMBINES,
     FORMS,
-    MAPS,
     QUANTISED_HEADER,
     REDUCES,
     Backend,
@@ -20,9 +18,11 @@ from edgernn.kernels.contract import (
     quantised_stride,
 )
 from edgernn.layers.base import Array, Matrix, QuantisedMatrix, Ref
-from edgernn.layers.matrix import extent, nibbles, products
+from edgernn.layers.matrix import columns, extent, nibbles, products
+from edgernn.planner.moves import Moves
+from edgernn.planner.program import CONSTANT, Place, Quantised
+from edgernn.planner.taps import as_taps
 
-CONSTANT = -1
 MOST_INSTRUCTIONS = 250_000  # some seconds to lay out; a window of 4,096 over an LSTM with peepholes takes 90,000
 # by number format: the product with a matrix, and a row of a table
 AFFINE = {
@@ -39,90 +39,23 @@ LOOKUP = {
 }
 
 
-class Place(NamedTuple):
-    """A value: `size` numbers from `start` on (counted in items) in a buffer, or in the weights (buffer CONSTANT)."""
-
-    buffer: int
-    start: int
-    size: int
-    item: int = 4  # bytes a number: 4, or 8 for tokens
-
-    @property
-    def offset(self) -> int:
-        """Bytes from the start of the buffer."""
-        return self.start * self.item
-
-
-class Instruction(NamedTuple):
-    """An opcode and its operands: Place for r and w, int for k and i, float for f."""
-
-    opcode: Opcode
-    operands: tuple[Place | int | float, ...]
-
-
-class Quantised(NamedTuple):
-    """How a vector is quantised."""
-
-    cols: int  # in a row
-    form: str  # one of FORMS
-    reach: float  # the largest number held; 0: the vector's own
-
-
-class Weights:
-    """All constants of a plan, each aligned, as they will lie in memory."""
-
-    def __init__(self) -> None:
-        self.parts: list[Array] = []
-        self.size = 0
-
-    def add(self, values: Array) -> int:
-        """Append bytes; returns their offset."""
-        offset, data = self.size, np.ascontiguousarray(values).reshape(-1).view(np.uint8)
-        self.parts.append(data)
-        self.size += -(-len(data) // ALIGNMENT) * ALIGNMENT
-        return offset
-
-    def joined(self) -> Array:
-        """One aligned array, with room for a register to be read beyond the end."""
-        whole = aligned(self.size + ALIGNMENT)
-        at = 0
-        for part in self.parts:
-            whole[at : at + len(part)] = part
-            at += -(-len(part) // ALIGNMENT) * ALIGNMENT
-        return whole
-
-
-def aligned(size: int) -> Array:
-    """`size` zero bytes that begin at a multiple of ALIGNMENT."""
-    raw = np.zeros(size + ALIGNMENT, np.uint8)
-    start = -raw.ctypes.data % ALIGNMENT
-    return raw[start : start + size]
-
-
-class Lowering:
+class Lowering(Moves):
     """The planner's `layers.base.Builder`. `exact`: float32 products too have the same bits on every backend."""
 
     def __init__(self, backend: Backend, exact: bool = False):
+        super().__init__()
         self.backend = backend
         self.affine_float = Opcode.AFFINE_EXACT if exact else Opcode.AFFINE_F32
-        self.weights = Weights()
-        self.code: list[Instruction] = []
-        self.buffers: list[int] = []  # bytes of each
         self.quantised: dict[tuple[Place, Quantised], Place] = {}
         # by id of weight and bias, which are kept lest another takes that id
         self.packed: dict[tuple[int, int], tuple[Matrix, Array | None, tuple[int, ...]]] = {}
-
-    def buffer(self, size: int, item: int = 4) -> Place:
-        """A new buffer of `size` numbers, padded so that registers may run over its end."""
-        self.buffers.append((size * item + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT + ALIGNMENT)
-        return Place(len(self.buffers) - 1, 0, size, item)
 
     def emit(self, opcode: Opcode, *operands: Place | int | float) -> None:
         """Append an instruction. Raises UnsupportedModel where there are too many."""
         if len(self.code) >= MOST_INSTRUCTIONS:
             what = f"takes more than {MOST_INSTRUCTIONS:,} instructions a frame"
             raise UnsupportedModel([Problem("model", "", what, "use a smaller window, or fewer layers over it")])
-        self.code.append(Instruction(opcode, operands))
+        super().emit(opcode, *operands)
 
     def constant(self, values: Array) -> Place:
         flat = np.asarray(values, np.float32).reshape(-1)
@@ -130,7 +63,7 @@ class Lowering:
 
     def quantise(self, x: Ref, how: Quantised) -> Place:
         """x quantised, once however many read it."""
-        source = cast(Place, x)
+        source = self.here(cast(Place, x))
         known = self.quantised.get((source, how))
         if known is None:
             known = self.quantised[source, how] = self.quantised_buffer(source.size, how)
@@ -179,10 +112,32 @@ class Lowering:
             panels, extra = self.backend.pack_nibbles(weight.q), self.backend.pack(weight.factor)
         return self.weights.add(panels), scale, self.weights.add(extra)
 
-    def map(self, function: str, x: Ref, alpha: float = 0.0, beta: float = 0.0) -> Place:
-        y = self.buffer(x.size)
-        self.emit(Opcode.MAP, y, cast(Place, x), x.size, MAPS.index(function), float(alpha), float(beta))
-        return y
+    def along(self, x: Ref, weight: Matrix, count: int = 1) -> tuple[Place, Matrix]:
+        place = cast(Place, x)
+        index = self.origin(place).places.reshape(count, -1)
+        order = np.argsort(index[np.argmin((index < 0).sum(axis=1))], kind="stable")
+        grouped = isinstance(weight, QuantisedMatrix) and weight.factor is not None
+        if grouped or np.array_equal(order, np.arange(len(order))):
+            return place, weight
+        places = np.arange(x.size, dtype=np.int32).reshape(count, -1)[:, order]
+        return self.take(place, places), columns(weight, order)
+
+    def sums(self, x: Ref, index: Array, factors: Array, bias: Array) -> Place:
+        moved = self.origin(cast(Place, x))
+        found = np.where(index < 0, -1, moved.places[index])
+        fits = moved.fill == 0 or not ((found < 0) & (index >= 0)).any()
+        taps = as_taps(found, factors, bias) if fits else None
+        if taps is None:
+            products = self.combine("mul", self.take(x, index), self.constant(factors))
+            return self.combine("add", self.reduce("sum", products, *index.shape), self.constant(bias))
+        source, size = moved.source, len(taps.bias)
+        before, behind = taps.outside, taps.beyond(source.size)
+        if before or behind:
+            source = self.join(self.constant(np.zeros(before)), source, self.constant(np.zeros(behind)))
+        y, where = self.buffer(size), self.weights.add((taps.offsets + before).astype(np.int32))
+        constants = where, self.weights.add(taps.factors), self.weights.add(taps.bias)
+        self.emit(Opcode.TAPS, y, source, *constants, size, len(taps.offsets))
+        return self.take(y, taps.places)
 
     def combine(self, operation: str, a: Ref, b: Ref) -> Place:
         size = max(a.size, b.size) if a.size and b.size else 0
@@ -200,33 +155,27 @@ class Lowering:
         self.emit(Opcode.SELECT, y, cast(Place, condition), cast(Place, a), cast(Place, b), a.size)
         return y
 
-    def take(self, x: Ref, index: Array, fill: float = 0.0) -> Place:
-        flat = np.asarray(index, np.int32).reshape(-1)
-        if flat.size and (flat.min() < -1 or flat.max() >= x.size):
-            raise ValueError(f"take: an index outside the {x.size} numbers")
-        start, size = int(flat[0]) if flat.size else 0, flat.size
-        if start >= 0 and np.array_equal(flat, np.arange(start, start + size)):
-            return self.view(x, start, size)
-        y = self.buffer(size)
-        self.emit(Opcode.TAKE, y, cast(Place, x), self.weights.add(flat), size, float(fill))
-        return y
-
-    def view(self, x: Ref, start: int, size: int) -> Place:
-        if not 0 <= start <= start + size <= x.size:
-            raise ValueError(f"view: {start}..{start + size} of {x.size} numbers")
-        place = cast(Place, x)
-        return Place(place.buffer, place.start + start, size, place.item)
-
     def join(self, *parts: Ref) -> Place:
-        return self.collect(parts, sum(part.size for part in parts))
+        if len(parts) == 1:
+            return cast(Place, parts[0])
+        first, size = cast(Place, parts[0]), sum(part.size for part in parts)
+        ring = self.grown(first, size)
+        if ring is None:
+            return self.collect(parts, size)
+        self._collect(parts[1:], ring.part(first.size, size - first.size))
+        return ring
 
     def collect(self, parts: Iterable[Ref], size: int) -> Place:
         y = self.buffer(size)
+        self._collect(parts, y)
+        return y
+
+    def _collect(self, parts: Iterable[Ref], y: Place) -> None:
+        """Put the parts into y, one after the other."""
         at = 0
         for part in parts:
-            self.emit(Opcode.COPY, self.view(y, at, part.size), cast(Place, part), part.size)
+            self.put(y.part(at, part.size), cast(Place, part))
             at += part.size
-        return y
 
     def reduce(self, operation: str, x: Ref, rows: int, cols: int) -> Place:
         y = self.buffer(rows)

@@ -13,7 +13,8 @@ from edgernn.kernels.contract import OPERANDS, WORDS, Backend, Opcode
 from edgernn.layers.base import Array, QuantisedMatrix, volume
 from edgernn.layers.model import Model, Port
 from edgernn.planner.arena import layout
-from edgernn.planner.lower import Instruction, Lowering, Place
+from edgernn.planner.lower import Lowering
+from edgernn.planner.program import Instruction, Place
 from edgernn.planner.states import Carried
 
 
@@ -75,6 +76,7 @@ def make_plan(model: Model, backend: Backend) -> Plan:
     pushed, values = _enter(low, carried, model)
     for state in model.states:
         values[state.name] = carried.enter(volume(state.initial.shape))
+        low.rings[values[state.name].buffer] = values[state.name].size
     for node in model.nodes:
         shapes = tuple(model.shapes[name] for name in node.inputs)
         made = node.layer.lower(low, shapes, *(values[name] for name in node.inputs))

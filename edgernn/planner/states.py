@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgernn.kernels.contract import OPERANDS, Opcode
-from edgernn.planner.lower import Instruction, Lowering, Place, Quantised
+from edgernn.planner.lower import Lowering
+from edgernn.planner.program import Instruction, Place, Quantised
 
 # (opcode, written operand, read operand) that may be one buffer: each number is read before it is written, and by no
 # later register of the same instruction
@@ -62,6 +63,11 @@ def can_replace(code: list[Instruction], old: int, new: int) -> bool:
     )
 
 
+def moves_on(state: Place, source: Place) -> bool:
+    """Whether a state becomes what stands further on in its own buffer, behind which no other does."""
+    return source.buffer == state.buffer and source.start > state.start
+
+
 class Carried:
     """The states' buffers, and what has to happen to them at the end of a frame."""
 
@@ -83,8 +89,10 @@ class Carried:
         """End of the frame: of each (state, source), state becomes source, and what was made of it is made anew."""
         low = self.lowering
         settled = []
-        for state, source in pairs:
-            if source.buffer in self.persistent:  # another state's old value, which may be replaced before it is read
+        for state, value in pairs:
+            source = low.here(value)
+            if source.buffer in self.persistent and not moves_on(state, source):
+                # another state's old value, which may be replaced before it is read
                 kept = low.buffer(state.size)
                 low.emit(Opcode.COPY, kept, source, state.size)
                 source = kept

@@ -21,7 +21,7 @@ from edgernn.kernels.contract import (
 from edgernn.kernels.library import AnyLibrary
 from edgernn.layers.base import Array
 from edgernn.planner import Plan
-from edgernn.planner.lower import aligned
+from edgernn.planner.program import aligned
 from edgernn.stream.helper import Helper
 from edgernn.stream.runner import address, control_block, put_states, slots
 

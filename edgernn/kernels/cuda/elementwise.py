@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from edgernn.kernels.cuda.maths import LARGEST, ONE, ZERO, gate, gated, tanh
 from edgernn.kernels.cuda.pointwise import combined, mapped
-from edgernn.kernels.cuda.primitives import arg, constant, device, high, low, number, place, source, step, u64
+from edgernn.kernels.cuda.primitives import arg, constant, device, high, low, mul, number, place, source, step, u64
 
 
 @device
@@ -62,12 +62,29 @@ def take(t, a):
 
 
 @device
-def copy(t, a):
-    """COPY: y = x."""
-    y, x, apart, size = place(t, a, 0), source(t, a, 1), step(t, a, 1), arg(t, a, 2)
+def taps(t, a):
+    """TAPS: y[i] = bias[i] + sum over k of factors[k, i] * x[offsets[k] + i]."""
+    y, x, apart, offsets = place(t, a, 0), source(t, a, 1), step(t, a, 1), constant(t, a, 2)
+    factors, bias, size, count = constant(t, a, 3), constant(t, a, 4), arg(t, a, 5), arg(t, a, 6)
     i = t.group
     while i < size:
-        t.floats[u64(y + i * t.lanes)] = t.floats[u64(x + i * apart)]
+        total = t.floats[u64(bias + i)]
+        for k in range(count):
+            seen = t.floats[u64(x + (t.ints[u64(offsets + k)] + i) * apart)]
+            total += mul(t.floats[u64(factors + k * size + i)], seen)
+        t.floats[u64(y + i * t.lanes)] = total
+        i += t.groups
+
+
+@device
+def copy(t, a):
+    """COPY: y = x, which may overlap where y lies before x: each thread then moves what it has read onward itself."""
+    y, x, apart, size = place(t, a, 0), source(t, a, 1), step(t, a, 1), arg(t, a, 2)
+    further = (x - y) // t.lanes if apart == t.lanes and y < x < y + size * t.lanes else size
+    i = t.group
+    while i < further:
+        for n in range(i, size, further):
+            t.floats[u64(y + n * t.lanes)] = t.floats[u64(x + n * apart)]
         i += t.groups
 
 

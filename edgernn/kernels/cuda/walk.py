@@ -6,7 +6,7 @@ from numba import cuda, int32
 
 from edgernn.kernels.contract import FORMS, WORDS, Opcode
 from edgernn.kernels.cuda.affine import affine_floats, affine_integers
-from edgernn.kernels.cuda.elementwise import combine, copy, gru, lstm, map_, rnn, select, take
+from edgernn.kernels.cuda.elementwise import combine, copy, gru, lstm, map_, rnn, select, take, taps
 from edgernn.kernels.cuda.frames import (
     FLOAT,
     INT4,
@@ -34,7 +34,7 @@ LOOKUP_F32, LOOKUP_I8, LOOKUP_I16, LOOKUP_I4 = (CODE[f"LOOKUP_{name}"] for name 
 AFFINE_F32, AFFINE_EXACT, AFFINE_I8 = (CODE[f"AFFINE_{name}"] for name in ("F32", "EXACT", "I8"))
 AFFINE_I8X16, AFFINE_I16, AFFINE_I4 = (CODE[f"AFFINE_{name}"] for name in ("I8X16", "I16", "I4"))
 QUANTISE, RNN, GRU, LSTM = (CODE[name] for name in ("QUANTISE", "RNN", "GRU", "LSTM"))
-PUSH, PUSH_TOKENS, TOKENS = (CODE[name] for name in ("PUSH", "PUSH_TOKENS", "TOKENS"))
+PUSH, PUSH_TOKENS, TOKENS, TAPS = (CODE[name] for name in ("PUSH", "PUSH_TOKENS", "TOKENS", "TAPS"))
 MOST_THREADS = 256  # in a block
 (FORM_8, FORM_8X16, FORM_16, FORM_4) = range(len(FORMS))
 
@@ -79,6 +79,8 @@ def light(t, a, opcode):
         copy(t, a)
     elif opcode == TAKE:
         take(t, a)
+    elif opcode == TAPS:
+        taps(t, a)
     elif opcode == SELECT:
         select(t, a)
     elif opcode == REDUCE:

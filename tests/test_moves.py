@@ -1,0 +1,164 @@
+"""Numbers that only change place: moved once, when something reads them; sums over places that are the same apart."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from cases import CASES
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgernn.kernels.contract import Opcode
+from edgernn.kernels.isas import ISAS
+from edgernn.kernels.panels import CpuBackend
+from edgernn.planner import make_plan
+from edgernn.planner.lower import Lowering
+from edgernn.planner.program import Place
+from edgernn.planner.taps import as_taps
+from edgernn.quantiser import quantise
+
+
+def lowering() -> Lowering:
+    return Lowering(CpuBackend(ISAS["avx2"]))
+
+
+def opcodes(low: Lowering) -> list[str]:
+    return [instruction.opcode.name for instruction in low.code]
+
+
+def test_what_nobody_reads_is_not_moved() -> None:
+    low = lowering()
+    x = low.buffer(8)
+    low.take(x, np.arange(8)[::-1])
+    assert opcodes(low) == [] and low.weights.size == 0
+
+
+def test_what_is_taken_of_what_was_taken_is_taken_once() -> None:
+    low = lowering()
+    x = low.buffer(8)
+    low.reduce("sum", low.take(low.take(x, np.arange(8)[::-1]), np.arange(0, 8, 2)), 1, 4)
+    assert opcodes(low) == ["TAKE", "REDUCE"]
+    assert low.code[0].operands[1] == x and low.weights.parts[0].view(np.int32).tolist() == [7, 5, 3, 1]
+
+
+def test_back_in_order_is_where_it_was() -> None:
+    low = lowering()
+    x = low.buffer(6)
+    turned = low.take(x, np.arange(6).reshape(2, 3).T.reshape(-1))
+    assert low.here(low.take(turned, np.arange(6).reshape(3, 2).T.reshape(-1))) == x
+    assert low.here(low.view(low.take(turned, np.arange(6).reshape(3, 2).T.reshape(-1)), 2, 3)) == x.part(2, 3)
+    assert opcodes(low) == []
+
+
+def test_each_fills_what_it_leaves_out_with_its_own_number() -> None:
+    low = lowering()
+    x = low.buffer(3)
+    inner = low.take(x, np.array([2, -1, 0]), 5.0)
+    low.reduce("sum", low.take(inner, np.array([1, 0])), 1, 2)
+    low.reduce("sum", low.take(inner, np.array([-1, 1, 0]), 5.0), 1, 3)
+    low.reduce("sum", low.take(inner, np.array([-1, 1, 0]), 7.0), 1, 3)
+    takes = [i.operands for i in low.code if i.opcode == Opcode.TAKE]
+    assert [(source == x, fill) for _, source, _, _, fill in takes] == [(True, 5), (True, 5), (True, 5), (False, 7)]
+
+
+def test_long_runs_are_copied() -> None:
+    low = lowering()
+    x = low.buffer(100)
+    low.reduce("sum", low.take(x, np.r_[60:100, 0:40]), 1, 80)
+    copies = [i.operands for i in low.code if i.opcode == Opcode.COPY]
+    assert opcodes(low) == ["COPY", "COPY", "REDUCE"] and [y.start for y, _, _ in copies] == [0, 40]
+    assert [x.start for _, x, _ in copies] == [60, 0]
+
+
+def test_a_function_of_what_was_taken_is_taken_of_all() -> None:
+    low = lowering()
+    x = low.buffer(6)
+    turned = low.take(x, np.arange(6).reshape(2, 3).T.reshape(-1))
+    y = low.take(low.map("relu", turned), np.arange(6).reshape(3, 2).T.reshape(-1))
+    assert opcodes(low) == ["MAP"] and low.here(y) == low.code[0].operands[0]
+    low.map("log", low.take(x, np.arange(6)[::-1]))
+    low.map("relu", low.take(x, np.array([5, 4, 3, 2])))
+    assert opcodes(low) == ["MAP"] * 3
+
+
+@pytest.mark.parametrize(
+    ("function", "index"),
+    [("relu", [4, 1]), ("relu", [-1, 0, 1, 2, 3, 4]), ("log", [5, 4, 3, 2, 1])],  # far more; what fills; not a number
+)
+def test_a_function_is_not_taken_of_what_is_not_read(function: str, index: list[int]) -> None:
+    low = lowering()
+    low.map(function, low.take(low.buffer(6), np.array(index)))
+    assert opcodes(low) == ["TAKE", "MAP"] and low.code[1].operands[1] == low.code[0].operands[0]
+
+
+def test_a_state_moves_on_within_its_buffer() -> None:
+    """Each step of the ring is copied once: the past is not copied to where its window is read."""
+    plan = make_plan(CASES["convolutions"](), CpuBackend(ISAS["avx2"]))
+    ring = next(slot for slot in plan.states if slot.initial.size == 4 * 54)
+    copies = [row[1:4].tolist() for row in plan.program if row[0] == Opcode.COPY and row[3] >= 4 * 54]
+    assert copies == [[ring.offset, ring.offset + 4 * 54, 4 * 54]]
+
+
+@st.composite
+def windows(draw: st.DrawFn) -> tuple[np.ndarray, int]:
+    """(index (P, K), size of x): a window of one or two axes on each channel, with padding."""
+    channels, rows, cols = (draw(st.integers(1, most)) for most in (4, 6, 9))
+    kernel, stride, gap, pad = (
+        draw(st.integers(least, least + most)) for least, most in ((1, 2), (1, 1), (1, 1), (0, 2))
+    )
+    x = np.arange(channels * rows * cols).reshape(channels, rows, cols)
+    if draw(st.booleans()):
+        x = np.ascontiguousarray(x.transpose(1, 2, 0)).argsort(axis=None).reshape(x.shape)
+    x = np.pad(x, ((0, 0), (0, 0), (pad, pad)), constant_values=-1)
+    reach = gap * (kernel - 1) + 1
+    places = range(0, max(1, x.shape[2] - reach + 1), stride)
+    x = np.pad(x, ((0, 0), (0, 0), (0, reach)), constant_values=-1)
+    index = [x[c, r, p : p + reach : gap] for c in range(channels) for r in range(rows) for p in places]
+    return np.array(index, np.int32), channels * rows * cols
+
+
+@settings(max_examples=200, deadline=None)
+@given(windows(), st.integers(0, 2**32 - 1))
+def test_taps_are_the_sums(window: tuple[np.ndarray, int], seed: int) -> None:
+    (index, size), rng = window, np.random.default_rng(seed)
+    x, factors, bias = rng.standard_normal(size), rng.standard_normal(index.shape), rng.standard_normal(len(index))
+    factors, bias = factors.astype(np.float32), bias.astype(np.float32)
+    taps = as_taps(index, factors, bias)
+    if taps is None:
+        return
+    before, behind = taps.outside, taps.beyond(size)
+    held = np.concatenate([np.zeros(before), x, np.zeros(behind)])
+    y = taps.bias + sum(
+        row * held[start : start + len(row)] for row, start in zip(taps.factors, taps.offsets + before, strict=True)
+    )
+    np.testing.assert_allclose(y[taps.places], (np.append(x, 0)[index] * factors).sum(axis=1) + bias, atol=1e-5)
+
+
+def test_windows_by_channel_are_taps_and_others_are_not() -> None:
+    x = np.arange(60).reshape(4, 15)
+    index = np.array([x[c, p : p + 3] for c in range(4) for p in range(13)], np.int32)
+    factors, bias = np.ones(index.shape, np.float32), np.zeros(len(index), np.float32)
+    assert as_taps(index, factors, bias) is not None
+    assert as_taps(index[:, [0, 2, 1]], factors, bias) is not None
+    assert as_taps(np.where(index % 7 == 0, index[:, ::-1], index), factors, bias) is None  # not the same apart
+    assert as_taps(index[::7], factors[::7], bias[::7]) is None  # far more than are read
+    assert as_taps(np.repeat(index, 2, axis=0), np.repeat(factors, 2, axis=0), np.repeat(bias, 2)) is None  # twice
+
+
+@pytest.mark.parametrize("number_format", ["int8", "int8x16", "int16", "int4"])
+def test_columns_lie_as_what_they_meet(number_format: str) -> None:
+    """The columns of a weight in another order, with what they meet; those of int4 share factors, and stay."""
+    model = quantise(CASES["convolutions"](), number_format)
+    weight = next(node.layer for node in model.nodes if getattr(node.layer, "kernel", ()) == (1, 3)).weight  # type: ignore[attr-defined]
+    low = lowering()
+    x = low.buffer(162)
+    picked, turned = low.along(low.take(x, np.arange(162).reshape(3, 54).T.reshape(-1)), weight)
+    order, grouped = low.origin(picked).places, weight.factor is not None
+    assert (low.here(picked) == x) is not grouped and (turned is weight) is grouped
+    values = np.random.default_rng(0).standard_normal(162)
+    expected = weight.dense() @ values[np.arange(162).reshape(3, 54).T.reshape(-1)]
+    np.testing.assert_allclose(turned.dense() @ values[order], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_place_is_of_its_buffer() -> None:
+    assert Place(3, 8, 16).part(4, 2) == Place(3, 12, 2)

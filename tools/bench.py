@@ -38,6 +38,7 @@ from contenders import (  # noqa: E402
     litert_contenders,
     onnxruntime_contenders,
 )
+from size_models import make_step_graph  # noqa: E402
 
 from edgernn.layers.summary import weight_bytes  # noqa: E402
 from edgernn.quantiser import FORMATS, quantise  # noqa: E402
@@ -80,7 +81,7 @@ def bench(size: str, chunks: int, limit: Any, missing: set[str]) -> dict[str, fl
     """All figures of one size."""
     model = SIZES[size]()
     found = edgernn_contenders(model)
-    found |= optional("ONNX Runtime", lambda: onnxruntime_contenders(model), missing)
+    found |= optional("ONNX Runtime", lambda: onnxruntime_contenders(make_step_graph(model), model), missing)
     found |= optional("LiteRT", lambda: litert_contenders(model, size), missing)
     if limit is not None:
         found |= optional("limit", lambda: limit_contenders(limit, size), missing)

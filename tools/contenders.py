@@ -46,17 +46,16 @@ def each(step: Callable[[Any], Any], frames: Array, tokens: bool = False) -> Non
         step(x)
 
 
-def onnxruntime_contenders(model: Model) -> dict[str, Stepper]:
-    """session.run and bound buffers, float32 and dynamically quantised int8."""
+def onnxruntime_contenders(graph: Any, model: Model) -> dict[str, Stepper]:
+    """session.run and bound buffers, float32 and dynamically quantised int8. graph: the model as an ONNX step graph."""
     import onnx
     from onnxruntime.quantization import quantize_dynamic
-    from size_models import make_step_graph
 
     found: dict[str, Stepper] = {}
     logging.disable(logging.WARNING)  # the quantiser has advice
     with tempfile.TemporaryDirectory() as folder:
         plain, int8 = (str(Path(folder) / name) for name in ("float.onnx", "int8.onnx"))
-        onnx.save(make_step_graph(model), plain)
+        onnx.save(graph, plain)
         quantize_dynamic(plain, int8)
         for name, path in (("float", plain), ("int8", int8)):
             found[f"ONNX Runtime {name}, session.run"] = _session_run(path, model)
@@ -76,10 +75,7 @@ def _session(path: str) -> Any:
 def _session_run(path: str, model: Model) -> Stepper:
     session = _session(path)
     states = [i.name for i in session.get_inputs()[1:]]
-    feed = {
-        name: np.zeros([1, 1, *i.shape[2:]], np.float32)
-        for name, i in zip(states, session.get_inputs()[1:], strict=True)
-    }
+    feed = {i.name: np.zeros(i.shape, np.float32) for i in session.get_inputs()[1:]}
     shape = (1, 1) if model.inputs[0].dtype == "int64" else (1, 1, model.inputs[0].size)
 
     def step(x: Array) -> None:

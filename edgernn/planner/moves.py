@@ -13,7 +13,7 @@ from edgernn.kernels.contract import ALIGNMENT, MAPS, Opcode
 from edgernn.layers.base import Array, Ref
 from edgernn.planner.program import Instruction, Place, Weights
 
-LONG, FEW = 16, 16  # numbers of a run on average from where on, and runs up to which, each is a copy
+LONG, FEW = 16, 64  # numbers of a run on average from where on, and runs up to which, each is a copy
 SPARSE = 1.5  # of how many times as many numbers as are read a function may be taken
 
 

@@ -21,6 +21,7 @@ from edgernn.layers import (
     Embedding,
     Join,
     Map,
+    Reduce,
     Reshape,
     Select,
     Softmax,
@@ -193,8 +194,12 @@ def convolutions() -> Model:
     wide = net.add(conv(18, 3, (1, 1), groups=3), net.add(Map("exp"), fewer))
     turned = np.arange(54, dtype=np.int32).reshape(18, 3).T.reshape(-1)
     flat = net.add(Take(turned.copy(), (1, 54, 1)), net.add(Map("neg"), wide))
-    gaps = net.add(conv(7, 162, (1, 3)), ring(net, flat, (1, 54, 1), 4))
-    return net.model(y=(net.dense(net.add(Reshape((7,)), gaps), 7, 3), 3), same=(wide, 54))
+    held = ring(net, flat, (1, 54, 1), 4)
+    gaps, most, mean = (
+        net.add(made, held) for made in (conv(7, 162, (1, 3)), Reduce("max", (3,)), Reduce("mean", (3,)))
+    )
+    y = net.dense(net.add(Reshape((7,)), gaps), 7, 3)
+    return net.model(y=(y, 3), same=(wide, 54), most=(most, 54), mean=(mean, 54))
 
 
 HARD = ("hardsigmoid", 0.2, 0.5)

@@ -145,6 +145,21 @@ def test_windows_by_channel_are_taps_and_others_are_not() -> None:
     assert as_taps(np.repeat(index, 2, axis=0), np.repeat(factors, 2, axis=0), np.repeat(bias, 2)) is None  # twice
 
 
+@pytest.mark.parametrize("operation", ["sum", "mean", "max", "min"])
+def test_many_rows_are_reduced_at_once(operation: str) -> None:
+    low = lowering()
+    x = low.buffer(60)
+    by_rows = np.arange(60).reshape(3, 20).T.reshape(-1)
+    y = low.reduce(operation, low.take(x, by_rows), 20, 3)
+    assert opcodes(low) == ["COMBINE"] * (3 if operation == "mean" else 2) and low.here(y) == y
+    assert {row.operands[1] for row in low.code[:1]} | {row.operands[2] for row in low.code[:2]} == {
+        x.part(0, 20), x.part(20, 20), x.part(40, 20)
+    }  # fmt: skip
+    low.reduce(operation, low.buffer(80), 20, 4)  # the numbers of each row lie beside each other
+    low.reduce(operation, low.take(x, np.arange(15).reshape(3, 5).T.reshape(-1)), 5, 3)  # too few
+    assert opcodes(low)[-3:] == ["REDUCE", "TAKE", "REDUCE"]
+
+
 @pytest.mark.parametrize("number_format", ["int8", "int8x16", "int16", "int4"])
 def test_columns_lie_as_what_they_meet(number_format: str) -> None:
     """The columns of a weight in another order, with what they meet; those of int4 share factors, and stay."""

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 SMOOTHING = 24  # frames: of the means that decisions are made by
 TAUGHT = 1.5  # weight of what a teacher answers
-RAISED = 6.0  # weight of what is raised without cause
+RAISED = 7.0  # weight of what is raised without cause
 CHUNK = 150  # frames between two steps, where the state passes on
 PEAK_RATE = 5e-3
 RISE, FALL = 20, 0.85  # batches in which the rate rises at first; the part of all batches in which it falls at last
@@ -53,11 +53,17 @@ def decided(answers: Tensor, labels: Tensor, counts: Tensor, length: int) -> Ten
 class Run:
     """A model on its way: steps with a rate that rises, stays, and falls to nothing; the mean of the last weights."""
 
-    def __init__(self, model: nn.Module, count: int, wrong: Wrong, teacher: nn.Module | None = None) -> None:
-        """From here on every batch has `count` scenes; what a teacher answers to them counts beside their labels."""
+    def __init__(
+        self, model: nn.Module, count: int, wrong: Wrong, teacher: nn.Module | None = None, going_on: float = 0.5
+    ) -> None:
+        """From here on every batch has `count` scenes, of which that part goes on where another one ended.
+
+        What a teacher answers to them counts beside their labels.
+        """
         torch.manual_seed(0)
         self.model, self.count, self.done, self.rng = model, count, 0, np.random.default_rng(1)
         self.mean, self.wrong, self.teacher = copy.deepcopy(self.model), wrong, teacher and teacher.eval()
+        self.going_on = going_on
         self.told = torch.zeros(1, count, teacher.state_size) if teacher else None
         self.optimiser = torch.optim.AdamW(self.model.parameters(), weight_decay=1e-2)
         self.state = torch.zeros(1, count, self.model.state_size)
@@ -65,11 +71,11 @@ class Run:
     def batch(self, scenes: Scenes, batches: int) -> float:
         """Learn from one more batch, of `batches` in all; answers how wrong the model was.
 
-        Half of the scenes start in the state that another one ended in, so that the model stays right in long streams.
+        Some of the scenes start in the state that another one ended in, so that the model stays right in long streams.
         """
         rise, fall = (self.done + 1) / RISE, (1 - self.done / batches) / FALL
         self.optimiser.param_groups[0]["lr"] = PEAK_RATE * min(1, rise, fall)
-        going_on, errors = torch.rand(self.count) < 0.5, []
+        going_on, errors = torch.rand(self.count) < self.going_on, []
         batch = scenes.batch(self.rng, going_on)
         self.state = self.state * going_on[:, None]
         if self.teacher:
@@ -123,9 +129,10 @@ def learn(
     kept: Path,
     wrong: Wrong = error,
     teacher: nn.Module | None = None,
+    going_on: float = 0.5,
 ) -> nn.Module:
-    """Train on scenes that are mixed anew for every batch; a run that was ended goes on."""
-    run, errors = Run(model, count, wrong, teacher), []
+    """Train on scenes that are mixed anew for every batch; a run that was ended goes on. The others: see `Run`."""
+    run, errors = Run(model, count, wrong, teacher, going_on), []
     if kept.exists():
         run.load(kept)
     while run.done < batches:

@@ -40,7 +40,8 @@ MODELS = {  # layers, batches, who teaches it
     "crnn": (lambda: Crnn((12, 16, 16), 48, 48, 12), 28800, "large"),
     "gru": (lambda: Gru(64, 32, 12), 26700, "large"),
 }
-COUNT, FRAMES = 64, 900  # scenes of a batch, and frames of a scene
+COUNT, FRAMES = 64, 450  # scenes of a batch, and frames of a scene
+GOING_ON = 0.85  # of the scenes, where another one ended, in another noise and level
 
 
 def front_end(folder: Path) -> FrontEnd:
@@ -78,7 +79,8 @@ def trained(name: str, front: FrontEnd) -> nn.Module:
     taught_by = trained(teacher, front) if teacher else None
     scenes = Scenes(load_clips(front, list(SPOKEN)), list(SPOKEN.values()), load_noise(front), front, FRAMES)
     torch.manual_seed(0)
-    return learn(make(), scenes, batches, COUNT, CACHE / f"kws-{name}-mixed.pt", teacher=taught_by)
+    kept = CACHE / f"kws-{name}-mixed.pt"
+    return learn(make(), scenes, batches, COUNT, kept, teacher=taught_by, going_on=GOING_ON)
 
 
 def main() -> None:

@@ -81,12 +81,14 @@ class Conv(Layer):
     def _lower_depthwise(self, b: Builder, columns: Array, x: Ref) -> Ref:
         """All groups at once where each reads one channel: (groups, positions, C_out / groups)."""
         groups, positions, cols = columns.shape
-        each = self.weight.shape[0] // groups
-        spread = (groups, positions, each, cols)
-        factors = np.broadcast_to(dense(self.weight).reshape(groups, 1, each, cols), spread).reshape(-1, cols)
-        bias = np.zeros(groups * each, np.float32) if self.bias is None else self.bias
-        biases = np.broadcast_to(bias.reshape(groups, 1, each), spread[:3]).reshape(-1)
-        return b.sums(x, np.broadcast_to(columns[:, :, None, :], spread).reshape(-1, cols), factors, biases)
+        places, weight = columns.reshape(-1, cols), dense(self.weight).reshape(groups, -1, cols)
+        each = weight.shape[1]
+        bias = np.zeros((groups, each), np.float32) if self.bias is None else self.bias.reshape(groups, each)
+        made = [
+            b.sums(x, places, weight[:, n].repeat(positions, axis=0), bias[:, n].repeat(positions)) for n in range(each)
+        ]
+        index = np.arange(each * len(places), dtype=np.int32).reshape(each, -1)
+        return b.take(b.join(*made), index.T.reshape(-1))
 
     def macs(self, *inputs: Shape) -> int:
         (shape,) = self.shapes(*inputs)

@@ -21,8 +21,10 @@ from edgernn.layers.base import Array, Matrix, QuantisedMatrix, Ref
 from edgernn.layers.matrix import columns, extent, nibbles, products
 from edgernn.planner.moves import Moves
 from edgernn.planner.program import CONSTANT, Place, Quantised
-from edgernn.planner.taps import as_taps
+from edgernn.planner.taps import as_taps, shifted
 
+BY_COLUMNS = {"sum": "add", "mean": "add", "max": "max", "min": "min"}
+ROWS, COLUMNS = 16, 256  # from so many rows on, up to so many columns, all rows are reduced at once
 MOST_INSTRUCTIONS = 250_000  # some seconds to lay out; a window of 4,096 over an LSTM with peepholes takes 90,000
 # by number format: the product with a matrix, and a row of a table
 AFFINE = {
@@ -178,9 +180,24 @@ class Lowering(Moves):
             at += part.size
 
     def reduce(self, operation: str, x: Ref, rows: int, cols: int) -> Place:
+        source, index, _ = self.origin(cast(Place, x))
+        if operation in BY_COLUMNS and rows >= ROWS and 0 < cols <= COLUMNS and index.min() >= 0:
+            found = shifted(index.reshape(rows, cols))
+            if found is not None:
+                return self._reduced(operation, source, *found)
         y = self.buffer(rows)
         self.emit(Opcode.REDUCE, y, cast(Place, x), rows, cols, REDUCES.index(operation))
         return y
+
+    def _reduced(self, operation: str, x: Place, offsets: Array, places: Array) -> Place:
+        """All rows at once, a column after the other; the first lies at these offsets, the others so far behind it."""
+        parts = [x.part(int(start), int(places.max()) + 1) for start in offsets]
+        y = parts[0]
+        for part in parts[1:]:
+            y = self.combine(BY_COLUMNS[operation], y, part)
+        if operation == "mean":
+            y = self.combine("div", y, self.constant(np.full(1, len(parts))))
+        return self.take(y, places)
 
     def softmax(self, x: Ref, rows: int, cols: int, log: bool = False) -> Place:
         y = self.buffer(x.size)

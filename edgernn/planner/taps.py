@@ -33,10 +33,10 @@ class Taps(NamedTuple):
         return max(0, int(self.offsets.max()) + len(self.bias) - size)
 
 
-def as_taps(index: Array, factors: Array, bias: Array) -> Taps | None:
-    """Sums over k of factors[p, k] * x[index[p, k]], 0 where it is -1, plus bias[p]; None where they are no taps.
+def shifted(index: Array) -> tuple[Array, Array] | None:
+    """(offsets (K,), places (P,)) with index[p, k] = offsets[k] + places[p], but where it is -1, and least place 0.
 
-    index, factors: (P, K), bias: (P,).
+    None where there are none, or so many numbers between the places that it would not be worth while.
     """
     seen = index >= 0
     whole = np.flatnonzero(seen.all(axis=1))
@@ -46,10 +46,22 @@ def as_taps(index: Array, factors: Array, bias: Array) -> Taps | None:
     first = np.where(seen, index - apart, np.iinfo(np.int32).max).min(axis=1)
     if not (seen.any(axis=1).all() and (seen <= (index == first[:, None] + apart)).all()):
         return None
-    low, places = int(first.min()), first - first.min()
-    size = int(places.max()) + 1
-    if size > SPREAD * len(index) or len(np.unique(places)) < len(places):
+    low = int(first.min())
+    places = (first - low).astype(np.int32)
+    if int(places.max()) >= SPREAD * len(index) or len(np.unique(places)) < len(places):
         return None
+    return apart + low, places
+
+
+def as_taps(index: Array, factors: Array, bias: Array) -> Taps | None:
+    """Sums over k of factors[p, k] * x[index[p, k]], 0 where it is -1, plus bias[p]; None where they are no taps.
+
+    index, factors: (P, K), bias: (P,).
+    """
+    found = shifted(index)
+    if found is None:
+        return None
+    (offsets, places), size = found, int(found[1].max()) + 1
     spread, added = np.zeros((index.shape[1], size), np.float32), np.zeros(size, np.float32)
-    spread[:, places], added[places] = np.where(seen, factors, 0).T, bias
-    return Taps(apart + low, spread, added, places.astype(np.int32))
+    spread[:, places], added[places] = np.where(index >= 0, factors, 0).T, bias
+    return Taps(offsets, spread, added, places)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from cases import CASES
+from cases import CASES, Net
+from conftest import COMPILED, stream_on
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgernn.kernels.contract import Opcode
-from edgernn.kernels.isas import ISAS
+from edgernn.kernels.isas import ISAS, REFERENCE
 from edgernn.kernels.panels import CpuBackend
+from edgernn.layers import Conv, Map, Reshape
 from edgernn.planner import make_plan
 from edgernn.planner.lower import Lowering
 from edgernn.planner.program import Place
@@ -83,7 +85,7 @@ def test_a_function_of_what_was_taken_is_taken_of_all() -> None:
 
 @pytest.mark.parametrize(
     ("function", "index"),
-    [("relu", [4, 1]), ("relu", [-1, 0, 1, 2, 3, 4]), ("log", [5, 4, 3, 2, 1])],  # far more; what fills; not a number
+    [("relu", [4, 1]), ("log", [-1, 0, 1, 2, 3, 4])],  # far more than is read; what fills a place
 )
 def test_a_function_is_not_taken_of_what_is_not_read(function: str, index: list[int]) -> None:
     low = lowering()
@@ -117,6 +119,24 @@ def windows(draw: st.DrawFn) -> tuple[np.ndarray, int]:
     return np.array(index, np.int32), channels * rows * cols
 
 
+def test_what_lies_alike_is_combined_where_it_lies() -> None:
+    low = lowering()
+    turned = low.take(low.buffer(6), np.arange(6)[::-1])
+    y = low.combine("mul", turned, low.map("sigmoid", turned))
+    assert opcodes(low) == ["MAP", "COMBINE"] and low.origin(y).places.tolist() == [5, 4, 3, 2, 1, 0]
+    low.combine("add", turned, low.take(low.buffer(6), np.array([1, 0, 2, 3, 4, 5])))
+    assert opcodes(low) == ["MAP", "COMBINE", "TAKE", "TAKE", "COMBINE"]
+
+
+@pytest.mark.parametrize(("past", "new", "grows"), [(64, 16, True), (63, 16, False), (60, 15, False)])
+def test_little_is_kept_with_a_state(past: int, new: int, grows: bool) -> None:
+    low = lowering()
+    state = low.buffer(past)
+    low.rings[state.buffer] = past
+    assert (low.join(state, low.buffer(new)).buffer == state.buffer) is grows
+    assert low.join(state, low.buffer(new)).buffer != state.buffer, "once"
+
+
 @settings(max_examples=200, deadline=None)
 @given(windows(), st.integers(0, 2**32 - 1))
 def test_taps_are_the_sums(window: tuple[np.ndarray, int], seed: int) -> None:
@@ -132,6 +152,16 @@ def test_taps_are_the_sums(window: tuple[np.ndarray, int], seed: int) -> None:
         row * held[start : start + len(row)] for row, start in zip(taps.factors, taps.offsets + before, strict=True)
     )
     np.testing.assert_allclose(y[taps.places], (np.append(x, 0)[index] * factors).sum(axis=1) + bias, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", [REFERENCE, *COMPILED])
+def test_what_a_place_does_not_see_is_not_looked_at(name: str) -> None:
+    """The padding of a place lies where others have their numbers, and these may be infinite."""
+    net = Net(6)
+    conv = Conv(np.ones((2, 3), np.float32), None, (3,), (1,), ((1, 1),), (1,), 2)
+    made = net.add(conv, net.add(Map("reciprocal"), net.add(Reshape((1, 2, 3)), "x")))
+    y = stream_on(name, net.model(y=(net.add(Reshape((6,)), made), 6))).step(np.array([1, 1, 0, 1, 1, 1], np.float32))
+    assert y.tolist() == [2, np.inf, np.inf, 2, 3, 2]
 
 
 def test_windows_by_channel_are_taps_and_others_are_not() -> None:

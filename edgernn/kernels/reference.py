@@ -218,7 +218,7 @@ class _Walker(QuantisedInstructions):
         for offset, row in zip(
             at(offsets, count, np.int32), at(factors, count * size).reshape(count, size), strict=True
         ):
-            total += row * at(x + 4 * int(offset), size)
+            total += np.where(row != 0, row * at(x + 4 * int(offset), size), f32(0))
         at(y, size)[:] = total
 
     def select(self, y: int, condition: int, a: int, b: int, size: int) -> None:

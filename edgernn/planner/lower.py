@@ -132,23 +132,24 @@ class Lowering(Moves):
         if taps is None:
             products = self.combine("mul", self.take(x, index), self.constant(factors))
             return self.combine("add", self.reduce("sum", products, *index.shape), self.constant(bias))
-        source, size = moved.source, len(taps.bias)
-        before, behind = taps.outside, taps.beyond(source.size)
+        source, before, behind = moved.source, taps.outside, taps.beyond(moved.source.size)
         if before or behind:
-            source = self.join(self.constant(np.zeros(before)), source, self.constant(np.zeros(behind)))
-        y, where = self.buffer(size), self.weights.add((taps.offsets + before).astype(np.int32))
+            ends = (self.constant(np.zeros(count)) for count in (before, behind))
+            source = self.collect([next(ends), source, next(ends)], before + source.size + behind)
+        y, where = self.buffer(len(taps.bias)), self.weights.add((taps.offsets + before).astype(np.int32))
         constants = where, self.weights.add(taps.factors), self.weights.add(taps.bias)
-        self.emit(Opcode.TAPS, y, source, *constants, size, len(taps.offsets))
+        self.emit(Opcode.TAPS, y, source, *constants, y.size, len(taps.offsets))
         return self.take(y, taps.places)
 
     def combine(self, operation: str, a: Ref, b: Ref) -> Place:
         size = max(a.size, b.size) if a.size and b.size else 0
         if a.size not in (1, size) or b.size not in (1, size):
             raise ValueError(f"{operation}: {a.size} and {b.size} numbers")
-        y = self.buffer(size)
         vectors = int(a.size == size), int(b.size == size)
-        self.emit(Opcode.COMBINE, y, cast(Place, a), cast(Place, b), size, COMBINES.index(operation), *vectors)
-        return y
+        given, order = self.together(a, b)
+        y = self.buffer(size if order is None else given[0].size)
+        self.emit(Opcode.COMBINE, y, *given, y.size, COMBINES.index(operation), *vectors)
+        return y if order is None else self.later(y, order)
 
     def select(self, condition: Ref, a: Ref, b: Ref) -> Place:
         if not condition.size == a.size == b.size:

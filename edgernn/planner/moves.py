@@ -17,15 +17,6 @@ LONG, FEW = 16, 64  # numbers of a run on average from where on, and runs up to 
 SPARSE = 1.5  # of how many times as many numbers as are read a function may be taken
 
 
-FINITE = frozenset(MAPS) - {
-    "exp",
-    "log",
-    "sqrt",
-    "reciprocal",
-    "pow",
-}  # of any finite number: what nobody reads stays so
-
-
 class Moved(NamedTuple):
     """What a buffer is to hold."""
 
@@ -85,9 +76,10 @@ class Moves:
             fill = filled
         elif (inner < 0).any() and fill != filled:
             source, both = self.here(place), flat
-        return self._later(source, both, fill)
+        return self.later(source, both, fill)
 
-    def _later(self, source: Place, index: Array, fill: float) -> Place:
+    def later(self, source: Place, index: Array, fill: float = 0.0) -> Place:
+        """What lies at these places of the source, not moved yet."""
         start = run(index)
         if start is not None:
             return source.part(start, len(index))
@@ -102,15 +94,29 @@ class Moves:
 
     def map(self, function: str, x: Ref, alpha: float = 0.0, beta: float = 0.0) -> Place:
         source, index, _ = self.origin(cast(Place, x))
-        fits = source.size <= SPARSE * x.size and index.min(initial=0) >= 0
-        if not fits or not (function in FINITE or len(np.unique(index)) == source.size):
+        if source.size > SPARSE * x.size or index.min(initial=0) < 0:
             source, index = cast(Place, x), np.arange(x.size, dtype=np.int32)
         y = self.buffer(source.size)
         self.emit(Opcode.MAP, y, source, source.size, MAPS.index(function), float(alpha), float(beta))
-        return self._later(y, index, 0.0)
+        return self.later(y, index)
+
+    def together(self, *operands: Ref) -> tuple[list[Place], Array | None]:
+        """What vectors are taken of and at which places, where these are the same for all; else the vectors."""
+        given = [cast(Place, x) for x in operands]
+        moved = [self._waiting.get(x.buffer) for x in given]
+        first = moved[0]
+        if first is None or first.places.min(initial=0) < 0 or first.source.size > SPARSE * given[0].size:
+            return given, None
+        for x, one in zip(given, moved, strict=True):
+            alike = one is not None and one.source.size == first.source.size and x.size == len(one.places)
+            if not alike or one is None or not np.array_equal(one.places, first.places):
+                return given, None
+        return [one.source for one in moved if one is not None], first.places
 
     def put(self, y: Place, x: Place) -> None:
         """Bring x to y, from where others may read it then."""
+        if x.size == 0:
+            return
         moved = self._waiting.get(x.buffer)
         if moved is None or x.size != len(moved.places) or run(moved.places) is not None:
             self.emit(Opcode.COPY, y, x, x.size)
@@ -130,8 +136,12 @@ class Moves:
             self.emit(Opcode.COPY, y.part(first, last - first), x, last - first)
 
     def grown(self, first: Place, size: int) -> Place | None:
-        """A state's buffer with room for `size` numbers in all, where `first` is such a state; once for each."""
-        if first.start or self.rings.get(first.buffer) != first.size:
+        """A state's buffer with room for `size` numbers in all, where `first` is such a state; once for each.
+
+        What comes behind it must be little, as it is kept with the state, and not too little to be moved side by side.
+        """
+        whole = first.start == 0 and self.rings.get(first.buffer) == first.size
+        if not whole or not LONG <= size - first.size <= first.size // 4:
             return None
         del self.rings[first.buffer]
         self.buffers[first.buffer] = padded(size * first.item)

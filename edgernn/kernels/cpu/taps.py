@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from edgernn.kernels.cpu.elementwise import arg, read
 from edgernn.kernels.cpu.functions import function, kernel
-from edgernn.kernels.cpu.vector import BYTES, F, N, load_1i, load_f, store_f
+from edgernn.kernels.cpu.maths import ZERO
+from edgernn.kernels.cpu.vector import BYTES, F, N, load_1i, load_f, splat_f, store_f, where
 
 
 @function(F, F, N, N)
 def added(total, factors, x):
-    """total + factors * x, rounded twice."""
-    return total + load_f(factors) * load_f(x)
+    """total + factors * x, rounded twice; x is not looked at where a factor is 0."""
+    zero, factor = splat_f(ZERO), load_f(factors)
+    return total + where(factor != zero, factor * load_f(x), zero)
 
 
 @kernel

@@ -8,7 +8,7 @@ from llvmlite import ir
 from numba.extending import intrinsic
 
 from edgernn.kernels.contract import ANSWER, ARENA, FRAME, FRAMES, INPUTS, PROGRAM, WEIGHTS, WORDS, Opcode
-from edgernn.kernels.cpu import affine, cells, elementwise, quantise, rows, taps, wide  # noqa: F401  (registers their kernels)
+from edgernn.kernels.cpu import affine, cells, elementwise, quantise, rows, taps, wide  # noqa: F401  (they register)
 from edgernn.kernels.cpu.frames import check, opened
 from edgernn.kernels.cpu.functions import call_symbol, kernel
 from edgernn.kernels.cpu.vector import N, load_1n, store_1n

@@ -70,8 +70,9 @@ def taps(t, a):
     while i < size:
         total = t.floats[u64(bias + i)]
         for k in range(count):
+            factor = t.floats[u64(factors + k * size + i)]
             seen = t.floats[u64(x + (t.ints[u64(offsets + k)] + i) * apart)]
-            total += mul(t.floats[u64(factors + k * size + i)], seen)
+            total += mul(factor, seen) if factor != ZERO else ZERO
         t.floats[u64(y + i * t.lanes)] = total
         i += t.groups
 

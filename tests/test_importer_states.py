@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import onnx
 import onnxruntime
@@ -235,3 +237,12 @@ def test_one_output_cannot_replace_two_states() -> None:
     model = graph(nodes, {"x": (1, 4), "a": (1, 4), "b": (1, 4)}, ["y", "h"])
     with pytest.raises(UnsupportedModel, match="cannot replace two states"):
         importer.read(model.SerializeToString(), state={"a": "h", "b": "h"})
+
+
+def test_a_state_that_is_turned_around_leads_back_to_itself() -> None:
+    backwards = {"from": ints(-1), "to": ints(-9), "axis": ints(1), "by": ints(-1)}
+    nodes = [node("Slice", "s from to axis by", "s_out"), node("Add", "x s_out", "y")]
+    model = graph(nodes, {"x": (1, 3), "s": (1, 3)}, ["y", "s_out"], backwards)
+    (state,) = imported(model, s="s_out").states
+    held = replace(imported(model, s="s_out"), states=(replace(state, initial=np.float32([[1, 2, 3]])),))
+    assert run(held, np.zeros((3, 3), np.float32)).tolist() == [[3, 2, 1], [1, 2, 3], [3, 2, 1]]

@@ -56,6 +56,7 @@ def _parts(model: Model, state: State, ids: Mapping[str, Array], whole: Mapping[
             return []
         parts.append(Part(node.outputs[0], places, source))
     read = {port.value for port in model.outputs} | {other.source for other in model.states}
+    read |= {part.source for part in parts}
     taken = np.concatenate([part.places for part in parts]) if parts else np.zeros(0, int)
     return parts if same.isdisjoint(read) and len(np.unique(taken)) == taken.size else []
 

@@ -75,7 +75,7 @@ class Direct:
         return x, weight
 
     def sums(self, x: Held, index: Array, factors: Array, bias: Array) -> Held:
-        return Held((np.append(x.numbers, 0)[index] * factors).sum(axis=1) + bias)
+        return Held((x.numbers[index] * factors).sum(axis=1) + bias)
 
     def take(self, x: Held, index: Array, fill: float = 0.0) -> Held:
         assert index.ndim == 1 and index.min() >= -1 and index.max() < x.size

@@ -102,9 +102,9 @@ OPERANDS: dict[Opcode, tuple[str, ...]] = {
     Opcode.MAP: ("w y", "r x", "i size", "i function", "f alpha", "f beta"),
     Opcode.COMBINE: ("w y", "r a", "r b", "i size", "i operation", "i a_is_vector", "i b_is_vector"),
     Opcode.SELECT: ("w y", "r condition", "r a", "r b", "i size"),
-    # y[i] = bias[i] + sum over k of factors[k, i] * x[offsets[k] + i], each product and sum rounded, in the order of k;
-    # where a factor is 0, so is the product, whatever x is
-    Opcode.TAPS: ("w y", "r x", "k offsets", "k factors", "k bias", "i size", "i count"),
+    # y[i] = bias[n] + sum over k of factors[k, n] * x[offsets[k] + i] with n = i % period, each product and sum rounded
+    # in the order of k; period: a multiple of 64, or size
+    Opcode.TAPS: ("w y", "r x", "k offsets", "k factors", "k bias", "i size", "i count", "i period"),
     Opcode.REDUCE: ("w y", "r x", "i rows", "i cols", "i operation"),
     Opcode.SOFTMAX: ("w y", "r x", "i rows", "i cols", "i log"),
     Opcode.NORMALISE: ("w y", "r x", "i rows", "i cols", "f epsilon", "i centre"),

@@ -213,12 +213,10 @@ class _Walker(QuantisedInstructions):
         right = at(b, size) if b_vector else np.repeat(at(b, 1), size)
         at(y, size)[:] = maths.COMBINE[c.COMBINES[operation]](left, right)
 
-    def taps(self, y: int, x: int, offsets: int, factors: int, bias: int, size: int, count: int) -> None:
-        total = at(bias, size).copy()
-        for offset, row in zip(
-            at(offsets, count, np.int32), at(factors, count * size).reshape(count, size), strict=True
-        ):
-            total += np.where(row != 0, row * at(x + 4 * int(offset), size), f32(0))
+    def taps(self, y: int, x: int, offsets: int, factors: int, bias: int, size: int, count: int, period: int) -> None:
+        total, rows = np.resize(at(bias, period), size), at(factors, count * period).reshape(count, period)
+        for offset, row in zip(at(offsets, count, np.int32), rows, strict=True):
+            total += np.resize(row, size) * at(x + 4 * int(offset), size)
         at(y, size)[:] = total
 
     def select(self, y: int, condition: int, a: int, b: int, size: int) -> None:

@@ -102,7 +102,7 @@ class Builder(Protocol):
         """x (count, cols) and weight (rows, cols) with the columns in the order in which x lies in memory."""
 
     def sums(self, x: Ref, index: Array, factors: Array, bias: Array) -> Ref:
-        """y[p] = bias[p] + sum over k of factors[p, k] * x[index[p, k]], 0 where that is -1; index, factors: (P, K)."""
+        """y[p] = bias[p] + sum over k of factors[p, k] * x[index[p, k]]; index, factors: (P, K)."""
 
     def map(self, function: str, x: Ref, alpha: float = 0.0, beta: float = 0.0) -> Ref:
         """y[i] = function(x[i]); the functions are those of `pointwise.FUNCTIONS`."""

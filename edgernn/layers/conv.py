@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import numpy as np
@@ -62,7 +62,7 @@ class Conv(Layer):
         columns = self._columns(shapes[0])
         positions, out = columns.shape[1], self.weight.shape[0]
         if self.groups > 1 and self.weight.shape[1] == volume(self.kernel):
-            by_group = self._lower_depthwise(b, columns, inputs[0])
+            by_group = self._lower_depthwise(b, shapes[0], inputs[0])
         else:
             by_group = b.join(*(self._lower_group(b, group, columns[group], inputs[0]) for group in range(self.groups)))
         made = np.arange(out * positions, dtype=np.int32).reshape(self.groups, shapes[0][0], -1, out // self.groups)
@@ -78,17 +78,33 @@ class Conv(Layer):
         picked, weight = b.along(b.take(x, columns.reshape(-1)), rows(self.weight, start, stop), len(columns))
         return b.affine(picked, weight, bias, len(columns))
 
-    def _lower_depthwise(self, b: Builder, columns: Array, x: Ref) -> Ref:
+    def _lower_depthwise(self, b: Builder, shape: Shape, x: Ref) -> Ref:
         """All groups at once where each reads one channel: (groups, positions, C_out / groups)."""
-        groups, positions, cols = columns.shape
-        places, weight = columns.reshape(-1, cols), dense(self.weight).reshape(groups, -1, cols)
+        x, places, seen = self._padded(b, shape, x)
+        index = places.reshape(-1)[seen.index(places.shape).reshape(-1, self.groups, self.weight.shape[1])]
+        index = np.moveaxis(index, 1, 0).reshape(-1, self.weight.shape[1])
+        weight, positions = dense(self.weight).reshape(self.groups, -1, self.weight.shape[1]), len(index) // self.groups
         each = weight.shape[1]
-        bias = np.zeros((groups, each), np.float32) if self.bias is None else self.bias.reshape(groups, each)
+        bias = np.zeros((self.groups, each), np.float32) if self.bias is None else self.bias.reshape(-1, each)
         made = [
-            b.sums(x, places, weight[:, n].repeat(positions, axis=0), bias[:, n].repeat(positions)) for n in range(each)
+            b.sums(x, index, weight[:, n].repeat(positions, axis=0), bias[:, n].repeat(positions)) for n in range(each)
         ]
-        index = np.arange(each * len(places), dtype=np.int32).reshape(each, -1)
-        return b.take(b.join(*made), index.T.reshape(-1))
+        return b.take(b.join(*made), np.arange(each * len(index), dtype=np.int32).reshape(each, -1).T.reshape(-1))
+
+    def _padded(self, b: Builder, shape: Shape, x: Ref) -> tuple[Ref, Array, Window]:
+        """(x with its padding, the place of each number of it in the shape (N, C, *spatial), the window on that).
+
+        Where there is padding the last axis comes first and the channels last, as a ring of past steps has them.
+        """
+        places = np.arange(volume(shape), dtype=np.int32).reshape(shape)
+        if not any(map(any, self.pads)):
+            return x, places, self.window
+        index = np.pad(places, ((0, 0), (0, 0), *self.pads), constant_values=-1)
+        order = [index.ndim - 1, 0, *range(2, index.ndim - 1), 1]
+        turned = index.transpose(order)
+        places = np.arange(turned.size, dtype=np.int32).reshape(turned.shape).transpose(np.argsort(order))
+        none = replace(self.window, pads=((0, 0),) * len(self.pads))
+        return b.take(x, np.ascontiguousarray(turned).reshape(-1)), np.ascontiguousarray(places), none
 
     def macs(self, *inputs: Shape) -> int:
         (shape,) = self.shapes(*inputs)

@@ -125,20 +125,16 @@ class Lowering(Moves):
         return self.take(place, places), columns(weight, order)
 
     def sums(self, x: Ref, index: Array, factors: Array, bias: Array) -> Place:
-        moved = self.origin(cast(Place, x))
-        found = np.where(index < 0, -1, moved.places[index])
-        fits = moved.fill == 0 or not ((found < 0) & (index >= 0)).any()
-        taps = as_taps(found, factors, bias) if fits else None
+        source, places, _ = self.origin(cast(Place, x))
+        if places.min(initial=0) < 0:  # zeros have to be there before they can be summed
+            source, places = self.here(cast(Place, x)), np.arange(x.size, dtype=np.int32)
+        taps = as_taps(places[index], factors, bias)
         if taps is None:
             products = self.combine("mul", self.take(x, index), self.constant(factors))
             return self.combine("add", self.reduce("sum", products, *index.shape), self.constant(bias))
-        source, before, behind = moved.source, taps.outside, taps.beyond(moved.source.size)
-        if before or behind:
-            ends = (self.constant(np.zeros(count)) for count in (before, behind))
-            source = self.collect([next(ends), source, next(ends)], before + source.size + behind)
-        y, where = self.buffer(len(taps.bias)), self.weights.add((taps.offsets + before).astype(np.int32))
-        constants = where, self.weights.add(taps.factors), self.weights.add(taps.bias)
-        self.emit(Opcode.TAPS, y, source, *constants, y.size, len(taps.offsets))
+        y = self.buffer(taps.size)
+        constants = (self.weights.add(part) for part in (taps.offsets, taps.factors, taps.bias))
+        self.emit(Opcode.TAPS, y, source, *constants, y.size, len(taps.offsets), len(taps.bias))
         return self.take(y, taps.places)
 
     def combine(self, operation: str, a: Ref, b: Ref) -> Place:

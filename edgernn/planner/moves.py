@@ -11,7 +11,7 @@ import numpy as np
 
 from edgernn.kernels.contract import ALIGNMENT, MAPS, Opcode
 from edgernn.layers.base import Array, Ref
-from edgernn.planner.program import Instruction, Place, Weights
+from edgernn.planner.program import CONSTANT, Instruction, Place, Weights
 
 LONG, FEW = 16, 64  # numbers of a run on average from where on, and runs up to which, each is a copy
 SPARSE = 1.5  # of how many times as many numbers as are read a function may be taken
@@ -126,14 +126,18 @@ class Moves:
 
     def _move(self, y: Place, moved: Moved) -> None:
         """The instructions that bring numbers to y: a copy of each run where these are long."""
-        ends = np.flatnonzero(np.diff(moved.places) != 1) + 1
+        on, filled = np.diff(moved.places) == 1, moved.places < 0
+        ends = np.flatnonzero(~np.where(filled[1:] | filled[:-1], filled[1:] & filled[:-1], on)) + 1
         runs = len(ends) + 1
-        if runs > FEW or len(moved.places) < LONG * runs or moved.places.min() < 0:
+        if runs > FEW or len(moved.places) < LONG * runs:
             self.emit(Opcode.TAKE, y, moved.source, self.weights.add(moved.places), y.size, float(moved.fill))
             return
-        for first, last in zip([0, *ends.tolist()], [*ends.tolist(), y.size], strict=True):
-            x = moved.source.part(int(moved.places[first]), last - first)
-            self.emit(Opcode.COPY, y.part(first, last - first), x, last - first)
+        bounds = [(a, b - a) for a, b in zip([0, *ends.tolist()], [*ends.tolist(), y.size], strict=True)]
+        empty = max((size for first, size in bounds if filled[first]), default=0)
+        fill = Place(CONSTANT, self.weights.add(np.full(empty, moved.fill, np.float32)) // 4, empty) if empty else y
+        for first, size in bounds:
+            x = fill.part(0, size) if filled[first] else moved.source.part(int(moved.places[first]), size)
+            self.emit(Opcode.COPY, y.part(first, size), x, size)
 
     def grown(self, first: Place, size: int) -> Place | None:
         """A state's buffer with room for `size` numbers in all, where `first` is such a state; once for each.

@@ -1,7 +1,7 @@
 """Sums of a few numbers for each of many places, as convolutions by channel make: the same steps apart at every place.
 
-Where they are, all numbers between the first place and the last are summed at once, also those that nobody reads, and
-what a place does not see counts 0 there.
+All numbers between the first place and the last are summed at once, also those that nobody reads. Where the factors
+come again along the places, as those of channels that lie beside each other do, they are kept once.
 """
 
 from __future__ import annotations
@@ -13,55 +13,49 @@ import numpy as np
 from edgernn.layers.base import Array
 
 SPREAD = 3  # numbers summed for each that is read, at most
+AGAIN, LONGEST = 64, 1024  # factors come again after a multiple of so many numbers, up to so many
 
 
 class Taps(NamedTuple):
-    """y[i] = bias[i] + sum over k of factors[k, i] * x[offsets[k] + i]; of interest are the numbers at `places`."""
+    """y[i] = bias[i % n] + sum over k of factors[k, i % n] * x[offsets[k] + i]; read are the numbers at `places`."""
 
-    offsets: Array  # (K,) int, maybe before x or beyond it
-    factors: Array  # (K, size) float32
-    bias: Array  # (size,) float32
+    offsets: Array  # (K,) int32
+    factors: Array  # (K, n) float32
+    bias: Array  # (n,) float32
     places: Array  # (P,) int32
 
     @property
-    def outside(self) -> int:
-        """How many numbers before x are read."""
-        return max(0, -int(self.offsets.min()))
-
-    def beyond(self, size: int) -> int:
-        """How many numbers behind x, of this size, are read."""
-        return max(0, int(self.offsets.max()) + len(self.bias) - size)
+    def size(self) -> int:
+        """How many numbers there are, with those between the places."""
+        return int(self.places.max()) + 1
 
 
 def shifted(index: Array) -> tuple[Array, Array] | None:
-    """(offsets (K,), places (P,)) with index[p, k] = offsets[k] + places[p], but where it is -1, and least place 0.
+    """(offsets (K,), places (P,)) with index[p, k] = offsets[k] + places[p], and least place 0.
 
     None where there are none, or so many numbers between the places that it would not be worth while.
     """
-    seen = index >= 0
-    whole = np.flatnonzero(seen.all(axis=1))
-    if not len(whole):
+    offsets, places = index.min(axis=0), index[:, 0] - index[:, 0].min()
+    if not np.array_equal(offsets + places[:, None], index):
         return None
-    apart = index[whole[0]] - index[whole[0], 0]  # of each k from the first
-    first = np.where(seen, index - apart, np.iinfo(np.int32).max).min(axis=1)
-    if not (seen.any(axis=1).all() and (seen <= (index == first[:, None] + apart)).all()):
-        return None
-    low = int(first.min())
-    places = (first - low).astype(np.int32)
     if int(places.max()) >= SPREAD * len(index) or len(np.unique(places)) < len(places):
         return None
-    return apart + low, places
+    return offsets.astype(np.int32), places.astype(np.int32)
 
 
 def as_taps(index: Array, factors: Array, bias: Array) -> Taps | None:
-    """Sums over k of factors[p, k] * x[index[p, k]], 0 where it is -1, plus bias[p]; None where they are no taps.
+    """Sums over k of factors[p, k] * x[index[p, k]], plus bias[p]; None where they are no taps.
 
     index, factors: (P, K), bias: (P,).
     """
     found = shifted(index)
     if found is None:
         return None
-    (offsets, places), size = found, int(found[1].max()) + 1
-    spread, added = np.zeros((index.shape[1], size), np.float32), np.zeros(size, np.float32)
-    spread[:, places], added[places] = np.where(index >= 0, factors, 0).T, bias
-    return Taps(offsets, spread, added, places)
+    offsets, places = found
+    size, rows = int(places.max()) + 1, np.vstack([factors.T, bias]).astype(np.float32)
+    for period in (*range(AGAIN, min(size // 2, LONGEST) + 1, AGAIN), size):
+        held = np.zeros((len(rows), period), np.float32)
+        held[:, places % period] = rows
+        if np.array_equal(held[:, places % period], rows):
+            break
+    return Taps(offsets, held[:-1], held[-1], places)

@@ -63,16 +63,16 @@ def take(t, a):
 
 @device
 def taps(t, a):
-    """TAPS: y[i] = bias[i] + sum over k of factors[k, i] * x[offsets[k] + i]."""
+    """TAPS: y[i] = bias[n] + sum over k of factors[k, n] * x[offsets[k] + i] with n = i % period."""
     y, x, apart, offsets = place(t, a, 0), source(t, a, 1), step(t, a, 1), constant(t, a, 2)
-    factors, bias, size, count = constant(t, a, 3), constant(t, a, 4), arg(t, a, 5), arg(t, a, 6)
+    factors, bias, size, count, period = constant(t, a, 3), constant(t, a, 4), arg(t, a, 5), arg(t, a, 6), arg(t, a, 7)
     i = t.group
     while i < size:
-        total = t.floats[u64(bias + i)]
+        n = i % period
+        total = t.floats[u64(bias + n)]
         for k in range(count):
-            factor = t.floats[u64(factors + k * size + i)]
             seen = t.floats[u64(x + (t.ints[u64(offsets + k)] + i) * apart)]
-            total += mul(factor, seen) if factor != ZERO else ZERO
+            total += mul(t.floats[u64(factors + k * period + n)], seen)
         t.floats[u64(y + i * t.lanes)] = total
         i += t.groups
 

@@ -36,9 +36,9 @@ SPOKEN = {  # by whom, of `kws_clips.SOURCES`
     "espeak": 0.05, "hibari": 0.12, "kokoro": 0.23, "pico": 0.09, "rhvoice": 0.1, "people": 0.17, "restored": 0.24,
 }  # fmt: skip
 MODELS = {  # layers, batches, who teaches it
-    "large": (lambda: Crnn((48, 64, 64), 128, 192, 12), 4400, None),
-    "crnn": (lambda: Crnn((12, 16, 16), 48, 48, 12), 28800, "large"),
-    "gru": (lambda: Gru(64, 32, 12), 26700, "large"),
+    "large": (lambda: Crnn((48, 64, 64), 128, 192, 12), 8800, None),
+    "crnn": (lambda: Crnn((12, 16, 16), 48, 48, 12), 67800, "large"),
+    "gru": (lambda: Gru(64, 32, 12), 53400, "large"),
 }
 COUNT, FRAMES = 64, 450  # scenes of a batch, and frames of a scene
 GOING_ON = 0.85  # of the scenes, where another one ended, in another noise and level

@@ -59,13 +59,13 @@ class Conv(Layer):
         return (np.moveaxis(y.reshape(shape[0], *shape[2:], shape[1]), -1, 1),)
 
     def lower(self, b: Builder, shapes: tuple[Shape, ...], *inputs: Ref) -> tuple[Ref, ...]:
-        columns = self._columns(shapes[0])
-        positions, out = columns.shape[1], self.weight.shape[0]
+        out = self.weight.shape[0]
         if self.groups > 1 and self.weight.shape[1] == volume(self.kernel):
             by_group = self._lower_depthwise(b, shapes[0], inputs[0])
         else:
-            by_group = b.join(*(self._lower_group(b, group, columns[group], inputs[0]) for group in range(self.groups)))
-        made = np.arange(out * positions, dtype=np.int32).reshape(self.groups, shapes[0][0], -1, out // self.groups)
+            columns = enumerate(self._columns(shapes[0]))
+            by_group = b.join(*(self._lower_group(b, group, seen, inputs[0]) for group, seen in columns))
+        made = np.arange(by_group.size, dtype=np.int32).reshape(self.groups, shapes[0][0], -1, out // self.groups)
         order = made.transpose(1, 0, 3, 2).reshape(-1)  # (N, groups, C_out / groups, places)
         unmoved = np.array_equal(order, np.arange(order.size))
         return (by_group if unmoved else b.take(by_group, order),)
@@ -94,12 +94,10 @@ class Conv(Layer):
     def _padded(self, b: Builder, shape: Shape, x: Ref) -> tuple[Ref, Array, Window]:
         """(x with its padding, the place of each number of it in the shape (N, C, *spatial), the window on that).
 
-        Where there is padding the last axis comes first and the channels last, as a ring of past steps has them.
+        The last axis comes first and the channels last, as a ring of past steps has them.
         """
-        places = np.arange(volume(shape), dtype=np.int32).reshape(shape)
-        if not any(map(any, self.pads)):
-            return x, places, self.window
-        index = np.pad(places, ((0, 0), (0, 0), *self.pads), constant_values=-1)
+        index = np.arange(volume(shape), dtype=np.int32).reshape(shape)
+        index = np.pad(index, ((0, 0), (0, 0), *self.pads), constant_values=-1)
         order = [index.ndim - 1, 0, *range(2, index.ndim - 1), 1]
         turned = index.transpose(order)
         places = np.arange(turned.size, dtype=np.int32).reshape(turned.shape).transpose(np.argsort(order))

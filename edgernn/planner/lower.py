@@ -142,9 +142,9 @@ class Lowering(Moves):
         if a.size not in (1, size) or b.size not in (1, size):
             raise ValueError(f"{operation}: {a.size} and {b.size} numbers")
         vectors = int(a.size == size), int(b.size == size)
-        given, order = self.together(a, b)
-        y = self.buffer(size if order is None else given[0].size)
-        self.emit(Opcode.COMBINE, y, *given, y.size, COMBINES.index(operation), *vectors)
+        left, right, order = self.together(a, b)
+        y = self.buffer(size if order is None else left.size)
+        self.emit(Opcode.COMBINE, y, left, right, y.size, COMBINES.index(operation), *vectors)
         return y if order is None else self.later(y, order)
 
     def select(self, condition: Ref, a: Ref, b: Ref) -> Place:

@@ -100,18 +100,15 @@ class Moves:
         self.emit(Opcode.MAP, y, source, source.size, MAPS.index(function), float(alpha), float(beta))
         return self.later(y, index)
 
-    def together(self, *operands: Ref) -> tuple[list[Place], Array | None]:
-        """What vectors are taken of and at which places, where these are the same for all; else the vectors."""
-        given = [cast(Place, x) for x in operands]
-        moved = [self._waiting.get(x.buffer) for x in given]
-        first = moved[0]
-        if first is None or first.places.min(initial=0) < 0 or first.source.size > SPARSE * given[0].size:
-            return given, None
-        for x, one in zip(given, moved, strict=True):
-            alike = one is not None and one.source.size == first.source.size and x.size == len(one.places)
-            if not alike or one is None or not np.array_equal(one.places, first.places):
-                return given, None
-        return [one.source for one in moved if one is not None], first.places
+    def together(self, a: Ref, b: Ref) -> tuple[Place, Place, Array | None]:
+        """What a and b are taken of, and at which places, where these are the same for both; else a and b."""
+        x, y = cast(Place, a), cast(Place, b)
+        if x.buffer in self._waiting and y.buffer in self._waiting:
+            p, q = self.origin(x), self.origin(y)
+            alike = p.source.size == q.source.size <= SPARSE * x.size and np.array_equal(p.places, q.places)
+            if alike and p.places.min(initial=0) >= 0:
+                return p.source, q.source, p.places
+        return x, y, None
 
     def put(self, y: Place, x: Place) -> None:
         """Bring x to y, from where others may read it then."""
@@ -126,8 +123,9 @@ class Moves:
 
     def _move(self, y: Place, moved: Moved) -> None:
         """The instructions that bring numbers to y: a copy of each run where these are long."""
-        on, filled = np.diff(moved.places) == 1, moved.places < 0
-        ends = np.flatnonzero(~np.where(filled[1:] | filled[:-1], filled[1:] & filled[:-1], on)) + 1
+        filled, step = moved.places < 0, np.diff(moved.places)
+        on = np.where(filled[1:], step == 0, step == 1) & (filled[1:] == filled[:-1])
+        ends = np.flatnonzero(~on) + 1
         runs = len(ends) + 1
         if runs > FEW or len(moved.places) < LONG * runs:
             self.emit(Opcode.TAKE, y, moved.source, self.weights.add(moved.places), y.size, float(moved.fill))
